@@ -1,0 +1,92 @@
+"""A scenario: how to fill a fresh database to given sizes, and the call to measure on it.
+
+    @scenario(sizes={"labels": (1, 2, 4), "routers": (1, 2)})
+    def metering_sync(database, labels, routers):
+        engine = create_engine(database.url)
+        ...                                            # populate: not measured
+        return lambda: get_sync_data_metering(session) # the call: measured
+
+A scenario that needs costly set-up names it with `prepare`: it runs once for each database and
+process, and what it returns is passed to the scenario in place of the database. Between two
+points the rows of all tables are deleted and the schema stays, so engines may be kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from auditor.backends.database import ScratchDatabase
+from auditor.model.errors import ScenarioError
+
+Populate = Callable[..., Callable[[], Any]]
+Prepare = Callable[[ScratchDatabase], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A named workload. `sizes` gives, for each variable, the values of the grid, ascending.
+
+    `target` is the function under measurement as `module:qualname` (shown in reports; the
+    populate function's own name if not given). `volatile` names columns (`table.column` or
+    `column`) whose values may differ between equal runs. `declared` names the exception classes
+    the call may raise as part of its contract (`module.Class` or a bare class name).
+    """
+
+    name: str
+    populate: Populate
+    sizes: tuple[tuple[str, tuple[int, ...]], ...]
+    target: str = ""
+    prepare: Prepare | None = None
+    volatile: tuple[str, ...] = ()
+    declared: tuple[str, ...] = ()
+    doc: str = ""
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """The size variables, in the order they were written."""
+        return tuple(name for name, _ in self.sizes)
+
+
+def scenario(
+    *,
+    sizes: Mapping[str, Sequence[int]],
+    name: str = "",
+    target: str = "",
+    prepare: Prepare | None = None,
+    volatile: Sequence[str] = (),
+    declared: Sequence[str] = (),
+) -> Callable[[Populate], Scenario]:
+    """Turn a populate function into a `Scenario`; the name is the function's unless given.
+
+    Raises ScenarioError if a size has no values, or values that are not distinct integers of at
+    least 0.
+    """
+    grid = tuple((variable, _values(variable, values)) for variable, values in sizes.items())
+
+    def decorate(populate: Populate) -> Scenario:
+        own = getattr(populate, "__qualname__", "scenario")
+        return Scenario(
+            name=name or own,
+            populate=populate,
+            sizes=grid,
+            target=target or f"{populate.__module__}:{own}",
+            prepare=prepare,
+            volatile=tuple(volatile),
+            declared=tuple(declared),
+            doc=(populate.__doc__ or "").strip(),
+        )
+
+    return decorate
+
+
+def _values(variable: str, values: Sequence[int]) -> tuple[int, ...]:
+    found = tuple(values)
+    whole = all(isinstance(v, int) and not isinstance(v, bool) and v >= 0 for v in found)
+    if not found or not whole or len(set(found)) != len(found):
+        raise ScenarioError(
+            f"sizes[`{variable}`] is `{values!r}`: give one or more distinct whole numbers, 0 or more,"
+            f" such as `{variable}=(1, 2, 4)`"
+        )
+    return tuple(sorted(found))

@@ -1,0 +1,164 @@
+"""Exact laws of growth: polynomials with rational coefficients in named sizes, with step terms.
+
+    Law                10 + 8*labels + 1/2*routers*ports + ceil(labels/500)
+     └ Term            8*labels          coefficient 8, factors (Power("labels", 1),)
+        └ Factor       Power("labels", 2) | Step("labels", 500) | AtMost("labels", 100)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+
+from auditor.model.span import Frame
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Power:
+    """`variable ** exponent`, exponent at least 1."""
+
+    variable: str
+    exponent: int = 1
+
+    def at(self, sizes: Mapping[str, int]) -> int:
+        return int(sizes[self.variable] ** self.exponent)
+
+    def __str__(self) -> str:
+        return self.variable if self.exponent == 1 else f"{self.variable}^{self.exponent}"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Step:
+    """`ceil(variable / per)`: one statement for each started batch of `per`."""
+
+    variable: str
+    per: int
+
+    def at(self, sizes: Mapping[str, int]) -> int:
+        return -(-sizes[self.variable] // self.per)
+
+    def __str__(self) -> str:
+        return f"ceil({self.variable}/{self.per})"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class AtMost:
+    """`min(variable, cap)`: grows until a cap."""
+
+    variable: str
+    cap: int
+
+    def at(self, sizes: Mapping[str, int]) -> int:
+        return min(sizes[self.variable], self.cap)
+
+    def __str__(self) -> str:
+        return f"min({self.variable}, {self.cap})"
+
+
+Factor = Power | Step | AtMost
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A coefficient times factors; no factors is the constant term."""
+
+    coefficient: Fraction
+    factors: tuple[Factor, ...] = ()
+
+    def at(self, sizes: Mapping[str, int]) -> Fraction:
+        value = self.coefficient
+        for factor in self.factors:
+            value *= factor.at(sizes)
+        return value
+
+    def __str__(self) -> str:
+        if not self.factors:
+            return str(self.coefficient)
+        product = "*".join(str(factor) for factor in self.factors)
+        if self.coefficient == 1:
+            return product
+        return f"{self.coefficient}*{product}"
+
+
+@dataclass(frozen=True, slots=True)
+class Law:
+    """A sum of terms, the constant first; an empty law is 0."""
+
+    terms: tuple[Term, ...]
+
+    def at(self, sizes: Mapping[str, int]) -> Fraction:
+        """The value at `sizes`; every variable of the law must be named. Raises KeyError if not."""
+        return sum((term.at(sizes) for term in self.terms), Fraction(0))
+
+    @property
+    def growing(self) -> tuple[Term, ...]:
+        """The terms that are not constant."""
+        return tuple(term for term in self.terms if term.factors)
+
+    def __str__(self) -> str:
+        if not self.terms:
+            return "0"
+        text = str(self.terms[0])
+        for term in self.terms[1:]:
+            part = str(term)
+            text += f" - {part[1:]}" if part.startswith("-") else f" + {part}"
+        return text
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """What was measured at one set of sizes: statements, and rows fetched by them."""
+
+    sizes: tuple[tuple[str, int], ...]
+    statements: int
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Holdout:
+    """A point that took no part in the fit: what the law said and what was measured."""
+
+    sizes: tuple[tuple[str, int], ...]
+    predicted: Fraction
+    measured: int
+
+
+@dataclass(frozen=True, slots=True)
+class TermSite:
+    """A place that produces part of a term: the user's line, the cause, and the statement shape."""
+
+    frame: Frame
+    cause: str
+    shape: str
+    share: str
+    """This site's own part of the term, such as `7*labels`."""
+    stack: tuple[Frame, ...] = ()
+    """The user's call path, innermost first; the first frame is `frame`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainedTerm:
+    """A growing term of the law with the sites that produce it, largest share first."""
+
+    term: Term
+    sites: tuple[TermSite, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LawResult:
+    """The outcome of one profile: a law, or the reason why none is given.
+
+    `law` is None exactly when `refusal` is not empty; the raw points are always kept.
+    """
+
+    scenario: str
+    target: str
+    database: str
+    variables: tuple[str, ...]
+    law: Law | None
+    points: tuple[Point, ...]
+    holdouts: tuple[Holdout, ...] = ()
+    terms: tuple[ExplainedTerm, ...] = ()
+    refusal: str = ""
+    notes: tuple[str, ...] = ()

@@ -1,0 +1,74 @@
+"""What happened when one statement of a workload was made to fail."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from auditor.model.span import Frame
+
+
+class Verdict(enum.Enum):
+    """What the code did with the error, judged by result, escaping error and database state."""
+
+    RECOVERED = "recovered"
+    """Result and state equal those of the run without a fault."""
+    REPORTED = "reported"
+    """A declared or domain error reached the caller, and the state is as before."""
+    LEAKED = "leaked"
+    """The raw database error reached the caller."""
+    SWALLOWED = "swallowed"
+    """The call returned as if all were well, but its result or the state is not that of success."""
+    HALF_COMMITTED = "half-committed"
+    """The state is neither that before the call nor that of success."""
+    BROKEN_SESSION = "broken-session"
+    """The error left a session or context that cannot be used any more."""
+    MASKED = "masked"
+    """Another error, raised while handling it, hid the database error."""
+    RETRIED_IN_VAIN = "retried-in-vain"
+    """The call was retried until it gave up, or retried what can never succeed."""
+    HUNG = "hung"
+    """The call did not end in the time allowed."""
+    NOT_REACHED = "not-reached"
+    """The statement was not executed again, so no fault was injected."""
+
+    @property
+    def is_good(self) -> bool:
+        """Whether the code did what it should with the error."""
+        return self in (Verdict.RECOVERED, Verdict.REPORTED)
+
+
+@dataclass(frozen=True, slots=True)
+class StateChange:
+    """Rows of one table that differ from the expected state: counts of rows missing and added."""
+
+    table: str
+    missing: int
+    added: int
+
+
+@dataclass(frozen=True, slots=True)
+class FaultOutcome:
+    """One fault, at one statement of one workload, and what came of it.
+
+    `statement` counts from 1 in the order of the run without faults. `mode` is `once` or
+    `persistent`. `escaped` is the class of the error that reached the caller, empty if none.
+    """
+
+    scenario: str
+    database: str
+    fault: str
+    mode: str
+    statement: int
+    shape: str
+    site: Frame
+    verdict: Verdict
+    attempts: int
+    escaped: str = ""
+    escaped_message: str = ""
+    changes: tuple[StateChange, ...] = ()
+    traceback: tuple[Frame, ...] = ()
+    handlers: tuple[Frame, ...] = ()
+    """The user's `except` clauses that saw the error, in order."""
+    replay: str = ""
+    note: str = ""

@@ -1,0 +1,34 @@
+"""What a command found: the one value that every renderer turns into text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from auditor.model.finding import Finding, Problem
+from auditor.model.law import LawResult
+from auditor.model.outcome import FaultOutcome
+from auditor.model.tape import Tape
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Findings and problems, what was counted, and what the live witnesses saw.
+
+    `counted` says what was looked at and what was not (`files`, `files_skipped`, `statements`,
+    `suppressed`, `baselined`, ...): silence is never "clean".
+    """
+
+    findings: tuple[Finding, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    counted: Mapping[str, int] = field(default_factory=dict)
+    tape: Tape | None = None
+    laws: tuple[LawResult, ...] = ()
+    faults: tuple[FaultOutcome, ...] = ()
+
+    @property
+    def exit_status(self) -> int:
+        """0 nothing to report, 1 findings, 2 the tool could not do all of its work."""
+        if any(problem.hides_results for problem in self.problems):
+            return 2
+        return 1 if self.findings else 0

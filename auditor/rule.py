@@ -1,0 +1,118 @@
+"""What a rule is: metadata, page, examples and check in one frozen value.
+
+A rule is one file under `auditor/rules/`. Its `check` is one of the `on_*` wrappers below around a
+module-level function that reads facts and yields `Hit`s; it never parses, reads files or prints.
+`bad` and `good` are its tests and its page: in `bad`, exactly the lines marked `# expect: CODE`
+are reported; in `good`, none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from auditor.model.evidence import Evidence
+from auditor.model.finding import Confidence, Severity
+from auditor.model.law import LawResult
+from auditor.model.outcome import FaultOutcome
+from auditor.model.span import Span
+from auditor.model.tape import Tape
+from auditor.source.facts import FunctionFacts, ModuleFacts
+from auditor.source.project import Project
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One offence. `fields` fill the rule's message template. A hit may lower or raise the rule's
+    own confidence and severity when it knows more than the rule does in general."""
+
+    span: Span
+    function: str
+    fields: Mapping[str, object] = field(default_factory=dict)
+    evidence: tuple[Evidence, ...] = ()
+    confidence: Confidence | None = None
+    severity: Severity | None = None
+
+
+Hits = Iterable[Hit]
+
+
+@dataclass(frozen=True, slots=True)
+class OnModule:
+    """The check is called once for each module of the project."""
+
+    check: Callable[[Project, ModuleFacts], Hits]
+
+
+@dataclass(frozen=True, slots=True)
+class OnFunction:
+    """The check is called once for each function, methods and nested functions included, and once
+    for the body of each module (a function named `<module>`)."""
+
+    check: Callable[[Project, ModuleFacts, FunctionFacts], Hits]
+
+
+@dataclass(frozen=True, slots=True)
+class OnTape:
+    """The check is called once with what was recorded."""
+
+    check: Callable[[Tape], Hits]
+
+
+@dataclass(frozen=True, slots=True)
+class OnLaws:
+    """The check is called once with all results of profiles."""
+
+    check: Callable[[tuple[LawResult, ...]], Hits]
+
+
+@dataclass(frozen=True, slots=True)
+class OnOutcomes:
+    """The check is called once with all outcomes of a fault sweep."""
+
+    check: Callable[[tuple[FaultOutcome, ...]], Hits]
+
+
+Check = OnModule | OnFunction | OnTape | OnLaws | OnOutcomes
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """Source of one or more modules. A line `# --- pkg/name.py` begins another file; without one
+    the whole text is `example.py`. `# expect: DBA301` marks a line that must be reported, two
+    codes are written `# expect: DBA301 DBA302`."""
+
+    title: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class LiveExample:
+    """A program for a runtime rule: `run(engine)` works on a real engine under the recorder.
+
+    `expect` holds what must be reported, as `function: message` lines; empty for a good example.
+    """
+
+    title: str
+    run: Callable[[Any], object]
+    expect: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule of the catalogue. `message` is a `str.format` template over the fields of its hits."""
+
+    code: str
+    name: str
+    since: str
+    severity: Severity
+    confidence: Confidence
+    message: str
+    why: str
+    instead: str
+    checks: tuple[Check, ...]
+    bad: tuple[Example | LiveExample, ...]
+    good: tuple[Example | LiveExample, ...]
+    known_gaps: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
