@@ -26,7 +26,10 @@ class Context:
 
 
 def bind(url: str) -> Context:
-    """Point the service at the database at `url`, create missing tables; returns a context to work in."""
+    """Point the service at the database at `url` and create missing tables.
+
+    Returns a context to work in.
+    """
     manager = enginefacade.transaction_context()
     manager.configure(connection=url, sqlite_fk=True)
     MANAGER.patch_factory(manager)

@@ -31,7 +31,7 @@ class Port(Base):
 
 
 class RouterPort(Base):
-    """An interface of a router. The table has two foreign keys: either may be the one that fails."""
+    """An interface of a router. It has two foreign keys: either may be the one that fails."""
 
     __tablename__ = "routerports"
 
@@ -70,7 +70,7 @@ class RouterExtraAttributes(Base):
 
 
 class Router(Base):
-    """A router of a project. Ports and routes come along in one batch each; extra attributes do not."""
+    """A router of a project. Ports and routes come along in batches; extra attributes do not."""
 
     __tablename__ = "routers"
 

@@ -83,7 +83,7 @@ def _rule_rows(labels: int, rules: int) -> Iterator[Row]:
 
 
 def _places(labels: int, routers: int) -> Iterator[tuple[int, int, str]]:
-    """Every router as (project, number in the project, id); the last of a project is the one down."""
+    """Every router as (project, number in it, id); the last of a project is the one down."""
     for project in range(labels):
         for router in range(routers + 1):
             yield project, router, fixed_id(f"router {project} {router}")

@@ -1,8 +1,8 @@
 """The functions of `sync.py` as they should be: the same names, arguments and results.
 
-Reads take a fixed number of statements whatever the sizes. A write is retried after a deadlock, each
-try in a new transaction, and every other database error becomes an error of the contract that keeps
-its cause.
+A read takes a fixed number of statements, whatever the sizes. A write is retried after a deadlock,
+each try in a new transaction, and every other database error becomes an error of the contract that
+keeps its cause.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def _sync_data(context: facade.Context) -> list[dict[str, Any]]:
 
 
 def get_sync_data_for_rule(context: facade.Context, rule: dict[str, Any]) -> list[dict[str, Any]]:
-    """What the agents need to know about one new rule; raises LabelNotFound if its label is gone."""
+    """What the agents need to know about one new rule; raises LabelNotFound if it has no label."""
     try:
         return _sync_data_for_rule(context, rule)
     except db_exc.DBError as error:
@@ -147,7 +147,7 @@ def iter_labels(context: facade.Context) -> Iterator[dict[str, Any]]:
 
 def label_names(context: facade.Context, project_id: str) -> list[str]:
     """The names of the labels of a project."""
-    statement = sa.text("SELECT name FROM meteringlabels WHERE project_id = :project ORDER BY name")
+    statement = sa.text("SELECT name FROM meteringlabels WHERE project_id = :project")
     with facade.READER.using(context) as session:
         return list(session.execute(statement, {"project": project_id}).scalars())
 

@@ -1,7 +1,7 @@
 """Workloads on the sample, each with its repaired twin.
 
-    auditor profile sample_schemas/metering/scenarios.py::metering_sync
-    auditor faults  sample_schemas/metering/scenarios.py::create_label
+Run one with `auditor profile sample_schemas/metering/scenarios.py::metering_sync`, or
+`auditor faults sample_schemas/metering/scenarios.py::create_label`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import Any
 
 from auditor.growth.scenario import scenario
-
 from metering import facade, populate, repaired, sync
 
 _SYNC_SIZES = {"labels": (1, 2, 4), "routers": (1, 2, 3), "rules": (1, 2)}

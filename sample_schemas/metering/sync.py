@@ -56,9 +56,7 @@ def get_sync_data_for_rule(context: facade.Context, rule: dict[str, Any]) -> lis
     """What the agents need to know about one new rule."""
     with facade.READER.using(context) as session:
         label = session.get(models.MeteringLabel, rule["metering_label_id"])
-        query = session.query(models.Router).options(
-            orm.joinedload(models.Router.extra_attributes)
-        )
+        query = session.query(models.Router).options(orm.joinedload(models.Router.extra_attributes))
         if not label.shared:  # expect: DBA220
             query = query.filter(models.Router.project_id == label.project_id)
         return [
@@ -131,7 +129,7 @@ def iter_labels(context: facade.Context) -> Iterator[dict[str, Any]]:  # expect:
 def label_names(context: facade.Context, project_id: str) -> list[str]:
     """The names of the labels of a project."""
     with facade.READER.using(context) as session:
-        statement = f"SELECT name FROM meteringlabels WHERE project_id = '{project_id}' ORDER BY name"
+        statement = f"SELECT name FROM meteringlabels WHERE project_id = '{project_id}'"
         return list(session.execute(sa.text(statement)).scalars())  # expect: DBA101
 
 
