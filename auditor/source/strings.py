@@ -1,0 +1,114 @@
+"""Strings built from parts: `%`, `str.format`, f-strings, `+` and `join`, all to one `Text`.
+
+A hole whose conversion makes a number of it (`%d`, `{:.2f}`) is `Arithmetic("%d", None, value)`:
+whatever the value is, digits reach the text.
+"""
+
+from __future__ import annotations
+
+import re
+import string
+from collections.abc import Mapping, Sequence
+
+from auditor.source.facts import Arithmetic, At, Call, Const, Expr, Items, Opaque, Pairs, Text
+
+_PERCENT = re.compile(r"%(?:\((?P<key>[^)]*)\))?[-#0 +]*(?:\d+|\*)?(?:\.(?:\d+|\*))?(?P<kind>[a-zA-Z%])")
+_NUMERIC = frozenset("diufFeEgGxXobn")
+
+Part = str | Expr
+
+
+def concatenated(items: Sequence[Expr], at: At) -> Text | None:
+    """The text of `a + b + c`; None if no item is known to be a string."""
+    if not any(is_text(item) for item in items):
+        return None
+    parts: list[Part] = []
+    for item in items:
+        if isinstance(item, Text) and item.how != "join":
+            parts.extend(item.parts)
+        elif isinstance(item, Const) and isinstance(item.value, str):
+            parts.append(item.value)
+        else:
+            parts.append(item)
+    return Text(tuple(parts), "concat", at)
+
+
+def is_text(expr: Expr) -> bool:
+    """Whether the expression is a string for certain."""
+    return isinstance(expr, Text) or (isinstance(expr, Const) and isinstance(expr.value, str))
+
+
+def percent(template: Expr, value: Expr, at: At) -> Text:
+    """The text of `template % value`; `template` is a constant string or a Text."""
+    if not isinstance(template, Const):
+        return Text((template, value), "percent", at)
+    holes = _percent_holes(value)
+    parts: list[Part] = []
+    position = used = 0
+    source = str(template.value)
+    for match in _PERCENT.finditer(source):
+        parts.append(source[position : match.start()])
+        position = match.end()
+        if match["kind"] == "%":
+            parts.append("%")
+            continue
+        if match["key"] is not None:
+            hole = _keyed(value, match["key"])
+        else:
+            hole = holes[used] if used < len(holes) else Opaque((value,))
+            used += 1
+        parts.append(_converted(hole, match["kind"]))
+    parts.append(source[position:])
+    return Text(_tidy(parts), "percent", at)
+
+
+def _percent_holes(value: Expr) -> tuple[Expr, ...]:
+    if isinstance(value, Items) and value.kind == "tuple":
+        return value.items
+    return (value,)
+
+
+def _keyed(value: Expr, key: str) -> Expr:
+    if isinstance(value, Pairs):
+        for name, found in zip(value.keys, value.values, strict=True):
+            if isinstance(name, Const) and name.value == key:
+                return found
+    return Opaque((value,))
+
+
+def formatted(template: str, call: Call) -> Text:
+    """The text of `template.format(...)`; a template that `str.format` would refuse is one hole."""
+    named = {keyword.name: keyword.value for keyword in call.keywords}
+    parts: list[Part] = []
+    automatic = 0
+    try:
+        for literal, name, spec, _ in string.Formatter().parse(template):
+            parts.append(literal)
+            if name is None:
+                continue
+            key = re.split(r"[.\[]", name, maxsplit=1)[0]
+            if not key:
+                key, automatic = str(automatic), automatic + 1
+            parts.append(_converted(_argument(call, named, key), (spec or "s")[-1:]))
+    except ValueError:
+        parts = [template, Opaque((*call.args, *named.values()))]
+    return Text(_tidy(parts), "format", call.at)
+
+
+def _argument(call: Call, named: Mapping[str, Expr], key: str) -> Expr:
+    if key.isdigit() and int(key) < len(call.args):
+        return call.args[int(key)]
+    return named.get(key, Opaque((*call.args, *named.values())))
+
+
+def hole_of(value: Expr, spec: str) -> Expr:
+    """A hole of an f-string with its format specification (empty if none is written)."""
+    return _converted(value, spec[-1:])
+
+
+def _converted(hole: Expr, kind: str) -> Expr:
+    return Arithmetic("%d", None, hole) if kind and kind in _NUMERIC else hole
+
+
+def _tidy(parts: Sequence[Part]) -> tuple[Part, ...]:
+    return tuple(part for part in parts if part != "")
