@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 
 from auditor.backends.database import ScratchDatabase
+from auditor.backends.mariadb import open_mariadb
 from auditor.backends.masking import masked
+from auditor.backends.postgresql import open_postgresql
 from auditor.backends.sqlite import open_sqlite
 from auditor.model.errors import DatabaseError
 
@@ -14,6 +16,9 @@ Opener = Callable[..., AbstractContextManager[ScratchDatabase]]
 
 OPENERS: Mapping[str, Opener] = {
     "sqlite": open_sqlite,
+    "postgresql": open_postgresql,
+    "mysql": open_mariadb,
+    "mariadb": open_mariadb,
 }
 
 
@@ -22,9 +27,9 @@ def open_scratch(
 ) -> AbstractContextManager[ScratchDatabase]:
     """A scratch database behind `url`, dropped when the context ends, however it ends.
 
-    `sqlite://` and `postgresql` need no server; a URL of a server gets a database of its own
-    name on it. `allow_existing` permits a named database that holds tables: every row of it will
-    be deleted. Raises DatabaseError.
+    `sqlite://`, `postgresql` and `mysql` need no running server; a URL of a server gets a
+    database of its own name on it. `allow_existing` permits a named database that holds tables:
+    every row of it will be deleted. Raises DatabaseError.
     """
     opener = OPENERS.get(dialect_of(url))
     if opener is None:

@@ -144,7 +144,7 @@ def _delete_all(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA foreign_keys=OFF")
     connection.execute("BEGIN IMMEDIATE")
     for name in _table_names(connection):
-        connection.execute(f"DELETE FROM {_quoted(name)}")
+        connection.execute(f"DELETE FROM {_quoted(name)}")  # noqa: S608  quoted
     if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'sqlite_sequence'").fetchone():
         connection.execute("DELETE FROM sqlite_sequence")
     connection.execute("COMMIT")
@@ -157,5 +157,5 @@ def _quoted(name: str) -> str:
 
 def fast_folder() -> str | None:
     """A folder in memory for scratch files; None (the default temporary folder) without one."""
-    memory = "/dev/shm"  # a parent only: mkdtemp makes a private folder in it
+    memory = "/dev/shm"  # noqa: S108  only a parent: mkdtemp makes a private folder in it
     return memory if os.access(memory, os.W_OK | os.X_OK) else None
