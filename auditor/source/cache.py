@@ -1,0 +1,104 @@
+"""The facts cache: one file for each distinct source, named by a hash of all that made it.
+
+A cache entry is a pickle that may hold nothing but facts: any other class in it is refused, so a
+cache folder that somebody else filled cannot run code. A broken, foreign or half-written entry is
+the same as none. Entries are written to a temporary name and moved, so concurrent scans are safe.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import pickle
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from auditor.source import facts
+from auditor.source.facts import ModuleFacts
+from auditor.source.parse import NotParsed
+
+_FORMAT = "1"
+_ALLOWED = frozenset(
+    name for name, value in vars(facts).items() if isinstance(value, type) and hasattr(value, "_fields")
+)
+
+
+def key_of(source: bytes, path: str, module: str) -> str:
+    """The name of the entry for this source: tool and Python version, path and module included."""
+    digest = hashlib.sha256(source)
+    digest.update(f"\0{_FORMAT}\0{sys.version_info[:2]}\0{_facts_version()}\0{path}\0{module}".encode())
+    return digest.hexdigest()
+
+
+def _facts_version() -> str:
+    """Changes whenever the shape of facts, or the code that makes them, changes."""
+    global _version  # noqa: PLW0603 - computed once a process
+    if not _version:
+        folder = Path(__file__).parent
+        names = ("build", "facts", "lower", "parse", "statements", "strings", "suppress")
+        parts = b"".join((folder / f"{name}.py").read_bytes() for name in names)
+        _version = hashlib.sha256(parts).hexdigest()
+    return _version
+
+
+_version = ""
+
+
+def dumped(module: ModuleFacts) -> bytes:
+    """The facts as bytes. Raises NotParsed if they are nested too deeply to be kept."""
+    try:
+        return pickle.dumps(module, protocol=5)
+    except RecursionError as error:
+        raise NotParsed("nested too deeply to be kept") from error
+
+
+def loaded(kept: bytes) -> ModuleFacts | None:
+    """The facts that `dumped` made; None for anything else."""
+    try:
+        found = _Facts(io.BytesIO(kept)).load()
+    except Exception:  # noqa: BLE001 - whatever is wrong with an entry, the source is read instead
+        return None
+    return found if isinstance(found, ModuleFacts) else None
+
+
+def load(folder: Path, key: str) -> ModuleFacts | None:
+    """The cached facts, None if there are none that can be used."""
+    try:
+        return loaded(_entry(folder, key).read_bytes())
+    except OSError:
+        return None
+
+
+def store(folder: Path, key: str, kept: bytes) -> None:
+    """Keep dumped facts; a folder that cannot be written is left alone."""
+    entry = _entry(folder, key)
+    try:
+        entry.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=entry.parent)
+        with os.fdopen(handle, "wb") as file:
+            file.write(kept)
+        os.replace(name, entry)
+    except OSError:
+        return
+
+
+def default_folder() -> Path:
+    """`auditor/facts` in the user's cache folder (XDG_CACHE_HOME)."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "auditor" / "facts"
+
+
+def _entry(folder: Path, key: str) -> Path:
+    return folder / key[:2] / f"{key[2:]}.facts"
+
+
+class _Facts(pickle.Unpickler):
+    """Loads tuples of facts and nothing else."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if module == facts.__name__ and name in _ALLOWED:
+            return getattr(facts, name)
+        raise pickle.UnpicklingError(f"`{module}.{name}` is not a fact")

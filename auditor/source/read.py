@@ -1,0 +1,153 @@
+"""Files to facts: read, filter, parse or load from the cache, in several processes.
+
+A file without any word of database code is not parsed; it is counted. A file that cannot be read
+is a Problem, and the rest goes on.
+"""
+
+from __future__ import annotations
+
+import gc
+import multiprocessing
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from auditor.model.finding import Problem
+from auditor.source import cache
+from auditor.source.discover import SourceFile
+from auditor.source.facts import ModuleFacts
+from auditor.source.parse import NotParsed, parse_module
+
+LARGEST = 4 * 1024 * 1024
+"""Bytes; a larger file is not source that somebody wrote, and is a Problem."""
+
+_DATABASE_WORDS = re.compile(
+    rb"sqlalchemy|oslo_db|sqlmodel|alembic|[sS]ession\b|\.query\b|cursor|\.execute|db_api|_db\b"
+    rb"|\.objects\b|\bmodels\b|psycopg|pymysql|MySQLdb|sqlite3"
+)
+_CHUNK = 16
+_WORTH_A_PROCESS = 200
+"""Files; below, starting processes costs more than it saves."""
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The modules read, what could not be, and how many files were passed over or came cached."""
+
+    modules: tuple[ModuleFacts, ...]
+    problems: tuple[Problem, ...]
+    passed_over: int
+    cached: int
+
+
+def read_files(
+    files: Sequence[SourceFile],
+    *,
+    jobs: int = 0,
+    cache_folder: Path | None = None,
+    progress: Progress | None = None,
+) -> Reading:
+    """The facts of all files, in the order given. `jobs` 0 is one process for each core.
+
+    This process reads what is cached; only what must be parsed goes to others, and comes back as
+    the same bytes that the cache keeps.
+    """
+    with _collector_off():
+        known = [_known(file, cache_folder) for file in files]
+        missing = [file for file, found in zip(files, known, strict=True) if found is None]
+        parsed = iter(_parse_all(missing, jobs, cache_folder, progress))
+        return _joined([found or next(parsed) for found in known])
+
+
+def _parse_all(
+    files: Sequence[SourceFile], jobs: int, cache_folder: Path | None, progress: Progress | None
+) -> list[Reading]:
+    workers = jobs or os.cpu_count() or 1
+    if workers == 1 or len(files) < _WORTH_A_PROCESS:
+        return [_as_reading(file, _parse(file, cache_folder)) for file in files]
+    chunks = [files[i : i + _CHUNK] for i in range(0, len(files), _CHUNK)]
+    context = multiprocessing.get_context("fork" if hasattr(os, "fork") else "spawn")
+    done: list[Reading] = []
+    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+        for chunk, results in zip(
+            chunks, pool.map(_parse_chunk, chunks, [cache_folder] * len(chunks)), strict=True
+        ):
+            done.extend(map(_as_reading, chunk, results))
+            if progress is not None:
+                progress(len(done), len(files))
+    return done
+
+
+def _joined(parts: Sequence[Reading]) -> Reading:
+    return Reading(
+        modules=tuple(module for part in parts for module in part.modules),
+        problems=tuple(problem for part in parts for problem in part.problems),
+        passed_over=sum(part.passed_over for part in parts),
+        cached=sum(part.cached for part in parts),
+    )
+
+
+@contextmanager
+def _collector_off() -> Iterator[None]:
+    """Trees and facts have no cycles worth finding: a third of the parse time."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def _known(file: SourceFile, cache_folder: Path | None) -> Reading | None:
+    """What is known of a file without parsing it; None if it must be parsed."""
+    try:
+        if os.stat(file.file).st_size > LARGEST:
+            return _failed(file, f"larger than {LARGEST // 1024 // 1024} MiB, not read")
+        source = Path(file.file).read_bytes()
+    except OSError as error:
+        return _failed(file, f"not read: {error.strerror}")
+    if not _DATABASE_WORDS.search(source):
+        return Reading((), (), 1, 0)
+    if cache_folder is not None:
+        module = cache.load(cache_folder, cache.key_of(source, file.path, file.module))
+        if module is not None:
+            return Reading((module,), (), 0, 1)
+    return None
+
+
+def _parse_chunk(files: Sequence[SourceFile], cache_folder: Path | None) -> list[bytes | str]:
+    with _collector_off():
+        return [_parse(file, cache_folder) for file in files]
+
+
+def _parse(file: SourceFile, cache_folder: Path | None) -> bytes | str:
+    """The facts as the cache keeps them, or why there are none."""
+    try:
+        source = Path(file.file).read_bytes()
+        module = parse_module(file.path, file.module, source, is_package=file.is_package)
+        kept = cache.dumped(module)
+    except OSError as error:
+        return f"not read: {error.strerror}"
+    except NotParsed as error:
+        return f"not parsed: {error}"
+    if cache_folder is not None:
+        cache.store(cache_folder, cache.key_of(source, file.path, file.module), kept)
+    return kept
+
+
+def _as_reading(file: SourceFile, parsed: bytes | str) -> Reading:
+    if isinstance(parsed, str):
+        return _failed(file, parsed)
+    module = cache.loaded(parsed)
+    return Reading((module,) if module else (), (), 0, 0)
+
+
+def _failed(file: SourceFile, message: str) -> Reading:
+    return Reading((), (Problem(file.path, message, hides_results=True),), 0, 0)
