@@ -1,0 +1,57 @@
+"""The JSON interface, `auditor/report/1`: keys in a fixed order; docs/report.schema.json.
+
+`laws`, `faults` and `tape` are present when there is something in them.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from auditor.model.finding import Finding
+from auditor.model.report import Report
+from auditor.report.evidence import evidence_as_json, span_as_json
+from auditor.report.tapes import problem_as_json, tape_as_json
+
+SCHEMA = "auditor/report/1"
+
+
+def finding_as_json(finding: Finding) -> dict[str, Any]:
+    """A finding with its place flat beside its other fields."""
+    return {
+        "code": finding.code,
+        "name": finding.name,
+        "message": finding.message,
+        **span_as_json(finding.span),
+        "function": finding.function,
+        "severity": finding.severity.value,
+        "confidence": finding.confidence.value,
+        "fingerprint": finding.fingerprint,
+        "evidence": [evidence_as_json(one) for one in finding.evidence],
+    }
+
+
+def report_as_json(report: Report) -> dict[str, Any]:
+    """The report as plain values."""
+    found: dict[str, Any] = {
+        "schema": SCHEMA,
+        "findings": [finding_as_json(finding) for finding in report.findings],
+        "problems": [problem_as_json(problem) for problem in report.problems],
+        "counted": dict(sorted(report.counted.items())),
+    }
+    if report.laws:
+        from auditor.report.laws import law_as_json  # lazy: a scan has no laws
+
+        found["laws"] = [law_as_json(law) for law in report.laws]
+    if report.faults:
+        from auditor.report.faults import fault_as_json  # lazy: a scan has no faults
+
+        found["faults"] = [fault_as_json(outcome) for outcome in report.faults]
+    if report.tape is not None:
+        found["tape"] = tape_as_json(report.tape)
+    return found
+
+
+def render(report: Report) -> str:
+    """The report as JSON text, indented by two, with a last newline."""
+    return json.dumps(report_as_json(report), indent=2, ensure_ascii=False) + "\n"
