@@ -29,6 +29,8 @@ class Verdict(enum.Enum):
     """The call was retried until it gave up, or retried what can never succeed."""
     HUNG = "hung"
     """The call did not end in the time allowed."""
+    CRASHED = "crashed"
+    """The process ended during the call."""
     NOT_REACHED = "not-reached"
     """The statement was not executed again, so no fault was injected."""
 
@@ -72,3 +74,28 @@ class FaultOutcome:
     """The user's `except` clauses that saw the error, in order."""
     replay: str = ""
     note: str = ""
+    folded: tuple[int, ...] = ()
+    """Other statements that this outcome stands for: same shape, call path and progress."""
+
+
+@dataclass(frozen=True, slots=True)
+class SweepCoverage:
+    """What one fault was tried on: every statement of the workload is in exactly one count.
+
+    `points` statements were made to fail, one a run, and `folded` more are equal to one of them;
+    at `not_applicable` the fault cannot happen; `left_out` were not tried (budget, or one asked
+    for). `not_reached` of the points were not executed again. For faults at COMMIT, commits are
+    counted instead of statements.
+    """
+
+    scenario: str
+    database: str
+    fault: str
+    mode: str
+    sizes: tuple[tuple[str, int], ...]
+    statements: int
+    points: int
+    folded: int
+    not_applicable: int
+    not_reached: int
+    left_out: int
