@@ -86,7 +86,7 @@ def _values(variable: str, values: Sequence[int]) -> tuple[int, ...]:
     whole = all(isinstance(v, int) and not isinstance(v, bool) and v >= 0 for v in found)
     if not found or not whole or len(set(found)) != len(found):
         raise ScenarioError(
-            f"sizes[`{variable}`] is `{values!r}`: give one or more distinct whole numbers, 0 or more,"
-            f" such as `{variable}=(1, 2, 4)`"
+            f"sizes[`{variable}`] is `{values!r}`: give one or more distinct whole numbers,"
+            f" 0 or more, such as `{variable}=(1, 2, 4)`"
         )
     return tuple(sorted(found))

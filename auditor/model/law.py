@@ -78,6 +78,8 @@ class Term:
         product = "*".join(str(factor) for factor in self.factors)
         if self.coefficient == 1:
             return product
+        if self.coefficient == -1:
+            return f"-{product}"
         return f"{self.coefficient}*{product}"
 
 
