@@ -7,6 +7,8 @@ errors) or becomes `DBError` (all other DB-API errors).
 
 from __future__ import annotations
 
+from typing import Any
+
 from auditor.model.knowledge import ErrorRow, Table
 
 _SA = "https://docs.sqlalchemy.org/en/20/core/exceptions.html"
@@ -23,14 +25,12 @@ def _samples(name: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     )
 
 
-def _row(name: str, *bases: str, library: str, source: str, **more: object) -> ErrorRow:
+def _row(name: str, *bases: str, library: str, source: str, **more: Any) -> ErrorRow:
     samples, near_misses = _samples(name)
-    return ErrorRow(
-        name, bases, library, source, samples=samples, near_misses=near_misses, **more
-    )  # type: ignore[arg-type]  # `more` holds the optional fields
+    return ErrorRow(name, bases, library, source, samples=samples, near_misses=near_misses, **more)
 
 
-def _sa(name: str, base: str, under: str, *becomes: str, **more: object) -> ErrorRow:
+def _sa(name: str, base: str, under: str, *becomes: str, **more: Any) -> ErrorRow:
     return _row(
         f"sqlalchemy.exc.{name}", base if "." in base else f"sqlalchemy.exc.{base}",
         library="sqlalchemy", source=_SA, under_oslo_db=under,
@@ -45,7 +45,7 @@ def _orm(name: str, base: str, note: str = "") -> ErrorRow:
     )  # fmt: skip
 
 
-def _oslo(name: str, base: str = "oslo_db.exception.DBError", **more: object) -> ErrorRow:
+def _oslo(name: str, base: str = "oslo_db.exception.DBError", **more: Any) -> ErrorRow:
     return _row(f"oslo_db.exception.{name}", base, library="oslo.db", source=_OSLO, **more)
 
 
