@@ -41,7 +41,8 @@ def settings_of(options: ReportOptions) -> Settings:
 def deliver(report: Report, options: ReportOptions, *, in_scope: InScope | None = None) -> NoReturn:
     """Render the report as the options say and end the command with its exit status.
 
-    `in_scope` decides which known findings that were not found again are listed as stale; none if it is not given.
+    `in_scope` decides which known findings that were not found again are listed as stale; none
+    are if it is not given.
     """
     renderer(options.format)  # an unknown format is said before the baseline is written
     if options.baseline:

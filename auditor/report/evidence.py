@@ -76,7 +76,8 @@ def evidence_from_json(value: Mapping[str, Any]) -> Evidence:
     for name, read in _READ.items():
         if name in fields:
             fields[name] = read(fields[name])
-    return make(**fields)
+    evidence: Evidence = make(**fields)
+    return evidence
 
 
 def _same(value: Any) -> Any:

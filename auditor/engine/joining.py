@@ -1,0 +1,191 @@
+"""Several results to one report, in which what the four witnesses saw of one place stands together.
+
+A finding gains evidence when a live witness was on its lines: `Executions` from a tape, `Growth`
+from a law, `FaultSeen` from a fault. A finding of a live rule at a place where scan says the same
+(same code) becomes part of scan's finding, whose confidence is then high.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from auditor import registry
+from auditor.engine.judging import judge
+from auditor.engine.places import Place, places_of, stands_at
+from auditor.engine.witnesses import executions_at, faults_at, growth_at
+from auditor.model.evidence import Evidence, Executions, FaultSeen, Growth
+from auditor.model.finding import Confidence, Finding, Severity
+from auditor.model.law import LawResult
+from auditor.model.outcome import FaultOutcome
+from auditor.model.report import Report
+from auditor.model.settings import Settings
+from auditor.model.tape import Entry, Tape, TransactionEntry
+
+Result = Report | Tape | LawResult | FaultOutcome
+_LIVE = (Executions, Growth, FaultSeen)
+_SEVERITIES = tuple(Severity)
+
+
+def join(
+    *results: Result | Iterable[Result],
+    settings: Settings = Settings(),  # noqa: B008 - frozen
+    rules: registry.Catalogue | None = None,
+) -> Report:
+    """One report of all results. Reports are taken as they are; tapes, laws and outcomes that no
+    rule has seen yet are judged first.
+
+    Raises SettingsError for a selected code that no rule has, TypeError for anything else given.
+    """
+    flat = tuple(_flat(results))
+    raw = tuple(one for one in flat if not isinstance(one, Report))
+    reports = [one for one in flat if isinstance(one, Report)]
+    if raw:
+        reports.append(_judged(raw, settings, rules))
+    tapes = [report.tape for report in reports if report.tape is not None]
+    laws = tuple(dict.fromkeys(law for report in reports for law in report.laws))
+    faults = tuple(dict.fromkeys(fault for report in reports for fault in report.faults))
+    whole = Report(
+        problems=tuple(dict.fromkeys(p for report in reports for p in report.problems)),
+        counted=_summed(reports),
+        tape=joined_tape(tapes) if tapes else None,
+        laws=laws,
+        faults=faults,
+    )
+    findings = _twins_joined([f for report in reports for f in report.findings])
+    return replace(whole, findings=tuple(_strengthened(finding, whole) for finding in findings))
+
+
+def _flat(results: Iterable[object]) -> Iterator[Result]:
+    for one in results:
+        if isinstance(one, (Report, Tape, LawResult, FaultOutcome)):
+            yield one
+        elif isinstance(one, (tuple, list)):
+            yield from _flat(one)
+        else:
+            raise TypeError(
+                f"cannot join `{one!r:.60}`: give reports, tapes, law results and fault outcomes"
+            )
+
+
+def _judged(raw: Iterable[Result], settings: Settings, rules: registry.Catalogue | None) -> Report:
+    witnesses = tuple(raw)
+    tapes = [one for one in witnesses if isinstance(one, Tape)]
+    return judge(
+        joined_tape(tapes) if tapes else None,
+        settings,
+        laws=tuple(one for one in witnesses if isinstance(one, LawResult)),
+        faults=tuple(one for one in witnesses if isinstance(one, FaultOutcome)),
+        rules=rules,
+    )
+
+
+def _summed(reports: Iterable[Report]) -> dict[str, int]:
+    """All counts, added up; `rules` are the same rules each time."""
+    sums: dict[str, int] = {}
+    for report in reports:
+        for key, count in report.counted.items():
+            known = sums.get(key, 0)
+            sums[key] = max(known, count) if key == "rules" else known + count
+    return sums
+
+
+def joined_tape(tapes: Iterable[Tape]) -> Tape:
+    """Several tapes as one: entries of the same statement, site, cause and test are added up."""
+    entries: dict[Entry, Entry] = {}
+    transactions: dict[TransactionEntry, TransactionEntry] = {}
+    all_tapes = tuple(tapes)
+    for tape in all_tapes:
+        for entry in tape.entries:
+            key = replace(entry, executions=0, sent=0, rows=0, seconds=0.0, errors=())
+            entries[key] = _added(entries[key], entry) if key in entries else entry
+        for begun in tape.transactions:
+            same = replace(begun, begun=0, committed=0, rolled_back=0, seconds=0.0)
+            known = transactions.get(same)
+            transactions[same] = begun if known is None else _added_transaction(known, begun)
+    return Tape(
+        entries=tuple(entries.values()),
+        transactions=tuple(transactions.values()),
+        losses=tuple(dict.fromkeys(loss for tape in all_tapes for loss in tape.losses)),
+        processes=sum(tape.processes for tape in all_tapes),
+    )
+
+
+def _added(one: Entry, other: Entry) -> Entry:
+    errors = dict(one.errors)
+    for name, times in other.errors:
+        errors[name] = errors.get(name, 0) + times
+    return replace(
+        one,
+        executions=one.executions + other.executions,
+        sent=one.sent + other.sent,
+        rows=one.rows + other.rows,
+        seconds=one.seconds + other.seconds,
+        errors=tuple(errors.items()),
+    )
+
+
+def _added_transaction(one: TransactionEntry, other: TransactionEntry) -> TransactionEntry:
+    return replace(
+        one,
+        begun=one.begun + other.begun,
+        committed=one.committed + other.committed,
+        rolled_back=one.rolled_back + other.rolled_back,
+        seconds=one.seconds + other.seconds,
+    )
+
+
+def _is_live(finding: Finding) -> bool:
+    return any(isinstance(one, _LIVE) for one in finding.evidence)
+
+
+def _twins_joined(findings: list[Finding]) -> list[Finding]:
+    """The findings in order; equal ones once, and live ones inside the finding of scan that says
+    the same of the same place."""
+    joined: dict[tuple[str, str], Finding] = {}
+    live: list[Finding] = []
+    for finding in findings:
+        key = (finding.code, finding.fingerprint or str(finding.order_key))
+        if key in joined:
+            joined[key] = _with_evidence(joined[key], finding.evidence)
+        elif _is_live(finding):
+            live.append(finding)
+        else:
+            joined[key] = finding
+    for finding in live:
+        twin = next((k for k, one in joined.items() if _are_twins(one, finding)), None)
+        if twin is None:
+            joined[finding.code, finding.fingerprint or str(finding.order_key)] = finding
+        else:
+            joined[twin] = _confirmed(joined[twin], finding)
+    return sorted(joined.values(), key=lambda finding: finding.order_key)
+
+
+def _are_twins(scanned: Finding, live: Finding) -> bool:
+    if scanned.code != live.code or _is_live(scanned):
+        return False
+    place = Place(live.span.path, live.span.line, live.function)
+    return any(stands_at(place, where) for where in places_of(scanned))
+
+
+def _confirmed(scanned: Finding, live: Finding) -> Finding:
+    severity = min(scanned.severity, live.severity, key=_SEVERITIES.index)
+    confirmed = replace(scanned, confidence=Confidence.HIGH, severity=severity)
+    return _with_evidence(confirmed, live.evidence)
+
+
+def _strengthened(finding: Finding, whole: Report) -> Finding:
+    """The finding with what the live witnesses saw on its lines. One of a live rule has its own."""
+    places = places_of(finding)
+    evidence: list[Evidence] = []
+    if not any(isinstance(one, Executions) for one in finding.evidence) and whole.tape:
+        evidence.extend(executions_at(places, whole.tape.entries))
+    if not any(isinstance(one, Growth) for one in finding.evidence):
+        evidence.extend(growth_at(places, whole.laws))
+    if not any(isinstance(one, FaultSeen) for one in finding.evidence):
+        evidence.extend(faults_at(places, whole.faults))
+    return _with_evidence(finding, evidence)
+
+
+def _with_evidence(finding: Finding, more: Iterable[Evidence]) -> Finding:
+    return replace(finding, evidence=tuple(dict.fromkeys((*finding.evidence, *more))))

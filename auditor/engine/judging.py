@@ -1,0 +1,84 @@
+"""Tapes, laws and fault outcomes to a report, by the rules that have a check for them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from auditor import registry
+from auditor.engine import filters, running
+from auditor.engine.fingerprint import fingerprinted, from_messages
+from auditor.model.finding import Finding
+from auditor.model.law import LawResult
+from auditor.model.outcome import FaultOutcome
+from auditor.model.report import Report
+from auditor.model.settings import Settings
+from auditor.model.tape import Tape
+from auditor.source.facts import Suppression
+from auditor.source.parse import NotParsed, parse_module
+
+
+def judge(
+    tape: Tape | None = None,
+    settings: Settings = Settings(),  # noqa: B008 - frozen
+    *,
+    laws: tuple[LawResult, ...] = (),
+    faults: tuple[FaultOutcome, ...] = (),
+    rules: registry.Catalogue | None = None,
+) -> Report:
+    """What the rules say of a tape, of laws and of fault outcomes. What the tape lost is among the
+    problems. Suppression comments count where the source can be found.
+
+    Raises SettingsError for a selected code that no rule has.
+    """
+    catalogue = rules or registry.catalogue()
+    chosen = filters.selected(catalogue.rules, settings)
+    judged = running.merged(
+        *((running.over_tape(chosen, tape),) if tape is not None else ()),
+        *((running.over_laws(chosen, laws),) if laws else ()),
+        *((running.over_outcomes(chosen, faults),) if faults else ()),
+    )
+    shown = filters.shown(
+        fingerprinted(judged.findings, from_messages),
+        settings,
+        suppressions=_suppressions(judged.findings),
+        ran=None,
+    )
+    losses = tape.losses if tape is not None else ()
+    return Report(
+        findings=shown.findings,
+        problems=tuple(dict.fromkeys((*catalogue.problems, *losses, *judged.problems))),
+        counted={**_counted(tape, laws, faults), **shown.hidden},
+        tape=tape,
+        laws=laws,
+        faults=faults,
+    )
+
+
+def _counted(
+    tape: Tape | None, laws: tuple[LawResult, ...], faults: tuple[FaultOutcome, ...]
+) -> dict[str, int]:
+    counts = {"laws": len(laws), "faults": len(faults)}
+    found = {key: count for key, count in counts.items() if count}
+    if tape is not None:
+        found["statements"] = tape.statements
+    return found
+
+
+def _suppressions(findings: Iterable[Finding]) -> dict[str, tuple[Suppression, ...]]:
+    paths = sorted({finding.span.path for finding in findings})
+    return {path: found for path in paths if (found := _suppressions_of(path))}
+
+
+def _suppressions_of(path: str) -> tuple[Suppression, ...]:
+    """The suppression comments of a file that a live witness named, if it can be found and read."""
+    for folder in (".", *sys.path):
+        file = Path(folder or ".", path)
+        try:
+            if file.is_file():
+                source = file.read_bytes()
+                return parse_module(path, "", source).suppressions if b"auditor:" in source else ()
+        except (OSError, ValueError, NotParsed):
+            return ()
+    return ()

@@ -1,0 +1,165 @@
+"""Checks to findings. A rule that raises becomes a Problem, and the others go on."""
+
+from __future__ import annotations
+
+import string
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from auditor.model.finding import Finding, Problem
+from auditor.model.law import LawResult
+from auditor.model.outcome import FaultOutcome
+from auditor.model.tape import Tape
+from auditor.rule import Hits, OnFunction, OnLaws, OnModule, OnOutcomes, OnTape, Rule
+from auditor.source.project import Project
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What the checks gave: findings in order of path and line, without fingerprints, and Problems
+    for checks that raised."""
+
+    findings: tuple[Finding, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One call of one check. `where` is what it looks at, as a Problem names it."""
+
+    rule: Rule
+    where: str
+    hits: Callable[[], Hits]
+
+
+@dataclass(frozen=True, slots=True)
+class Crash:
+    """A check that raised: `error` says what, and where in the rule."""
+
+    code: str
+    name: str
+    where: str
+    error: str
+
+
+def over_project(rules: Iterable[Rule], project: Project) -> Judged:
+    """What the static checks of the rules say."""
+    return judged(task for rule in rules for task in _static_tasks(rule, project))
+
+
+def over_tape(rules: Iterable[Rule], tape: Tape) -> Judged:
+    """What the checks of recorded sessions say."""
+    return judged(
+        Task(rule, "the tape", _called(check.check, tape))
+        for rule in rules
+        for check in rule.checks
+        if isinstance(check, OnTape)
+    )
+
+
+def over_laws(rules: Iterable[Rule], laws: tuple[LawResult, ...]) -> Judged:
+    """What the checks of growth laws say."""
+    return judged(
+        Task(rule, "the laws", _called(check.check, laws))
+        for rule in rules
+        for check in rule.checks
+        if isinstance(check, OnLaws)
+    )
+
+
+def over_outcomes(rules: Iterable[Rule], outcomes: tuple[FaultOutcome, ...]) -> Judged:
+    """What the checks of fault outcomes say."""
+    return judged(
+        Task(rule, "the fault outcomes", _called(check.check, outcomes))
+        for rule in rules
+        for check in rule.checks
+        if isinstance(check, OnOutcomes)
+    )
+
+
+def _static_tasks(rule: Rule, project: Project) -> Iterator[Task]:
+    for check in rule.checks:
+        if isinstance(check, OnModule):
+            for module in sorted(project.modules.values(), key=lambda m: m.path):
+                yield Task(rule, module.path, _called(check.check, project, module))
+        elif isinstance(check, OnFunction):
+            for module, function in project.functions():
+                where = f"`{function.qualname}` in {module.path}"
+                yield Task(rule, where, _called(check.check, project, module, function))
+
+
+def _called(check: Callable[..., Hits], *facts: object) -> Callable[[], Hits]:
+    return lambda: check(*facts)
+
+
+def judged(tasks: Iterable[Task]) -> Judged:
+    """The findings of all tasks, equal ones once, and one Problem for each way a rule failed."""
+    findings: set[Finding] = set()
+    crashes: list[Crash] = []
+    for task in tasks:
+        try:
+            findings.update(_findings(task))
+        except Exception as error:  # noqa: BLE001 - isolation point: a rule that fails is a Problem
+            crashes.append(Crash(task.rule.code, task.rule.name, task.where, _told(error)))
+    ordered = sorted(findings, key=lambda finding: (finding.order_key, finding.function))
+    return Judged(tuple(ordered), _folded(crashes))
+
+
+def _findings(task: Task) -> list[Finding]:
+    rule = task.rule
+    return [
+        Finding(
+            code=rule.code,
+            name=rule.name,
+            message=_message(rule.message, hit.fields),
+            span=hit.span,
+            function=hit.function,
+            severity=hit.severity or rule.severity,
+            confidence=hit.confidence or rule.confidence,
+            evidence=tuple(hit.evidence),
+        )
+        for hit in task.hits()
+    ]
+
+
+def _message(template: str, fields: object) -> str:
+    return string.Formatter().vformat(template, (), fields)  # type: ignore[call-overload, no-any-return]
+
+
+def _told(error: Exception) -> str:
+    """`KeyError: 'x' (missing_cause.py:41)`: the error and the line of the rule that raised it."""
+    frames = traceback.extract_tb(error.__traceback__)
+    if not frames:
+        return f"{type(error).__name__}: {error}"
+    return f"{type(error).__name__}: {error} ({Path(frames[-1].filename).name}:{frames[-1].lineno})"
+
+
+def _folded(crashes: Iterable[Crash]) -> tuple[Problem, ...]:
+    """One Problem for each rule and error; the first place is named, the others are counted."""
+    first: dict[tuple[str, str], Crash] = {}
+    times: dict[tuple[str, str], int] = {}
+    for crash in crashes:
+        key = (crash.code, crash.error)
+        first.setdefault(key, crash)
+        times[key] = times.get(key, 0) + 1
+    return tuple(_problem(crash, times[key]) for key, crash in first.items())
+
+
+def _problem(crash: Crash, times: int) -> Problem:
+    more = f" and at {times - 1} more places" if times > 1 else ""
+    return Problem(
+        f"rule {crash.code} {crash.name}",
+        f"failed on {crash.where}{more}: {crash.error}; what it would have said there is missing",
+        hides_results=True,
+    )
+
+
+def merged(*parts: Judged) -> Judged:
+    """Several judgements as one, findings in order."""
+    findings = {finding for part in parts for finding in part.findings}
+    return Judged(
+        findings=tuple(sorted(findings, key=lambda f: (f.order_key, f.function))),
+        problems=tuple(problem for part in parts for problem in part.problems),
+    )
