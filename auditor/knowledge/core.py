@@ -8,9 +8,10 @@ from auditor.model.knowledge import (
     DRIVER_CONNECTION,
     ENGINE,
     RESULT,
-    ROW_OR_NONE,
-    ROWS,
+    SCALARS,
     STATEMENT,
+    TUPLE,
+    TUPLES,
     CallableRow,
     ContextRow,
     Effect,
@@ -80,7 +81,7 @@ _CONNECTIONS = Table(
     "sqlalchemy connections",
     (
         _on_connection("execute", Effect.STATEMENT, returns=RESULT),
-        _on_connection("scalars", Effect.STATEMENT, returns=RESULT),
+        _on_connection("scalars", Effect.STATEMENT, returns=SCALARS),
         _on_connection("scalar", Effect.STATEMENT),
         _on_connection("stream", Effect.STATEMENT, returns=RESULT),
         _on_connection("exec_driver_sql", Effect.STATEMENT, returns=RESULT, of=Of.NOTHING),
@@ -204,8 +205,8 @@ _DRIVERS = Table(
         ),
         _on_cursor("execute", Effect.STATEMENT),
         _on_cursor("executemany", Effect.STATEMENT),
-        _on_cursor("fetchall", returns=ROWS),
-        _on_cursor("fetchone", returns=ROW_OR_NONE),
+        _on_cursor("fetchall", returns=TUPLES),
+        _on_cursor("fetchone", returns=TUPLE),
     ),
 )  # fmt: skip
 

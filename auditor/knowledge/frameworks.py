@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from auditor.model.knowledge import (
     CONNECTION,
+    MAPPED_CLASS,
     QUERY,
-    RESULT,
     ROW,
+    SCALARS,
     SESSION,
     STATEMENT,
     CallableRow,
@@ -43,7 +44,7 @@ _FLASK_SQLALCHEMY = Table(
             near_misses=("from app import web\nit = web.session\n",),
         ),
         ReceiverRow(
-            "query", QUERY, How.ATTRIBUTE, _FLASK, "mapped class",
+            "query", QUERY, How.ATTRIBUTE, _FLASK, MAPPED_CLASS,
             samples=(_DB + _MAPPED + "it = User.query\n",),
             near_misses=("class User:\n    query = ''\nit = User.query\n",),
         ),
@@ -83,7 +84,7 @@ _SQLMODEL_TABLE = Table(
             near_misses=("from aiohttp import AsyncSession\nit = AsyncSession(e)\n",),
         ),
         CallableRow(
-            "exec", _SQLMODEL, SESSION, (Effect.STATEMENT,), RESULT, Of.FIRST,
+            "exec", _SQLMODEL, SESSION, (Effect.STATEMENT,), SCALARS, Of.FIRST,
             samples=(_SQLMODEL_IS + "session.exec(it)\n",),
             near_misses=("session = Shell()\nsession.exec(it)\n",),
         ),

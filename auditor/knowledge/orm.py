@@ -9,8 +9,11 @@ from auditor.model.knowledge import (
     ROW,
     ROW_OR_NONE,
     ROWS,
+    SCALARS,
     SESSION,
     SESSION_FACTORY,
+    TUPLE,
+    TUPLES,
     CallableRow,
     ContextRow,
     Effect,
@@ -52,10 +55,11 @@ def _on_query(
     )  # fmt: skip
 
 
-def _on_result(name: str, returns: str, raises: tuple[str, ...] = ()) -> CallableRow:
+def _on_result(on: str, name: str, returns: str, raises: tuple[str, ...] = ()) -> CallableRow:
+    issued = "execute" if on == RESULT else "scalars"
     return CallableRow(
-        name, _RESULT_DOC, RESULT, (), returns, Of.RECEIVER, raises=raises,
-        samples=(f"{_SESSION_IS}session.scalars(it).{name}()\n",),
+        name, _RESULT_DOC, on, (), returns, Of.RECEIVER, raises=raises,
+        samples=(f"{_SESSION_IS}session.{issued}(it).{name}()\n",),
         near_misses=(f"found = set()\nfound.{name}()\n",),
     )  # fmt: skip
 
@@ -64,10 +68,10 @@ _SESSIONS = Table(
     "sqlalchemy sessions",
     (
         _on_session("execute", Effect.STATEMENT, returns=RESULT, of=Of.FIRST),
-        _on_session("scalars", Effect.STATEMENT, returns=RESULT, of=Of.FIRST),
+        _on_session("scalars", Effect.STATEMENT, returns=SCALARS, of=Of.FIRST),
         _on_session("scalar", Effect.STATEMENT, returns=ROW_OR_NONE, of=Of.FIRST),
         _on_session("stream", Effect.STATEMENT, returns=RESULT, of=Of.FIRST),
-        _on_session("stream_scalars", Effect.STATEMENT, returns=RESULT, of=Of.FIRST),
+        _on_session("stream_scalars", Effect.STATEMENT, returns=SCALARS, of=Of.FIRST),
         _on_session("get", Effect.READ, returns=ROW_OR_NONE, of=Of.FIRST, call="Model, 1"),
         _on_session("get_one", Effect.READ, returns=ROW, of=Of.FIRST, call="Model, 1"),
         _on_session("query", returns=QUERY, of=Of.FIRST, call="Model"),
@@ -111,20 +115,33 @@ _QUERIES = Table(
     ),
 )  # fmt: skip
 
+_ENDS = (
+    ("first", True, ()), ("fetchone", True, ()), ("one_or_none", True, (_MANY_ROWS,)),
+    ("one", False, (_NO_ROW, _MANY_ROWS)),
+)  # fmt: skip
 _RESULTS = Table(
     "sqlalchemy results",
     (
-        *(_on_result(name, ROWS) for name in ("all", "fetchall", "fetchmany", "partitions")),
         *(
-            _on_result(name, RESULT)
-            for name in ("scalars", "mappings", "tuples", "unique", "columns", "yield_per")
+            _on_result(on, name, several)
+            for on, several in ((RESULT, TUPLES), (SCALARS, ROWS))
+            for name in ("all", "fetchall", "fetchmany", "partitions")
         ),
-        *(_on_result(name, ROW_OR_NONE) for name in ("first", "fetchone", "scalar")),
         *(
-            _on_result(name, ROW_OR_NONE, (_MANY_ROWS,))
-            for name in ("one_or_none", "scalar_one_or_none")
+            _on_result(on, name, on)
+            for on in (RESULT, SCALARS)
+            for name in ("unique", "yield_per")
         ),
-        *(_on_result(name, ROW, (_NO_ROW, _MANY_ROWS)) for name in ("one", "scalar_one")),
+        *(_on_result(RESULT, name, RESULT) for name in ("mappings", "tuples", "columns")),
+        _on_result(RESULT, "scalars", SCALARS),
+        _on_result(RESULT, "scalar", ROW_OR_NONE),
+        _on_result(RESULT, "scalar_one_or_none", ROW_OR_NONE, (_MANY_ROWS,)),
+        _on_result(RESULT, "scalar_one", ROW, (_NO_ROW, _MANY_ROWS)),
+        *(
+            _on_result(SCALARS, name, ROW_OR_NONE if may_miss else ROW, raises)
+            for name, may_miss, raises in _ENDS
+        ),
+        *(_on_result(RESULT, name, TUPLE, raises) for name, _, raises in _ENDS),
     ),
 )
 

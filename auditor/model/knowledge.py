@@ -29,11 +29,17 @@ QUERY = "query"
 STATEMENT = "statement"
 """A `select()` and the like: nothing is issued before it is given to a session or connection."""
 RESULT = "result"
-"""A result whose statement was issued already; iterating it issues nothing more."""
+"""A result whose statement was issued already; iterating it gives tuples and issues nothing."""
+SCALARS = "scalar result"
+"""A result of single values: iterating it gives rows of the class that was selected."""
+TUPLES = "tuples"
+TUPLE = "tuple"
 ROWS = "rows"
 ROW = "row"
 ROW_OR_NONE = "row or none"
 NUMBER = "number"
+MAPPED_CLASS = "mapped class"
+"""A class with a table; receivers may be attributes of it (`User.query`)."""
 CONTEXT = "context"
 """A request context that carries `.session`."""
 SESSION_FACTORY = "session factory"
@@ -232,7 +238,20 @@ class SinkRow:
     near_misses: tuple[str, ...] = ()
 
 
-Row = CallableRow | ReceiverRow | ContextRow | RetryRow | ErrorRow | SinkRow
+@dataclass(frozen=True, slots=True)
+class WrapperRow:
+    """A convention of classes that wrap a mapped one: class attribute `name` holds the mapped
+    class, and attribute `row` of an instance is the row it was made of. A sample has a class with
+    such an attribute."""
+
+    name: str
+    row: str
+    source: str
+    samples: tuple[str, ...] = ()
+    near_misses: tuple[str, ...] = ()
+
+
+Row = CallableRow | ReceiverRow | ContextRow | RetryRow | ErrorRow | SinkRow | WrapperRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,6 +281,8 @@ class Knowledge:
     errors: Mapping[str, ErrorRow] = field(default_factory=dict)
     """By name and by every alias."""
     sinks: Mapping[tuple[str, str], tuple[SinkRow, ...]] = field(default_factory=dict)
+    """By kind (empty for a dotted name) and name."""
+    wrappers: Mapping[str, WrapperRow] = field(default_factory=dict)
 
     def callable_named(self, name: str) -> CallableRow | None:
         """The row of an absolute dotted name, patterns included."""
@@ -317,6 +338,7 @@ def merged(tables: Iterable[Table]) -> Knowledge:
         retries={r.name: r for r in rows if isinstance(r, RetryRow)},
         errors={name: r for r in errors for name in (*r.aliases, r.name)},
         sinks=sinks,
+        wrappers={r.name: r for r in rows if isinstance(r, WrapperRow)},
     )
 
 
