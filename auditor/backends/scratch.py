@@ -44,3 +44,8 @@ def open_scratch(
 def dialect_of(url: str) -> str:
     """The dialect of a URL without its driver: `postgresql+psycopg://` is `postgresql`."""
     return url.partition(":")[0].partition("+")[0].lower()
+
+
+def has_server(url: str) -> bool:
+    """Whether the URL names a server or a file that is there already, not one of our own."""
+    return bool(url.partition("://")[2].strip("/"))

@@ -1,0 +1,70 @@
+"""Ties each growing term of a law to the places that produce it.
+
+Each place (call path, cause, statement shape) has counts of its own over the same points, and so
+a law of its own in the same basis; its part of a term is its own term with the same factors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from auditor.growth.basis import Basis, Sizes, law_of
+from auditor.model.law import ExplainedTerm, Law, Term, TermSite
+from auditor.model.tape import Cause, Site
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Who executed a statement: where, why, and which."""
+
+    site: Site
+    cause: Cause
+    shape: str
+
+
+PartCounts = Mapping[Sizes, Mapping[Part, int]]
+
+
+def explained(
+    law: Law, variables: Sequence[str], basis: Basis, counts: PartCounts
+) -> tuple[ExplainedTerm, ...]:
+    """The growing terms of the law, each with its places, those of the largest share first."""
+    own = part_laws(variables, basis, counts)
+    return tuple(ExplainedTerm(term, _sites(term, own)) for term in law.growing)
+
+
+def part_laws(variables: Sequence[str], basis: Basis, counts: PartCounts) -> dict[Part, Law | None]:
+    """The law of each place; None for one that follows none in this basis."""
+    parts = dict.fromkeys(part for of_point in counts.values() for part in of_point)
+    return {
+        part: law_of(
+            variables, basis, {sizes: of_point.get(part, 0) for sizes, of_point in counts.items()}
+        )
+        for part in parts
+    }
+
+
+def _sites(term: Term, own: Mapping[Part, Law | None]) -> tuple[TermSite, ...]:
+    shares = [
+        (share, part)
+        for part, law in own.items()
+        if law is not None
+        for share in law.terms
+        if share.factors == term.factors
+    ]
+    shares.sort(key=lambda pair: (-abs(pair[0].coefficient), _order(pair[1])))
+    return tuple(
+        TermSite(
+            frame=part.site.frame,
+            cause=str(part.cause),
+            shape=part.shape,
+            share=str(share),
+            stack=part.site.stack,
+        )
+        for share, part in shares
+    )
+
+
+def _order(part: Part) -> tuple[object, ...]:
+    return (part.site.stack, str(part.cause), part.shape)

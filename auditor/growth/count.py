@@ -1,0 +1,113 @@
+"""Counts what a workload executes at given sizes, and holds it to repeat itself."""
+
+from __future__ import annotations
+
+import gc
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from auditor.growth.attribute import Part
+from auditor.growth.basis import Sizes
+from auditor.growth.workload import Workload, in_words
+from auditor.model.tape import CauseKind, Tape
+from auditor.runtime.recorder import record
+
+_REPEATS = 2
+_MOST_DIFFERENCES = 3
+_LONGEST_SHAPE = 70
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """What one call executed: statements (DDL left out), the rows they fetched, and by whom."""
+
+    statements: int
+    rows: int
+    parts: Mapping[Part, int]
+
+
+class NotRepeatable(Exception):  # noqa: N818  not an error: a reason to refuse a law
+    """Two equal calls executed different numbers of statements; the message says what differs."""
+
+
+class Counts:
+    """The counts of one workload by sizes; each is taken twice, on a database filled anew."""
+
+    def __init__(self, workload: Workload, progress: Callable[[str], None]) -> None:
+        self._workload = workload
+        self._progress = progress
+        self.at: dict[Sizes, Count] = {}
+        self.notes: tuple[str, ...] = ()
+
+    def statements(self, sizes: Sizes) -> int:
+        """How many statements the call executes at `sizes`. Raises NotRepeatable."""
+        if not self.at:
+            self._warm_up(sizes)
+        if sizes not in self.at:
+            self.at[sizes] = self._repeated(sizes)
+        return self.at[sizes].statements
+
+    def confirm(self, sizes: Sizes) -> None:
+        """Count again where it was counted long ago. Raises NotRepeatable if that has changed."""
+        self._compare(sizes, self.at[sizes], self._once(sizes))
+
+    def _warm_up(self, sizes: Sizes) -> None:
+        """The first call of a process may fill caches; say so if it did more, and leave it out."""
+        first = self._once(sizes)
+        self.at[sizes] = self._repeated(sizes)
+        more = first.statements - self.at[sizes].statements
+        if more:
+            than = "more" if more > 0 else "fewer"
+            note = f"the first call executed {abs(more)} statements {than} than every later one"
+            self.notes = (f"{note} (warm-up) and is left out",)
+
+    def _repeated(self, sizes: Sizes) -> Count:
+        first, *others = (self._once(sizes) for _ in range(_REPEATS))
+        for other in others:
+            self._compare(sizes, first, other)
+        return first
+
+    def _once(self, sizes: Sizes) -> Count:
+        named = self._named(sizes)
+        self._progress(in_words(named))
+        call = self._workload.populated(named)
+        with record() as recording:
+            self._workload.called(call, named)
+        del call
+        gc.collect(1)  # sessions that the call left give their connections back
+        return count_of(recording.tape)
+
+    def _compare(self, sizes: Sizes, first: Count, second: Count) -> None:
+        if first.statements != second.statements:
+            raise NotRepeatable(
+                f"not repeatable: at {in_words(self._named(sizes))} one call executed"
+                f" {first.statements} statements and an equal one {second.statements};"
+                f" {_differences(first.parts, second.parts)}"
+            )
+
+    def _named(self, sizes: Sizes) -> dict[str, int]:
+        return dict(zip(self._workload.scenario.variables, sizes, strict=True))
+
+
+def count_of(tape: Tape) -> Count:
+    """The statements and rows of a tape, DDL left out."""
+    parts: Counter[Part] = Counter()
+    rows = 0
+    for entry in tape.entries:
+        if entry.cause.kind is not CauseKind.DDL:
+            parts[Part(entry.site, entry.cause, entry.shape)] += entry.executions
+            rows += entry.rows
+    return Count(sum(parts.values()), rows, dict(parts))
+
+
+def _differences(first: Mapping[Part, int], second: Mapping[Part, int]) -> str:
+    shapes = [(part, first.get(part, 0), second.get(part, 0)) for part in {**first, **second}]
+    differing = sorted(
+        f"{one} and {other} times `{part.shape[:_LONGEST_SHAPE]}` at {part.site.frame}"
+        for part, one, other in shapes
+        if one != other
+    )
+    more = len(differing) - _MOST_DIFFERENCES
+    shown = "; ".join(differing[:_MOST_DIFFERENCES])
+    return f"what differs: {shown}{f'; and {more} more' if more > 0 else ''}"

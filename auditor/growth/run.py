@@ -1,0 +1,136 @@
+"""Profiles scenarios: counts at several sizes on a scratch database, the exact law, and why."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+
+from auditor.backends.masking import masked
+from auditor.backends.scratch import dialect_of, has_server, open_scratch
+from auditor.growth.attribute import explained
+from auditor.growth.basis import Sizes, law_of
+from auditor.growth.count import Counts, NotRepeatable
+from auditor.growth.fit import Checked, Fit, Refusal, infer
+from auditor.growth.scenario import Scenario
+from auditor.growth.workload import Workload, prepared
+from auditor.model.errors import ScenarioError
+from auditor.model.law import Holdout, LawResult, Point
+
+Progress = Callable[[str], None]
+OnFailure = Callable[[Scenario, ScenarioError], None]
+
+
+def _raised(_: Scenario, error: ScenarioError) -> None:
+    raise error
+
+
+def profile(
+    *scenarios: Scenario,
+    database: str = "sqlite://",
+    allow_existing: bool = False,
+    progress: Progress = lambda _: None,
+    on_failure: OnFailure = _raised,
+) -> tuple[LawResult, ...]:
+    """The law of each scenario, or why there is none, measured on a scratch database that is
+    dropped at the end.
+
+    Scenarios in a row that share a `prepare` share a database. `progress` is told what is being
+    measured; `on_failure` may take the ScenarioError of a scenario, so that the others go on.
+    Raises ScenarioError when a scenario fails, DatabaseError when there is no database.
+    """
+    results: list[LawResult] = []
+    for group in _sharing_prepare(scenarios):
+        with ExitStack() as stack:
+            scratch = stack.enter_context(open_scratch(database, allow_existing=allow_existing))
+            try:
+                workloads = stack.enter_context(prepared(scratch, *group))
+            except ScenarioError as error:
+                on_failure(group[0], error)
+                continue
+            for workload in workloads:
+                try:
+                    results.append(_profiled(workload, database_name(database), progress))
+                except ScenarioError as error:
+                    on_failure(workload.scenario, error)
+    return tuple(results)
+
+
+def database_name(url: str) -> str:
+    """What a report calls a database: its dialect, or for a given server its URL, masked."""
+    return masked(url) if has_server(url) else dialect_of(url)
+
+
+def _sharing_prepare(scenarios: Sequence[Scenario]) -> Iterator[tuple[Scenario, ...]]:
+    def key(pair: tuple[int, Scenario]) -> int:
+        number, scenario = pair
+        return id(scenario.prepare) if scenario.prepare is not None else -number - 1
+
+    for _, group in itertools.groupby(enumerate(scenarios), key=key):
+        yield tuple(scenario for _, scenario in group)
+
+
+def _profiled(workload: Workload, database: str, progress: Progress) -> LawResult:
+    scenario = workload.scenario
+    counts = Counts(workload, lambda at: progress(f"{scenario.name} on {database}: {at}"))
+    grid = tuple(values for _, values in scenario.sizes)
+    outcome: Fit | Refusal
+    try:
+        outcome = infer(counts.statements, scenario.variables, grid)
+        counts.confirm(next(iter(counts.at)))
+    except NotRepeatable as difference:
+        outcome = Refusal(str(difference), {})
+    return _result(scenario, database, outcome, counts)
+
+
+def _result(scenario: Scenario, database: str, outcome: Fit | Refusal, counts: Counts) -> LawResult:
+    checked = {check.sizes for check in outcome.holdouts}
+    points = tuple(
+        Point(_named(scenario, sizes), count.statements, count.rows)
+        for sizes, count in sorted(counts.at.items())
+        if sizes not in checked
+    )
+    holdouts = tuple(_holdout(scenario, check) for check in outcome.holdouts)
+    found = LawResult(
+        scenario=scenario.name,
+        target=scenario.target,
+        database=database,
+        variables=scenario.variables,
+        law=outcome.law if isinstance(outcome, Fit) else None,
+        points=points,
+        holdouts=holdouts,
+        refusal=outcome.reason if isinstance(outcome, Refusal) else "",
+        notes=(*_fixed(scenario), *counts.notes),
+    )
+    if isinstance(outcome, Refusal):
+        return found
+    return _with_why(found, outcome, counts)
+
+
+def _with_why(found: LawResult, fit: Fit, counts: Counts) -> LawResult:
+    by_part = {sizes: count.parts for sizes, count in counts.at.items()}
+    rows = law_of(
+        found.variables, fit.basis, {sizes: count.rows for sizes, count in counts.at.items()}
+    )
+    return replace(
+        found,
+        terms=explained(fit.law, found.variables, fit.basis, by_part),
+        notes=(*found.notes, *((f"rows fetched: {rows}",) if rows is not None else ())),
+    )
+
+
+def _fixed(scenario: Scenario) -> tuple[str, ...]:
+    return tuple(
+        f"{name} was {values[0]} throughout: give more sizes to see how the work grows with it"
+        for name, values in scenario.sizes
+        if len(values) == 1
+    )
+
+
+def _holdout(scenario: Scenario, check: Checked) -> Holdout:
+    return Holdout(_named(scenario, check.sizes), check.predicted, check.measured)
+
+
+def _named(scenario: Scenario, sizes: Sizes) -> tuple[tuple[str, int], ...]:
+    return tuple(zip(scenario.variables, sizes, strict=True))

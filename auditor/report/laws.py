@@ -1,0 +1,188 @@
+"""A law as JSON and as text: the law, its growth in plain words, the points, and why.
+
+metering_sync on sqlite: 10 + 8*labels statements
+    linear in labels; constant in routers, rules
+    labels  routers  rules  statements  rows
+         1        1      1          18    12
+    hold-out labels=9, routers=7, rules=5: predicted 82, measured 82
+    8*labels
+        7*labels  metering/sync.py:57 in get_sync_data, eager batch Router.ports
+                  SELECT ...
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from fractions import Fraction
+from typing import Any
+
+from auditor.model.law import (
+    AtMost,
+    ExplainedTerm,
+    Factor,
+    Holdout,
+    Law,
+    LawResult,
+    Point,
+    Power,
+    Step,
+    Term,
+)
+
+_MOST_SITES = 12
+_LONGEST_SHAPE = 160
+_DEGREES = {1: "linear", 2: "quadratic", 3: "cubic"}
+
+
+def law_as_json(result: LawResult) -> dict[str, Any]:
+    """The law as plain values; `law` and `holdout` are null and `refusal` says why if there is
+    none."""
+    checks = [_holdout_as_json(check) for check in result.holdouts]
+    return {
+        "scenario": result.scenario,
+        "target": result.target,
+        "database": result.database,
+        "variables": list(result.variables),
+        "law": None if result.law is None else str(result.law),
+        "growth": None if result.law is None else growth_in_words(result.law, result.variables),
+        "points": [
+            {"sizes": dict(point.sizes), "statements": point.statements, "rows": point.rows}
+            for point in result.points
+        ],
+        "holdout": checks[0] if checks else None,
+        "holdouts": checks,
+        "terms": [_term_as_json(term) for term in result.terms],
+        "refusal": result.refusal,
+        "notes": list(result.notes),
+    }
+
+
+def law_as_text(result: LawResult) -> str:
+    """The law for people, some lines with a last newline."""
+    return "".join(f"{line}\n" for line in _lines(result))
+
+
+def growth_in_words(law: Law, variables: Sequence[str]) -> str:
+    """`linear in labels; labels × routers; constant in rules`."""
+    said = list(dict.fromkeys(_term_in_words(term, law) for term in law.growing))
+    growing = {factor.variable for term in law.growing for factor in term.factors}
+    constant = [name for name in variables if name not in growing]
+    if constant:
+        said.append(f"constant in {', '.join(constant)}")
+    return "; ".join(part for part in said if part) or "constant"
+
+
+def _term_in_words(term: Term, law: Law) -> str:
+    """Empty for a power below the highest of the same variable: `quadratic` says it all."""
+    if len(term.factors) > 1:
+        return " × ".join(_factor_in_words(factor) for factor in term.factors)
+    factor = term.factors[0]
+    if not isinstance(factor, Power):
+        return _factor_in_words(factor)
+    highest = max(
+        other.factors[0].exponent
+        for other in law.growing
+        if len(other.factors) == 1
+        and isinstance(other.factors[0], Power)
+        and other.factors[0].variable == factor.variable
+    )
+    if factor.exponent < highest:
+        return ""
+    degree = _DEGREES.get(factor.exponent, f"of degree {factor.exponent}")
+    return f"{degree} in {factor.variable}"
+
+
+def _factor_in_words(factor: Factor) -> str:
+    if isinstance(factor, Step):
+        return f"stepwise in {factor.variable} (every {factor.per})"
+    if isinstance(factor, AtMost) and factor.cap == 1:
+        return f"more once there are {factor.variable}"
+    if isinstance(factor, AtMost):
+        return f"growing up to {factor.cap} {factor.variable}"
+    return str(factor)
+
+
+def _lines(result: LawResult) -> Iterator[str]:
+    on = f"{result.scenario} on {result.database}"
+    if result.law is None:
+        yield f"{on}: no law"
+        yield f"    {result.refusal}"
+    else:
+        yield f"{on}: {result.law} statements"
+        yield f"    {growth_in_words(result.law, result.variables)}"
+    if result.target:
+        yield f"    measured: {result.target}"
+    yield from (f"    {line}" for line in _table(result.variables, result.points))
+    yield from (f"    hold-out {_check_in_words(check)}" for check in result.holdouts)
+    yield from (f"    note: {note}" for note in result.notes)
+    for term in result.terms:
+        yield ""
+        yield from (f"    {line}" for line in _term_lines(term))
+
+
+def _table(variables: Sequence[str], points: Sequence[Point]) -> Iterator[str]:
+    if not points:
+        return
+    heads = (*variables, "statements", "rows")
+    rows = [
+        tuple(str(cell) for cell in (*dict(point.sizes).values(), point.statements, point.rows))
+        for point in points
+    ]
+    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+    for row in (heads, *rows):
+        yield "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
+
+
+def _check_in_words(check: Holdout) -> str:
+    at = ", ".join(f"{name}={size}" for name, size in check.sizes)
+    holds = "" if check.predicted == check.measured else "  DOES NOT HOLD"
+    return f"{at}: predicted {check.predicted}, measured {check.measured}{holds}"
+
+
+def _term_lines(explained: ExplainedTerm) -> Iterator[str]:
+    yield f"{explained.term} comes from"
+    width = max((len(site.share) for site in explained.sites[:_MOST_SITES]), default=0)
+    for site in explained.sites[:_MOST_SITES]:
+        yield f"    {site.share.rjust(width)}  {site.frame}, {site.cause}"
+        yield f"    {' ' * width}  {_cut(site.shape)}"
+    more = len(explained.sites) - _MOST_SITES
+    if more > 0:
+        yield f"    and {more} more places"
+
+
+def _cut(shape: str) -> str:
+    return shape if len(shape) <= _LONGEST_SHAPE else f"{shape[:_LONGEST_SHAPE]}..."
+
+
+def _term_as_json(explained: ExplainedTerm) -> dict[str, Any]:
+    return {
+        "term": str(explained.term),
+        "sites": [
+            {
+                "path": site.frame.path,
+                "line": site.frame.line,
+                "function": site.frame.function,
+                "shape": site.shape,
+                "cause": site.cause,
+                "share": site.share,
+                "stack": [
+                    {"path": frame.path, "line": frame.line, "function": frame.function}
+                    for frame in site.stack
+                ],
+            }
+            for site in explained.sites
+        ],
+    }
+
+
+def _holdout_as_json(check: Holdout) -> Mapping[str, Any]:
+    return {
+        "sizes": dict(check.sizes),
+        "predicted": _number(check.predicted),
+        "measured": check.measured,
+    }
+
+
+def _number(value: Fraction) -> int | str:
+    """A whole number as such; a fraction as `7/2`, so that nothing is rounded."""
+    return value.numerator if value.denominator == 1 else str(value)
