@@ -71,7 +71,7 @@ def profile_on(
     return with_agreement(results), tuple(problems)
 
 
-def _on_one(targets: Sequence[str], url: str, allow_existing: bool, progress: Progress) -> Profiled:
+def _on_one(job: Job, progress: Progress) -> Profiled:
     failed: list[Problem] = []
     errors: list[AuditorError] = []
 
