@@ -59,7 +59,10 @@ def metering_sync(
     prepare=prepare,
 )
 def metering_sync_shared(neutron: Neutron, *, shared_labels: int, routers: int, rules: int) -> Call:
-    """As `neutron.metering_sync`, but every label is shared; `routers` in one other project."""
+    """As `neutron.metering_sync`, but all labels are shared: `shared_labels` of them.
+
+    Each has `rules` rules; one other project has `routers` routers.
+    """
     _seed(neutron, labels=0, shared_labels=shared_labels, routers=routers, rules=rules)
     return lambda: neutron.metering.get_sync_data_metering(neutron.context())
 
@@ -71,7 +74,10 @@ def metering_sync_shared(neutron: Neutron, *, shared_labels: int, routers: int, 
     prepare=prepare,
 )
 def metering_sync_rule(neutron: Neutron, *, labels: int, routers: int, rules: int) -> Call:
-    """What is sent to the agent after a change of one rule, of a private label among `labels`."""
+    """What is sent to the agents after a change of one rule of a private label.
+
+    It is one of `labels` labels with `rules` rules; the project of each has `routers` routers.
+    """
     _seed(neutron, labels=labels, routers=routers, rules=rules)
     rule = {"id": seed.identity("rule"), "metering_label_id": seed.identity("label")}
     return lambda: neutron.metering.get_sync_data_for_rule(neutron.context(), rule)
@@ -84,7 +90,10 @@ def metering_sync_rule(neutron: Neutron, *, labels: int, routers: int, rules: in
     prepare=prepare,
 )
 def metering_labels(neutron: Neutron, *, labels: int, routers: int, rules: int) -> Call:
-    """The list of private labels, as the API shows it; `routers` in the project of each."""
+    """The API's list of `labels` private labels.
+
+    Each has `rules` rules, and its project `routers` routers.
+    """
     _seed(neutron, labels=labels, routers=routers, rules=rules)
     return lambda: neutron.metering.get_metering_labels(neutron.context())
 
@@ -97,7 +106,10 @@ def metering_labels(neutron: Neutron, *, labels: int, routers: int, rules: int) 
     volatile=["meteringlabels.id"],
 )
 def metering_label_create(neutron: Neutron, *, labels: int, routers: int) -> Call:
-    """Creates a private label beside `labels` others and tells the agents about all of them."""
+    """Creates a private label beside `labels` others and tells the agents about all of them.
+
+    The project of each label has `routers` routers.
+    """
     _seed(neutron, labels=labels, routers=routers, rules=1)
     body = {
         "name": "new", "description": "", "shared": False, "project_id": seed.project(0),
@@ -116,7 +128,7 @@ def metering_label_create(neutron: Neutron, *, labels: int, routers: int) -> Cal
     declared=[_LABEL_GONE],
 )
 def metering_rule_create(neutron: Neutron, *, routers: int, rules: int) -> Call:
-    """Adds a rule to a label that has `rules` others, and tells the agents of its routers."""
+    """Adds a rule to a label with `rules` rules and tells the agents of its `routers` routers."""
     _seed(neutron, labels=1, routers=routers, rules=rules)
     body = {
         "metering_label_id": seed.identity("label"), "direction": "egress", "excluded": False,
@@ -135,6 +147,7 @@ def metering_rule_create(neutron: Neutron, *, routers: int, rules: int) -> Call:
     declared=[_LABEL_GONE],
 )
 def metering_label_delete(neutron: Neutron, *, labels: int, routers: int, rules: int) -> Call:
-    """Deletes one of `labels` private labels with its `rules` rules, and tells the agents."""
+    """Deletes one of `labels` private labels with its `rules` rules, and tells the agents of the
+    `routers` routers in its project."""
     _seed(neutron, labels=labels, routers=routers, rules=rules)
     return lambda: neutron.metering.delete_metering_label(neutron.context(), seed.identity("label"))

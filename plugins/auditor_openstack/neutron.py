@@ -100,6 +100,7 @@ def prepare(database: ScratchDatabase) -> Neutron:
 def _booted_on(database: ScratchDatabase) -> Neutron:
     metadata = _metadata()
     root = _module("neutron_lib.db.api").get_context_manager()
+    root.dispose_pool()  # connections to a database that this process worked on before
     manager = root.make_new_manager()
     manager.configure(connection=database.url)
     engine = manager.writer.get_engine()

@@ -57,7 +57,7 @@ def l3_sync(neutron: Neutron, *, routers: int, interfaces: int, floating_ips: in
     prepare=prepare,
 )
 def l3_sync_interfaces(neutron: Neutron, *, routers: int, interfaces: int) -> Call:
-    """The part of `neutron.l3_sync` that reads `interfaces` interfaces on each router."""
+    """The part of `neutron.l3_sync` that reads `interfaces` interfaces on each of `routers`."""
     topology = Topology(routers, interfaces)
     _seed(neutron, topology)
     sync = neutron.l3._get_sync_interfaces  # noqa: SLF001  the function to measure
@@ -71,7 +71,7 @@ def l3_sync_interfaces(neutron: Neutron, *, routers: int, interfaces: int) -> Ca
     prepare=prepare,
 )
 def l3_sync_floating_ips(neutron: Neutron, *, routers: int, floating_ips: int) -> Call:
-    """The part of `neutron.l3_sync` that reads `floating_ips` floating addresses of each router."""
+    """The part of `neutron.l3_sync` that reads `floating_ips` addresses of each of `routers`."""
     topology = Topology(routers, 1, floating_ips)
     _seed(neutron, topology)
     sync = neutron.l3._get_sync_floating_ips  # noqa: SLF001  the function to measure
@@ -85,7 +85,7 @@ def l3_sync_floating_ips(neutron: Neutron, *, routers: int, floating_ips: int) -
     prepare=prepare,
 )
 def routers(neutron: Neutron, *, routers: int, interfaces: int) -> Call:
-    """The list of routers as the API shows it; each has a gateway and `interfaces` interfaces."""
+    """The API's list of `routers` routers; each has a gateway and `interfaces` interfaces."""
     _seed(neutron, Topology(routers, interfaces))
     return lambda: neutron.l3.get_routers(neutron.context())
 
@@ -97,7 +97,7 @@ def routers(neutron: Neutron, *, routers: int, interfaces: int) -> Call:
     prepare=prepare,
 )
 def floating_ips(neutron: Neutron, *, routers: int, floating_ips: int) -> Call:
-    """The list of floating addresses as the API shows it: `floating_ips` on each router."""
+    """The API's list of floating addresses: `floating_ips` on each of `routers` routers."""
     _seed(neutron, Topology(routers, 1, floating_ips))
     return lambda: neutron.l3.get_floatingips(neutron.context())
 
@@ -111,7 +111,10 @@ def floating_ips(neutron: Neutron, *, routers: int, floating_ips: int) -> Call:
 def agent_routers_sync(
     neutron: Neutron, *, routers: int, interfaces: int, floating_ips: int
 ) -> Call:
-    """What one agent gets when it asks by its host: the routers that are scheduled on it."""
+    """What one agent gets when it asks by its host: the `routers` routers scheduled on it.
+
+    Each has a gateway, `interfaces` interfaces and `floating_ips` floating addresses.
+    """
     _seed(neutron, Topology(routers, interfaces, floating_ips), mode="legacy")
     return lambda: neutron.l3.list_active_sync_routers_on_active_l3_agent(
         neutron.context(), HOST, None
@@ -125,7 +128,11 @@ def agent_routers_sync(
     prepare=prepare,
 )
 def dvr_sync(neutron: Neutron, *, routers: int, interfaces: int, floating_ips: int) -> Call:
-    """What an agent of a distributed router asks for; the servers run on the agent's own host."""
+    """What an agent asks for that runs parts of `routers` distributed routers.
+
+    Each has a gateway, `interfaces` interfaces and `floating_ips` floating addresses; the servers
+    behind them run on the agent's own host.
+    """
     topology = Topology(routers, interfaces, floating_ips, distributed=True)
     _seed(neutron, topology, mode="dvr_snat")
     agent = _agent(neutron, neutron.context())
@@ -140,7 +147,10 @@ def dvr_sync(neutron: Neutron, *, routers: int, interfaces: int, floating_ips: i
     prepare=prepare,
 )
 def ha_sync(neutron: Neutron, *, routers: int, interfaces: int, floating_ips: int) -> Call:
-    """What an agent of highly available routers asks for, with the HA port of each router."""
+    """What an agent asks for that is active for `routers` highly available routers.
+
+    Each has a gateway, `interfaces` interfaces, `floating_ips` floating addresses and an HA port.
+    """
     topology = Topology(routers, interfaces, floating_ips, ha=True)
     _seed(neutron, topology, mode="legacy")
     agent = _agent(neutron, neutron.context())
