@@ -1,4 +1,4 @@
-"""Metering as a reviewer would find it: it works in every test, and every function has a defect.
+"""Metering as a reviewer would find it: it looks reasonable, and every function has a defect.
 
 `README.md` beside this file tells what each defect does; a mark at the end of a line names the code
 that `auditor scan` must report there. `repaired.py` holds the same functions without the defects.
