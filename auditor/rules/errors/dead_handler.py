@@ -1,0 +1,185 @@
+"""DBA203: a handler for an error that the engine's filters never let through."""
+
+from __future__ import annotations
+
+from auditor.model.finding import Confidence, Severity
+from auditor.model.knowledge import ErrorRow
+from auditor.rule import Example, Hit, Hits, OnFunction, Rule
+from auditor.rules.errors.caught import Handler, handlers_of, short, span_of
+from auditor.source.facts import Call, FunctionFacts, ModuleFacts
+from auditor.source.project import Project
+
+_OSLO_DB = ("oslo_db.", "neutron_lib.db.")
+_OWN_ENGINE = ("sqlalchemy.create_engine", "sqlalchemy.engine.create_engine")
+
+
+def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hits:
+    """Handlers for SQLAlchemy or driver errors around work on an engine made by oslo.db."""
+    if not _runs_on_oslo_db(module):
+        return
+    for handler in handlers_of(project, module, function):
+        for name in handler.types:
+            row = project.knowledge.errors.get(name)
+            if row is None or row.under_oslo_db not in ("never", "partly"):
+                continue
+            if not _guards_database_work(project, module, function, handler, row):
+                continue
+            yield Hit(
+                span_of(module, handler.line),
+                function.qualname,
+                {"error": short(row.name), "truth": _truth(row)},
+                confidence=None if row.under_oslo_db == "never" else Confidence.LOW,
+            )
+
+
+def _runs_on_oslo_db(module: ModuleFacts) -> bool:
+    """Whether the module works on oslo.db's engines: it imports oslo.db and makes no engine."""
+    targets = module.imports.values()
+    return any(f"{target}.".startswith(_OSLO_DB) for target in targets) and not any(
+        target in _OWN_ENGINE for target in targets
+    )
+
+
+def _guards_database_work(
+    project: Project, module: ModuleFacts, function: FunctionFacts, handler: Handler, row: ErrorRow
+) -> bool:
+    """Whether the guarded body calls anything, and nothing of the error's own library directly."""
+    own = row.name.partition(".")[0]
+    called = [
+        project.resolve(module, event.func)
+        for event in function.inside(handler.tried)
+        if isinstance(event, Call)
+    ]
+    return bool(called) and not any(
+        name.partition(".")[0] == own and own != "sqlalchemy" for name in called
+    )
+
+
+def _truth(row: ErrorRow) -> str:
+    instead = " or ".join(f"`{short(name)}`" for name in row.becomes) or "a class of oslo.db"
+    if row.under_oslo_db == "never":
+        return f"oslo.db turns it into {instead} before it gets here"
+    return f"oslo.db turns some of its cases into {instead} before they get here"
+
+
+RULE = Rule(
+    code="DBA203",
+    name="dead-handler",
+    since="0.1.0",
+    severity=Severity.WARNING,
+    confidence=Confidence.MEDIUM,
+    message="the handler for `{error}` does not run (taking it that the work in its `try` is done on"
+    " an engine of oslo.db, which this module imports): {truth}",
+    why=(
+        "An engine made by oslo.db translates errors as they leave the driver. Every"
+        " `sqlalchemy.exc.IntegrityError` becomes DBDuplicateEntry, DBReferenceError,"
+        " DBConstraintError or plain DBError; errors of the driver itself never come out of"
+        " SQLAlchemy at all. A handler for the class before translation is dead code, and the error"
+        " it was written for goes past it."
+    ),
+    instead="Catch the class of `oslo_db.exception` that the error becomes.",
+    checks=(OnFunction(check),),
+    bad=(
+        Example(
+            "IntegrityError under oslo.db",
+            """
+            from oslo_db.sqlalchemy import enginefacade
+            from sqlalchemy import exc
+
+            @enginefacade.writer
+            def attach(context, port):
+                try:
+                    with context.session.begin_nested():
+                        context.session.add(port)
+                except exc.IntegrityError as error:  # expect: DBA203
+                    raise ValueError(port.id) from error
+            """,
+        ),
+        Example(
+            "the driver's own class",
+            """
+            import pymysql
+            from oslo_db import api
+
+            @api.wrap_db_retry(retry_on_deadlock=True)
+            def save(session, row):
+                try:
+                    session.add(row)
+                    session.flush()
+                except pymysql.err.IntegrityError as error:  # expect: DBA203
+                    raise ValueError(row.id) from error
+            """,
+        ),
+        Example(
+            "beside a class that does come",
+            """
+            from oslo_db import exception as db_exc
+            from sqlalchemy.exc import IntegrityError
+
+            def save(session, row):
+                try:
+                    session.flush()
+                except (db_exc.DBDuplicateEntry, IntegrityError) as error:  # expect: DBA203
+                    raise ValueError(row.id) from error
+            """,
+        ),
+    ),
+    good=(
+        Example(
+            "the class it becomes",
+            """
+            from oslo_db import exception as db_exc
+
+            def attach(session, port):
+                try:
+                    session.flush()
+                except db_exc.DBDuplicateEntry as error:
+                    raise ValueError(port.id) from error
+            """,
+        ),
+        Example(
+            "a plain engine raises IntegrityError",
+            """
+            from sqlalchemy import create_engine, exc
+
+            def attach(session, port):
+                try:
+                    session.flush()
+                except exc.IntegrityError as error:
+                    raise ValueError(port.id) from error
+            """,
+        ),
+        Example(
+            "oslo.db lets these through as they are",
+            """
+            from oslo_db.sqlalchemy import enginefacade
+            from sqlalchemy.orm import exc
+
+            @enginefacade.reader
+            def find(context, query):
+                try:
+                    return query.one()
+                except exc.NoResultFound:
+                    return None
+            """,
+        ),
+        Example(
+            "the driver is called directly",
+            """
+            import pymysql
+            from oslo_db import exception as db_exc
+
+            def ping(host):
+                try:
+                    pymysql.connect(host=host).ping()
+                except pymysql.err.OperationalError as error:
+                    raise ValueError(host) from error
+            """,
+        ),
+    ),
+    known_gaps=(
+        "a module that imports nothing of oslo.db but works on its engines is left alone",
+        "a class of which oslo.db lets some cases through is reported with low confidence only",
+    ),
+    sources=("oslo.db 18.1.1, oslo_db/sqlalchemy/exc_filters.py",),
+)

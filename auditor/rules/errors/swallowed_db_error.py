@@ -1,0 +1,310 @@
+"""DBA201: a database error is caught and lost."""
+
+from __future__ import annotations
+
+from auditor.model.finding import Confidence, Severity
+from auditor.rule import Example, Hit, Hits, OnFunction, Rule
+from auditor.rules.errors.caught import (
+    Handler,
+    database_errors,
+    handlers_of,
+    own_events,
+    short,
+    span_of,
+)
+from auditor.source.facts import (
+    Bind,
+    Call,
+    Const,
+    Expr,
+    FunctionFacts,
+    Items,
+    Jump,
+    ModuleFacts,
+    Pairs,
+    Read,
+    Return,
+    Yield,
+    dotted,
+)
+from auditor.source.project import Project
+
+_LOGGERS = frozenset({"log", "logger", "logging", "_log", "_logger", "warnings", "self.log",
+                      "self.logger", "self._logger", "current_app.logger", "app.logger"})  # fmt: skip
+_PRINTS = frozenset({"print", "traceback.print_exc", "warn"})
+_DUPLICATE = "oslo_db.exception.DBDuplicateEntry"
+_WRITES = frozenset({"add", "add_all", "commit", "flush", "delete", "create", "update", "save",
+                     "merge", "insert", "execute", "bulk_save_objects"})  # fmt: skip
+
+
+def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hits:
+    """Handlers for database errors that end as if nothing had happened."""
+    for handler in handlers_of(project, module, function):
+        errors = database_errors(project, handler)
+        if errors and _is_lost(function, handler) and not _is_an_answer(function, handler):
+            fields = {
+                "errors": " or ".join(f"`{short(name)}`" for name in errors),
+                "what": _what(function, handler),
+            }
+            confidence = _confidence(project, function, handler, errors)
+            yield Hit(
+                span_of(module, handler.line), function.qualname, fields, confidence=confidence
+            )
+
+
+def _is_lost(function: FunctionFacts, handler: Handler) -> bool:
+    """Whether the handler only logs, passes, sets or returns a constant."""
+    return all(_does_nothing_about_it(event) for event in own_events(function, handler))
+
+
+def _does_nothing_about_it(event: object) -> bool:
+    match event:
+        case Jump() | Read():
+            return True
+        case Call():
+            return _is_log(event)
+        case Return(value=value):
+            return value is None or _is_default(value)
+        case Bind(kind="except"):
+            return True
+        case _:
+            return False
+
+
+def _is_log(call: Call) -> bool:
+    name = dotted(call.func)
+    return (
+        name in _PRINTS or name.rpartition(".")[0].lower() in _LOGGERS or name in ("str", "repr")
+    )
+
+
+def _is_default(value: Expr) -> bool:
+    match value:
+        case Const():
+            return True
+        case Items(items=items):
+            return all(_is_default(item) for item in items)
+        case Pairs(values=values):
+            return not values
+        case _:
+            return False
+
+
+def _is_an_answer(function: FunctionFacts, handler: Handler) -> bool:
+    """Whether failing is what the function tells: `True` from the body, `False` from the handler.
+
+    A handler that returns a flag or None is such an answer when the body returns something else.
+    """
+    returned = _returns(function, handler.region.index)
+    if not any(isinstance(v, Const) and isinstance(v.value, bool) for v in returned):
+        return False
+    return any(
+        isinstance(event, Return) and event.value is not None for event in function.events
+    ) and not all(
+        isinstance(event.value, Const) and event.value.value == returned[0].value  # type: ignore[union-attr]
+        for event in function.events
+        if isinstance(event, Return) and event.value is not None
+    )
+
+
+def _returns(function: FunctionFacts, region: int) -> list[Expr]:
+    return [
+        event.value
+        for event in function.inside(function.regions[region])
+        if isinstance(event, Return) and event.value is not None
+    ]
+
+
+def _what(function: FunctionFacts, handler: Handler) -> str:
+    events = own_events(function, handler)
+    if _returns(function, handler.region.index):
+        return "a default is returned"
+    if any(isinstance(event, Call) for event in events):
+        return "it is only logged"
+    return "it is passed over"
+
+
+def _confidence(
+    project: Project, function: FunctionFacts, handler: Handler, errors: tuple[str, ...]
+) -> Confidence:
+    """Medium when the caller takes it for success: something was written, and a value goes back.
+
+    A duplicate that nobody hears of is often meant ("make sure it is there"): only when the
+    function then returns a value as if it had stored it is it reported by default.
+    """
+    if not _writes(function, handler):
+        return Confidence.LOW
+    if all(project.knowledge.is_error(name, _DUPLICATE) for name in errors):
+        goes_on = not _returns(function, handler.region.index)
+        return Confidence.MEDIUM if goes_on and _returns_after(function, handler) else Confidence.LOW
+    return Confidence.MEDIUM
+
+
+def _writes(function: FunctionFacts, handler: Handler) -> bool:
+    return any(
+        isinstance(event, Call) and dotted(event.func).rpartition(".")[2] in _WRITES
+        for event in function.inside(handler.tried)
+    )
+
+
+def _returns_after(function: FunctionFacts, handler: Handler) -> bool:
+    return any(
+        isinstance(event, (Return, Yield))
+        and event.value is not None
+        and not (isinstance(event.value, Const) and event.value.value is None)
+        for event in function.events[handler.region.last :]
+    )
+
+
+RULE = Rule(
+    code="DBA201",
+    name="swallowed-db-error",
+    since="0.1.0",
+    severity=Severity.WARNING,
+    confidence=Confidence.MEDIUM,
+    message="{errors} is caught and lost ({what}): taking it that the caller relies on the write in"
+    " the `try`, it goes on as if that had been stored",
+    why=(
+        "A deadlock, a lost connection or a violated constraint means that nothing was stored. A"
+        " handler that logs or passes turns that into success for every caller: no retry runs, the"
+        " API answers 200, and the data is not there."
+    ),
+    instead="Let it go up (a retry decorator above the transaction handles what is transient), or"
+    " raise an error of the domain `from` it.",
+    checks=(OnFunction(check),),
+    bad=(
+        Example(
+            "logged, and the value returned as if stored",
+            """
+            from oslo_db import exception as db_exc
+
+            def create_label(session, name):
+                try:
+                    session.add(Label(name=name))
+                    session.flush()
+                except db_exc.DBDuplicateEntry:  # expect: DBA201
+                    LOG.debug("there is a label %s", name)
+                return {"name": name}
+            """,
+        ),
+        Example(
+            "any database error passed over",
+            """
+            from sqlalchemy.exc import SQLAlchemyError
+
+            def record(session, event):
+                try:
+                    session.add(event)
+                    session.commit()
+                except SQLAlchemyError:  # expect: DBA201
+                    pass
+            """,
+        ),
+        Example(
+            "a default instead of a failed write",
+            """
+            from oslo_db import exception as db_exc
+
+            def bump(session, row):
+                try:
+                    session.execute(row.update_statement())
+                except db_exc.DBError as error:  # expect: DBA201
+                    LOG.exception("not counted: %s", error)
+                    return {}
+                return row.as_dict()
+            """,
+        ),
+    ),
+    good=(
+        Example(
+            "told to the caller",
+            """
+            from oslo_db import exception as db_exc
+
+            def create_label(session, name):
+                try:
+                    session.add(Label(name=name))
+                    session.flush()
+                except db_exc.DBDuplicateEntry as error:
+                    raise LabelExists(name) from error
+                return {"name": name}
+            """,
+        ),
+        Example(
+            "whether it worked is what the function answers",
+            """
+            from sqlalchemy.exc import SQLAlchemyError
+
+            def store(session, row):
+                try:
+                    session.add(row)
+                    session.commit()
+                except SQLAlchemyError:
+                    LOG.warning("not stored")
+                    return False
+                return True
+            """,
+        ),
+        Example(
+            "logged and raised again",
+            """
+            from oslo_utils import excutils
+            from oslo_db import exception as db_exc
+
+            def store(session, row):
+                try:
+                    session.add(row)
+                    session.flush()
+                except db_exc.DBError:
+                    with excutils.save_and_reraise_exception():
+                        LOG.error("not stored")
+            """,
+        ),
+        Example(
+            "an absent row is an answer, not a failure",
+            """
+            from sqlalchemy.orm import exc
+
+            def find(session, query):
+                try:
+                    row = query.one()
+                    session.add(Seen(row.id))
+                except exc.NoResultFound:
+                    return None
+                return row
+            """,
+        ),
+        Example(
+            "make sure that it is there",
+            """
+            from oslo_db import exception as db_exc
+
+            def ensure(session, name):
+                try:
+                    with session.begin_nested():
+                        session.add(Label(name=name))
+                except db_exc.DBDuplicateEntry:
+                    pass
+            """,
+        ),
+        Example(
+            "the handler does something about it",
+            """
+            from sqlalchemy.exc import IntegrityError
+
+            def get_or_create(session, name):
+                try:
+                    with session.begin_nested():
+                        session.add(Label(name=name))
+                except IntegrityError:
+                    return session.query(Label).filter_by(name=name).one()
+            """,
+        ),
+    ),
+    known_gaps=(
+        "`except Exception` around database work is not reported",
+        "errors lost around reads are reported with low confidence only",
+        "a write through a helper of another name than `create`, `save`, `add` ... is not seen",
+    ),
+    sources=("Yuan et al., Simple Testing Can Prevent Most Critical Failures, OSDI 2014",),
+)

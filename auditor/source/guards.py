@@ -1,0 +1,78 @@
+"""Guards: tests that let a name through only with values somebody listed or checked.
+
+    if column not in ALLOWED: raise ValueError(column)      if name.isidentifier(): ...
+    assert kind in ("a", "b")                               if not NAME.fullmatch(name): return
+"""
+
+from __future__ import annotations
+
+from auditor.source.facts import (
+    Attribute,
+    Call,
+    Compare,
+    Expr,
+    FunctionFacts,
+    Jump,
+    Name,
+    Not,
+    Raise,
+    Region,
+    Return,
+    Test,
+    walk,
+)
+
+_CHECKS = frozenset({"isidentifier", "isdigit", "isdecimal", "isnumeric", "isalnum", "isalpha"})
+_MATCHES = frozenset({"match", "fullmatch"})
+
+
+def is_guarded(function: FunctionFacts, name: str) -> bool:
+    """Whether some test of the function lets `name` on only with a listed or checked value.
+
+    The order of test and use is not looked at: a guard in a function is taken to guard its name.
+    """
+    for event in function.events:
+        if isinstance(event, Test) and _lists(event.expr, name):
+            if event.kind == "assert" or _decides(function, event):
+                return True
+    return False
+
+
+def _lists(test: Expr, name: str) -> bool:
+    """Whether the test compares `name` with a collection, or checks its characters."""
+    for found in walk(test):
+        match found:
+            case Compare(left=Name(name=left), operators=("in",) | ("not in",)) if left == name:
+                return True
+            case Call(func=Attribute(base=Name(name=base), name=method)) if base == name:
+                if method in _CHECKS:
+                    return True
+            case Call(func=Attribute(name=method), args=args) if method in _MATCHES:
+                if any(isinstance(arg, Name) and arg.name == name for arg in args):
+                    return True
+    return False
+
+
+def _decides(function: FunctionFacts, test: Test) -> bool:
+    """Whether the branch for a refused value leaves: raise, return or continue; or whether the test
+    is positive, so that the use stands in its branch."""
+    negative = _is_negative(test.expr)
+    for region in function.regions:
+        if region.kind == "if" and region.expr is test.expr:
+            return not negative or _leaves(function, region)
+    return not negative
+
+
+def _is_negative(test: Expr) -> bool:
+    return any(
+        isinstance(found, Not)
+        or (isinstance(found, Compare) and "not in" in found.operators)
+        for found in walk(test)
+    )
+
+
+def _leaves(function: FunctionFacts, region: Region) -> bool:
+    return any(
+        isinstance(event, (Raise, Return)) or (isinstance(event, Jump) and event.kind != "pass")
+        for event in function.inside(region)
+    )

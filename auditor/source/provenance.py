@@ -1,0 +1,421 @@
+"""Where the text of a statement comes from: every hole of a built string is told by kind.
+
+    f"SELECT {cols} FROM t WHERE id = {id}"      Piece(constant), Piece(parameter, "id"), ...
+
+A text is followed through locals (also `+=`), module and class constants, imported constants, loops
+over constants, look-ups in constant dicts, conditional expressions and the returned values of
+functions of the project. What cannot be followed is `unknown`; nothing is guessed.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from auditor.source import constants
+from auditor.source.constants import Definition
+from auditor.source.facts import (
+    Arithmetic,
+    At,
+    Attribute,
+    Bind,
+    Call,
+    Choice,
+    Comprehension,
+    Const,
+    Expr,
+    FunctionFacts,
+    Items,
+    Logic,
+    ModuleFacts,
+    Name,
+    Opaque,
+    Pairs,
+    Return,
+    Starred,
+    Subscript,
+    Text,
+    dotted,
+    path_of,
+)
+from auditor.source.guards import is_guarded
+from auditor.source.project import Project
+
+_DEPTH = 12
+"""Steps a text is followed at most; what lies deeper is unknown."""
+_PIECES = 400
+
+
+class Kind(enum.Enum):
+    """Where a piece of text comes from; `is_safe` kinds cannot carry what a user typed."""
+
+    CONSTANT = "constant"
+    NUMBER = "number"
+    QUOTED = "quoted"
+    BOUND = "bound"
+    GUARDED = "guarded"
+    PARAMETER = "parameter"
+    INPUT = "input"
+    UNKNOWN = "unknown"
+
+    @property
+    def is_safe(self) -> bool:
+        return self in _SAFE
+
+
+_SAFE = frozenset({Kind.CONSTANT, Kind.NUMBER, Kind.QUOTED, Kind.BOUND, Kind.GUARDED})
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A place the text went through, and what happened there."""
+
+    path: str
+    at: At
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A piece of the text: literal `text` when it is known, else the `source` of the hole as it is
+    written, with the way it came, from where it starts to where it is used."""
+
+    kind: Kind
+    text: str = ""
+    source: str = ""
+    way: tuple[Passage, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an expression stands: what names mean depends on it."""
+
+    project: Project
+    module: ModuleFacts
+    function: FunctionFacts
+    depth: int = 0
+    seen: frozenset[tuple[str, str, str]] = frozenset()
+
+    def deeper(self, name: str) -> Place:
+        """The same place, one step further from the sink."""
+        key = (self.module.name, self.function.qualname, name)
+        return replace(self, depth=self.depth + 1, seen=self.seen | {key})
+
+    def was_at(self, name: str) -> bool:
+        """Whether this name is being followed already, or the limit is reached."""
+        key = (self.module.name, self.function.qualname, name)
+        return key in self.seen or self.depth >= _DEPTH
+
+
+_NUMBERS = frozenset({"int", "len", "float", "round", "abs", "hash", "id", "ord", "sum", "bool",
+                      "time.time", "uuid.uuid4"})  # fmt: skip
+_QUOTES = frozenset({"quote", "quote_name", "quote_identifier", "quote_ident", "quoted_name",
+                     "format_table", "format_column", "literal_processor", "escape_identifier",
+                     "as_string", "Identifier"})  # fmt: skip
+_KEEPS = frozenset({"upper", "lower", "strip", "lstrip", "rstrip", "title", "casefold", "replace",
+                    "removeprefix", "removesuffix", "encode", "decode", "ljust", "rjust", "zfill",
+                    "dedent", "copy", "keys", "values", "items"})  # fmt: skip
+_INPUTS = frozenset({"input", "sys.argv", "os.environ", "os.getenv", "request", "flask.request"})
+_SPREADS = frozenset({"sorted", "list", "tuple", "set", "reversed", "str", "enumerate", "dict"})
+
+
+def pieces_of(place: Place, expr: Expr | None) -> tuple[Piece, ...]:
+    """The pieces of the text that `expr` gives, in order; alternatives follow one another."""
+    pieces: list[Piece] = []
+    for piece in _pieces(place, expr):
+        pieces.append(piece)
+        if len(pieces) >= _PIECES:
+            pieces.append(Piece(Kind.UNKNOWN, source="..."))
+            break
+    return tuple(pieces)
+
+
+def _pieces(place: Place, expr: Expr | None) -> Iterator[Piece]:
+    match expr:
+        case None:
+            return
+        case Const(value=value):
+            yield Piece(_kind_of_constant(value), text="" if value is None else str(value))
+        case Text(parts=parts):
+            for part in parts:
+                yield from [Piece(Kind.CONSTANT, part)] if isinstance(part, str) else _pieces(
+                    place, part
+                )
+        case Name(name=name):
+            yield from _of_name(place, name)
+        case Attribute() | Subscript():
+            yield from _of_chain(place, expr)
+        case Call():
+            yield from _of_call(place, expr)
+        case _:
+            yield from _of_compound(place, expr)
+
+
+def _kind_of_constant(value: object) -> Kind:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return Kind.NUMBER if is_number else Kind.CONSTANT
+
+
+def _of_compound(place: Place, expr: Expr) -> Iterator[Piece]:
+    match expr:
+        case Arithmetic(operator="%d"):
+            yield Piece(Kind.NUMBER, "0")
+        case Arithmetic(operator="*", left=left, right=right):
+            yield from _repeated(place, left, right)
+        case Arithmetic(operator="+" | "%" | "|", left=left, right=right):
+            yield from _pieces(place, left)
+            yield from _pieces(place, right)
+        case Arithmetic():
+            yield Piece(Kind.NUMBER, "0")
+        case Choice(then=then, otherwise=otherwise):
+            yield from _pieces(place, then)
+            yield from _pieces(place, otherwise)
+        case Logic(items=items) | Items(items=items):
+            for item in items:
+                yield from _pieces(place, item)
+        case Pairs(values=values):
+            for value in values:
+                yield from _pieces(place, value)
+        case Starred(value=value):
+            yield from _pieces(place, value)
+        case Comprehension(element=element):
+            yield from _pieces(place, element)
+        case Opaque(children=()):
+            yield Piece(Kind.CONSTANT)
+        case _:
+            yield Piece(Kind.UNKNOWN, source=written(expr))
+
+
+def _repeated(place: Place, left: Expr | None, right: Expr) -> Iterator[Piece]:
+    """`"?, " * n` and `["?"] * n`: generated placeholders."""
+    for side in (left, right):
+        found = tuple(_pieces(place, side))
+        if found and all(piece.kind is Kind.CONSTANT for piece in found):
+            yield Piece(Kind.BOUND, "".join(piece.text for piece in found))
+            return
+    yield Piece(Kind.NUMBER, "0")
+
+
+def _of_name(place: Place, name: str) -> Iterator[Piece]:
+    if place.was_at(name):
+        return
+    if is_guarded(place.function, name):
+        yield Piece(Kind.GUARDED, source=name)
+        return
+    binds = [e for e in place.function.events if isinstance(e, Bind) and e.target == name]
+    further = place.deeper(name)
+    if binds:
+        for bind in binds:
+            yield from _of_bind(further, bind)
+        yield from _added(further, name)
+    elif any(p.name == name for p in place.function.parameters):
+        yield from _of_parameter(place, name)
+    else:
+        yield from _of_global(further, name)
+
+
+def _of_bind(place: Place, bind: Bind) -> Iterator[Piece]:
+    if bind.kind in ("define", "delete", "except"):
+        return
+    passage = Passage(place.module.path, bind.at, f"`{bind.target}` is built here")
+    for piece in _pieces(place, bind.value):
+        yield piece if piece.kind.is_safe else replace(piece, way=(*piece.way, passage))
+
+
+def _added(place: Place, name: str) -> Iterator[Piece]:
+    """What `name.append(x)`, `.extend(x)`, `.insert(i, x)` and `name[k] = x` put in."""
+    for event in place.function.events:
+        if isinstance(event, Call) and isinstance(event.func, Attribute):
+            base, method = event.func.base, event.func.name
+            adds = method in ("append", "extend", "insert", "add")
+            if adds and isinstance(base, Name) and base.name == name:
+                yield from _pieces(place, event.args[-1] if event.args else None)
+        elif isinstance(event, Bind) and event.target == f"{name}[]":
+            yield from _of_bind(place, event)
+
+
+def _of_parameter(place: Place, name: str) -> Iterator[Piece]:
+    parameter = next(p for p in place.function.parameters if p.name == name)
+    if dotted(parameter.annotation) in ("int", "float", "bool", "uuid.UUID", "UUID"):
+        yield Piece(Kind.NUMBER, "0")
+        return
+    if name in ("self", "cls"):
+        yield Piece(Kind.UNKNOWN, source=name)
+        return
+    at = place.function.at
+    start = At(at.line, at.column, at.line, at.column)
+    passage = Passage(place.module.path, start, f"`{name}` comes from the caller of "
+                      f"`{place.function.qualname}`")  # fmt: skip
+    yield Piece(Kind.PARAMETER, source=name, way=(passage,))
+
+
+def _of_global(place: Place, name: str) -> Iterator[Piece]:
+    """A constant of this module or of one it is imported from, or a name of an outer function."""
+    found = constants.of_name(place.project, place.module, name)
+    if found:
+        yield from _defined(place, found)
+        return
+    outer = _enclosing(place)
+    if outer is not None:
+        yield from _of_name(outer, name)
+    else:
+        yield Piece(Kind.INPUT if name in _INPUTS else Kind.UNKNOWN, source=name)
+
+
+def _defined(place: Place, found: Iterable[Definition]) -> Iterator[Piece]:
+    for definition in found:
+        there = replace(place, module=definition.module, function=definition.function)
+        yield from _of_bind(there, definition.bind)
+
+
+def _enclosing(place: Place) -> Place | None:
+    outer = place.function.qualname.rpartition(".<locals>.")[0]
+    for function in place.module.functions:
+        if outer and function.qualname == outer:
+            return replace(place, function=function)
+    return None
+
+
+def _of_chain(place: Place, expr: Attribute | Subscript) -> Iterator[Piece]:
+    """Attributes and items: constants of classes, look-ups in constant dicts, input, else unknown."""
+    path = path_of(expr)
+    if path and (path[0] in _INPUTS or ".".join(path[:2]) in _INPUTS):
+        yield Piece(Kind.INPUT, source=written(expr))
+    elif isinstance(expr, Attribute) and expr.name in ("__tablename__", "__name__", "__table__"):
+        yield Piece(Kind.CONSTANT)
+    elif isinstance(expr, Attribute):
+        yield from _of_attribute(place, expr)
+    elif isinstance(expr.base, (Name, Attribute, Pairs, Items)):
+        yield from _of_item(place, expr)
+    else:
+        yield Piece(Kind.UNKNOWN, source=written(expr))
+
+
+def _of_attribute(place: Place, expr: Attribute) -> Iterator[Piece]:
+    base = path_of(expr.base)
+    if base and base[-1] in ("__table__", "__mapper__"):  # a mapped table's own names
+        yield Piece(Kind.CONSTANT)
+        return
+    found = constants.of_attribute(place.project, place.module, place.function, expr)
+    name = written(expr)
+    if found and not place.was_at(name):
+        yield from _defined(place.deeper(name), found)
+    else:
+        yield from _dynamic(place, expr)
+
+
+def _of_item(place: Place, expr: Subscript) -> Iterator[Piece]:
+    """An item of a constant collection is constant; of anything else it is what the base is."""
+    values = tuple(_pieces(place, expr.base))
+    if values and all(piece.kind.is_safe for piece in values):
+        yield from values
+    else:
+        yield from _dynamic(place, expr)
+
+
+def _dynamic(place: Place, expr: Expr) -> Iterator[Piece]:
+    """A value that depends on a name: a parameter's attribute is as much the caller's as itself."""
+    path = path_of(expr)
+    names = {p.name for p in place.function.parameters} - {"self", "cls"}
+    bound = {e.target for e in place.function.events if isinstance(e, Bind)}
+    if path and path[0] in names and path[0] not in bound:
+        for piece in _of_parameter(place, path[0]):
+            yield replace(piece, source=written(expr))
+        return
+    yield Piece(Kind.UNKNOWN, source=written(expr))
+
+
+def _of_call(place: Place, call: Call) -> Iterator[Piece]:
+    name = dotted(call.func)
+    method = call.func.name if isinstance(call.func, Attribute) else name
+    if name in _NUMBERS:
+        yield Piece(Kind.NUMBER, "0")
+    elif method in _QUOTES:
+        yield Piece(Kind.QUOTED, source=written(call))
+    elif name in _INPUTS or name.partition(".")[0] in _INPUTS:
+        yield Piece(Kind.INPUT, source=written(call))
+    elif name in _SPREADS or (method in _KEEPS and name):
+        yield from _kept(place, call)
+    elif isinstance(call.func, Attribute):
+        yield from _of_method(place, call)
+    else:
+        yield from _returned(place, call)
+
+
+def _kept(place: Place, call: Call) -> Iterator[Piece]:
+    """Calls that give back what they are given, such as `str(x)` and `x.strip()`."""
+    if isinstance(call.func, Attribute):
+        yield from _pieces(place, call.func.base)
+    for arg in call.args:
+        yield from _pieces(place, arg)
+
+
+def _of_method(place: Place, call: Call) -> Iterator[Piece]:
+    func = call.func
+    if isinstance(func, Attribute) and func.name in ("join", "format", *_KEEPS):
+        yield from _pieces(place, func.base)
+        for value in (*call.args, *(keyword.value for keyword in call.keywords)):
+            yield from _pieces(place, value)
+    elif isinstance(func, Attribute) and func.name in ("get", "pop") and call.args:
+        yield from _of_item(place, Subscript(func.base, call.args[0]))
+        for default in call.args[1:]:
+            yield from _pieces(place, default)
+    else:
+        yield from _returned(place, call)
+
+
+def _returned(place: Place, call: Call) -> Iterator[Piece]:
+    """What a function of the project returns, its parameters replaced by what is passed."""
+    target = place.project.callee(place.module, place.function, call)
+    source = written(call)
+    if target is None or place.was_at(source):
+        yield Piece(Kind.UNKNOWN, source=source)
+        return
+    module, function = target
+    there = replace(place.deeper(source), module=module, function=function)
+    values = [e.value for e in function.events if isinstance(e, Return) and e.value is not None]
+    if not values or function.is_generator:
+        yield Piece(Kind.UNKNOWN, source=source)
+    passed = _arguments(function, call)
+    for value in values:
+        for piece in _pieces(there, value):
+            given = passed.get(piece.source) if piece.kind is Kind.PARAMETER else None
+            if given is None:
+                yield piece
+                continue
+            passage = Passage(place.module.path, call.at, f"`{source}` is called with it")
+            for outer in _pieces(place.deeper(source), given):
+                way = (*outer.way, passage)
+                yield outer if outer.kind.is_safe else replace(outer, way=way)
+
+
+def _arguments(function: FunctionFacts, call: Call) -> dict[str, Expr]:
+    names = [p.name for p in function.parameters if p.kind == "positional"]
+    if function.class_name and names[:1] in (["self"], ["cls"]):
+        names = names[1:]
+    passed = dict(zip(names, call.args, strict=False))
+    passed.update((keyword.name, keyword.value) for keyword in call.keywords if keyword.name)
+    return passed
+
+
+def written(expr: Expr | None) -> str:
+    """The expression roughly as it is written, short enough for a message."""
+    match expr:
+        case Const(value=value):
+            return repr(value)
+        case Name(name=name):
+            return name
+        case Attribute(base=base, name=name):
+            return f"{written(base)}.{name}"
+        case Subscript(base=base, index=index):
+            return f"{written(base)}[{written(index)}]"
+        case Call(func=func, args=args, keywords=keywords):
+            return f"{written(func)}({'...' if args or keywords else ''})"
+        case _:
+            return "..."
+
+
+def joined(pieces: Iterable[Piece]) -> str:
+    """The text with each hole that is not known as `{}`."""
+    return "".join(piece.text if piece.text or piece.kind is Kind.CONSTANT else "{}" for piece in pieces)
