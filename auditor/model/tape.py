@@ -61,7 +61,8 @@ class Entry:
 
     `rows` are rows fetched; `sent` counts parameter sets (more than `executions` for executemany).
     `seconds` is database time as the client saw it. `errors` pairs exception class and count.
-    `test` is the running test's id, empty outside tests.
+    `test` is the running test's id, empty outside tests. `units` counts the transactions that had
+    an execution of this entry, `most_in_unit` is the largest number of executions in one of them.
     """
 
     shape: str
@@ -77,6 +78,8 @@ class Entry:
     rows: int
     seconds: float
     errors: tuple[tuple[str, int], ...] = ()
+    units: int = 0
+    most_in_unit: int = 0
 
 
 @dataclass(frozen=True, slots=True)

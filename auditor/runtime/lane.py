@@ -1,0 +1,176 @@
+"""The hot path: what happens at each statement of one dialect object.
+
+A `Lane` holds what is the same for all statements of a dialect. For each one it finds facts,
+transaction and raw stack, looks one tuple up in each ledger and adds to a list. Everything that
+costs more happens once for each new tuple, in `Ledger.open_cell`. Nothing here raises into the
+program: an error of ours detaches the lane and becomes a loss of its recordings.
+
+The raw stack is all frames outwards as (id of code object, instruction offset): ids because
+hashing a code object reads its bytecode, offsets because finding a line reads a table.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from time import perf_counter
+from typing import Any
+
+from auditor.runtime.cells import (
+    EXECUTIONS,
+    IN_UNIT,
+    LAST_UNIT,
+    MOST_IN_UNIT,
+    SECONDS,
+    SENT,
+    SITE,
+    UNITS,
+    Cell,
+)
+from auditor.runtime.ledger import Ledger, RawKey
+from auditor.runtime.rows import count_rows
+from auditor.runtime.running import running
+from auditor.runtime.sites import frame_behind_greenlet
+from auditor.runtime.statements import StatementFacts, facts_of_execution
+from auditor.runtime.transactions import SAVEPOINT, UNIT, Unit, unit_of
+
+FAILED = "_auditor_failed"
+"""Attribute of a connection: cells of the statement that just failed, until its error has a name."""
+
+_ENVIRONMENT: dict[Any, Any] = getattr(os.environ, "_data", {})  # os.environ decodes on each look
+_RUNNING_TEST = b"PYTEST_CURRENT_TEST"
+_DEPTHS = range(160)  # frames; more of a deep recursion costs at each statement and tells nothing
+_perf_counter = perf_counter
+
+
+def running_test() -> Any:
+    """The test in progress: a name, pytest's variable as bytes, or None."""
+    return running.name or _ENVIRONMENT.get(_RUNNING_TEST)
+
+
+class Lane:
+    """One dialect object under observation, and the ledgers its statements are written to."""
+
+    __slots__ = ("_lost", "database", "hooked", "is_async", "is_broken", "ledgers")
+
+    def __init__(self, dialect: Any, lost: Callable[[Lane, Exception], None]) -> None:
+        self.database = str(dialect.name)
+        self.is_async = bool(getattr(dialect, "is_async", False))
+        self.hooked: tuple[Ledger, ...] = ()
+        self.ledgers: tuple[Ledger, ...] = ()
+        self.is_broken = False
+        self._lost = lost
+
+    def write_to(self, ledgers: tuple[Ledger, ...]) -> None:
+        """Sets which ledgers get the statements from now on; none makes the wrappers idle, as does
+        an error of ours before."""
+        if self.is_broken:
+            return
+        self.ledgers = ledgers
+        self.hooked = tuple(ledger for ledger in ledgers if ledger.hooks)
+
+    def wrap(self, name: str, original: Callable[..., Any]) -> Callable[..., Any]:
+        """What takes the place of a bound `do_execute`, `do_executemany` or
+        `do_execute_no_params`: each is called with cursor, statement, (parameters,) context."""
+        is_many = name == "do_executemany"
+        see = self.see
+
+        def execute(cursor: Any, statement: str, *rest: Any, **named: Any) -> Any:
+            context = named["context"] if named else rest[-1]
+            sent = len(rest[0]) if is_many else 1
+            started = _perf_counter()
+            try:
+                if self.hooked:
+                    self._call_hooks(context, statement, cursor)
+                    started = _perf_counter()
+                given = original(cursor, statement, *rest, **named)
+            except BaseException:
+                see(statement, context, _perf_counter() - started, sent, True)  # noqa: FBT003 - hot
+                raise
+            see(statement, context, _perf_counter() - started, sent, False)  # noqa: FBT003 - hot
+            return given
+
+        return execute
+
+    def see(
+        self,
+        statement: str,
+        context: Any,
+        seconds: float,
+        sent: int,
+        failed: bool,  # noqa: FBT001 - hot
+    ) -> None:
+        """Writes one execution to all ledgers. The stack begins at the caller's caller."""
+        if not self.ledgers or context is None:
+            return
+        try:
+            facts = facts_of_execution(statement, context)
+            if not facts.counted:
+                return
+            connection = context.root_connection
+            unit = connection.__dict__.get(UNIT) or unit_of(connection)
+            if not unit.is_ours:
+                return
+            kind = unit.kind if connection._nested_transaction is None else SAVEPOINT  # noqa: SLF001
+            key = self._key(facts, kind, sys._getframe(2))  # noqa: SLF001 - the only cheap way
+            cells = []
+            for ledger in self.ledgers:
+                cell = ledger.cells.get(key)
+                if cell is None:
+                    cell = ledger.open_cell(key, context, sys._getframe(2))  # noqa: SLF001
+                _add(cell, unit, sent, seconds)
+                cells.append(cell)
+            if failed:
+                connection.__dict__[FAILED] = cells
+            elif facts.returns_rows:
+                count_rows(context, cells)
+        except Exception as error:  # noqa: BLE001 - our errors must not reach the program
+            self._lost(self, error)
+
+    def _key(self, facts: StatementFacts, kind: str, frame: Any) -> RawKey:
+        parts: list[Any] = [facts, kind, running_test(), self]
+        _walk(parts, frame)
+        if self.is_async:
+            _walk(parts, frame_behind_greenlet())
+        return tuple(parts)
+
+    def _call_hooks(self, context: Any, statement: str, cursor: Any) -> None:
+        """Lets hooks see a statement before it runs; what they raise is the statement's error."""
+        facts = facts_of_execution(statement, context)
+        if not facts.counted or facts.kind_by_verb is not None:
+            return
+        connection = context.root_connection
+        if not (connection.__dict__.get(UNIT) or unit_of(connection)).is_ours:
+            return
+        for ledger in self.hooked:
+            ledger.ordinal += 1
+            for hook in ledger.hooks:
+                hook(context, statement, cursor, ledger.ordinal)
+
+
+def _walk(parts: list[Any], frame: Any) -> None:
+    if frame is None:
+        return
+    add = parts.append
+    for _ in _DEPTHS:
+        add(id(frame.f_code))
+        add(frame.f_lasti)
+        frame = frame.f_back
+        if frame is None:
+            return
+
+
+def _add(cell: Cell, unit: Unit, sent: int, seconds: float) -> None:
+    cell[EXECUTIONS] += 1
+    cell[SENT] += sent
+    cell[SECONDS] += seconds
+    if cell[LAST_UNIT] is unit:
+        cell[IN_UNIT] += 1
+        return
+    cell[LAST_UNIT] = unit
+    cell[UNITS] += 1
+    cell[MOST_IN_UNIT] = max(cell[MOST_IN_UNIT], cell[IN_UNIT])
+    cell[IN_UNIT] = 1
+    if unit.site is None:
+        unit.site = cell[SITE]

@@ -1,0 +1,118 @@
+"""What one recording has seen so far: the entries, and a cache that finds them by raw stack.
+
+    cells       raw key -> cell        the hot path's look-up; may be emptied at any time
+    entries     EntryKey -> cell       what the tape is made of, in order of first execution
+    endings     (kind, site, database, test) -> begun, committed, rolled back, seconds
+
+Keys hold ids of code objects, so the code objects are kept alive as long as the keys are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import perf_counter
+from types import CodeType, FrameType
+from typing import Any
+
+from auditor.model.finding import Problem
+from auditor.model.tape import CauseKind, Site, Tape, TransactionEntry
+from auditor.runtime.causes import cause_of
+from auditor.runtime.cells import EXECUTIONS, Cell, EntryKey, entry_of, key_of, new_cell
+from auditor.runtime.running import test_name
+from auditor.runtime.sites import (
+    Place,
+    frame_behind_greenlet,
+    is_library,
+    places_from,
+    site_of,
+)
+from auditor.runtime.transactions import Unit
+
+MOST_RAW_KEYS = 4096  # about 5 kB each; entries are found again by their resolved key
+
+RawKey = tuple[Any, ...]
+"""(StatementFacts, transaction kind, running test, Lane, code id, offset, code id, offset, ...)."""
+
+Hook = Callable[[Any, str, Any, int], None]
+"""Called before a statement runs with its execution context, text, cursor and ordinal (from 1;
+DDL and connection control not counted). What it raises becomes the error of the statement."""
+
+_BEGUN, _COMMITTED, _ROLLED_BACK, _SECONDS = range(4)
+
+
+class Ledger:
+    """Counts of one recording. Adding is safe from several threads under the interpreter lock."""
+
+    def __init__(self, root: str, hooks: tuple[Hook, ...] = ()) -> None:
+        self.hooks = hooks
+        self.ordinal = 0
+        self.cells: dict[RawKey, Cell] = {}
+        self.losses: dict[Problem, None] = {}
+        self._root = root
+        self._entries: dict[EntryKey, Cell] = {}
+        self._kept_alive: dict[int, CodeType] = {}
+        self._endings: dict[tuple[str, Site, str, str], list[Any]] = {}
+
+    @property
+    def statements(self) -> int:
+        """Statements executed so far, DDL left out."""
+        return sum(
+            cell[EXECUTIONS]
+            for key, cell in list(self._entries.items())
+            if key.cause.kind is not CauseKind.DDL
+        )
+
+    def open_cell(self, raw: RawKey, context: Any, frame: FrameType) -> Cell:
+        """The cell for a raw key that is not in the cache. `frame` is where the raw stack began."""
+        facts, kind, test, lane = raw[:4]
+        places = places_from(frame)
+        if lane.is_async:
+            places += places_from(frame_behind_greenlet())
+        site = site_of(places, self._root)
+        key = key_of(
+            facts,
+            site,
+            cause_of(context, facts, _inner(places)),
+            transaction=kind,
+            database=lane.database,
+            test=test_name(test),
+        )
+        cell = self._entries.setdefault(key, new_cell(site))
+        if len(self.cells) >= MOST_RAW_KEYS:
+            self.cells, self._kept_alive = {}, {}
+        self._kept_alive.update((id(code), code) for code, _ in places)
+        self.cells[raw] = cell
+        return cell
+
+    def end_transaction(self, unit: Unit, *, committed: bool, database: str, test: object) -> None:
+        """Counts a transaction that was committed or rolled back."""
+        site = unit.site or site_of(unit.places, self._root)
+        key = (unit.kind, site, database, test_name(test))
+        ending = self._endings.setdefault(key, [0, 0, 0, 0.0])
+        ending[_BEGUN] += 1
+        ending[_COMMITTED if committed else _ROLLED_BACK] += 1
+        ending[_SECONDS] += perf_counter() - unit.begun
+
+    def lose(self, subject: str, message: str) -> None:
+        """Notes something that could not be seen."""
+        self.losses[Problem(subject, message, hides_results=True)] = None
+
+    def tape(self) -> Tape:
+        """Everything seen so far."""
+        return Tape(
+            entries=tuple(entry_of(key, cell) for key, cell in list(self._entries.items())),
+            transactions=tuple(
+                TransactionEntry(*key, *ending) for key, ending in list(self._endings.items())
+            ),
+            losses=tuple(self.losses),
+        )
+
+
+def _inner(places: list[Place]) -> list[CodeType]:
+    """The library's frames between the statement and the user's code."""
+    found = []
+    for code, _ in places:
+        if not is_library(code):
+            break
+        found.append(code)
+    return found

@@ -1,0 +1,189 @@
+"""Raw stacks to call paths: which lines of the user's program led to a statement.
+
+A raw stack is a tuple of (code object id, instruction offset) pairs, innermost first: all that the
+hot path can afford. Here, once per distinct stack, it becomes `Frame`s and loses what is not the
+user's: SQLAlchemy, the standard library, test runners and this project.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import sysconfig
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from pathlib import Path
+from types import CodeType, FrameType
+
+from auditor.model.span import Frame
+from auditor.model.tape import Site
+
+LIBRARIES = frozenset(
+    """
+    sqlalchemy oslo_db greenlet aiosqlite asyncpg psycopg psycopg2 pymysql MySQLdb aiomysql
+    auditor pytest_auditor auditor_openstack
+    pytest _pytest pluggy xdist execnet pytest_asyncio anyio unittest testtools stestr subunit
+    fixtures testscenarios coverage
+    """.split()
+)
+"""Packages that never are the user's program."""
+
+PLUMBING = frozenset(
+    """
+    neutron_lib oslo_versionedobjects oslo_utils oslo_concurrency oslo_log oslo_service osprofiler
+    debtcollector wrapt decorator tenacity eventlet futurist
+    sqlmodel flask_sqlalchemy sqlalchemy_utils alembic
+    """.split()
+)
+"""Packages between the user's program and SQLAlchemy: left out unless nothing else remains."""
+
+_STDLIB = tuple(
+    f"{os.path.realpath(path)}{os.sep}"
+    for name, path in sysconfig.get_paths().items()
+    if name in {"stdlib", "platstdlib"}
+)
+_INSTALLED = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
+_FOLDED = frozenset({"<listcomp>", "<setcomp>", "<dictcomp>"})
+_OWN = f"{Path(__file__).resolve().parents[1]}{os.sep}"
+
+Place = tuple[CodeType, int]
+
+try:
+    import greenlet
+except ModuleNotFoundError:  # SQLAlchemy without its asyncio part: there is no async engine
+    greenlet = None  # type: ignore[assignment]
+
+
+def frame_behind_greenlet() -> FrameType | None:
+    """The frame that waits for the current greenlet: under an async engine, the coroutine that
+    awaits the statement. None outside a greenlet."""
+    parent = greenlet.getcurrent().parent
+    return None if parent is None else parent.gr_frame
+
+
+def places_from(frame: FrameType | None) -> list[Place]:
+    """Code object and instruction of a frame and all its callers, innermost first. Functions that
+    libraries make from text at run time are left out (SQLAlchemy does, as do decorators)."""
+    found: list[Place] = []
+    while frame is not None:
+        code = frame.f_code
+        if code.co_filename != "<string>" or frame.f_globals.get("__name__") == "__main__":
+            found.append((code, frame.f_lasti))
+        frame = frame.f_back
+    return found
+
+
+def is_library(code: CodeType) -> bool:
+    """Says whether a code object is of SQLAlchemy, the standard library or a test runner."""
+    return _standing(code.co_filename) == "library"
+
+
+def site_of(places: Sequence[Place], root: str) -> Site:
+    """The user's part of a raw stack, innermost first; plumbing only if there is nothing else."""
+    for kept in ({"user"}, {"user", "plumbing"}):
+        frames = [
+            _frame(code, offset, root)
+            for code, offset in places
+            if _standing(code.co_filename) in kept
+        ]
+        if frames:
+            return Site(tuple(_merged(frames)))
+    return Site(())
+
+
+def shown_path(filename: str, root: str) -> str:
+    """A source path as reports show it: relative to `root` if below it, else what follows the
+    longest matching entry of `sys.path`; with forward slashes."""
+    path = os.path.abspath(os.path.join(root, filename))
+    entries = [root, *sorted({os.path.abspath(p) for p in sys.path if p}, key=len, reverse=True)]
+    for entry in entries:
+        if path.startswith(entry.rstrip(os.sep) + os.sep):
+            return path[len(entry.rstrip(os.sep)) + 1 :].replace(os.sep, "/")
+    return Path(path).name
+
+
+def line_at(code: CodeType, offset: int) -> int:
+    """The line of an instruction; the first line of the code if the compiler kept none."""
+    for start, end, line in code.co_lines():
+        if start <= offset < end and line is not None:
+            return line
+    return code.co_firstlineno
+
+
+@lru_cache(maxsize=65_536)
+def _frame(code: CodeType, offset: int, root: str) -> Frame:
+    return Frame(_path(code.co_filename, root), line_at(code, offset), _function(code))
+
+
+@lru_cache(maxsize=16_384)
+def _path(filename: str, root: str) -> str:
+    return shown_path(filename, root)
+
+
+@lru_cache(maxsize=16_384)
+def _standing(filename: str) -> str:
+    """`library`, `plumbing` or `user`, by where a file is installed."""
+    if filename.startswith("<"):
+        return "user" if filename in {"<stdin>", "<string>"} else "library"
+    path = os.path.abspath(filename)
+    for mark in _INSTALLED:
+        if mark in path:
+            top = path.rsplit(mark, 1)[1].split(os.sep)[0].removesuffix(".py")
+            return _standing_of_package(top)
+    if path.startswith(_OWN) or os.path.realpath(path).startswith(_STDLIB):
+        return "library"
+    folders = path.split(os.sep)
+    return "library" if {"sqlalchemy", "oslo_db"} & set(folders[:-1]) else "user"
+
+
+def _standing_of_package(top: str) -> str:
+    if top in LIBRARIES:
+        return "library"
+    return "plumbing" if top in PLUMBING else "user"
+
+
+def _function(code: CodeType) -> str:
+    """The qualified name inside the module. Python 3.10 keeps none, it is found in the source."""
+    name: str = getattr(code, "co_qualname", "") or _names_in(code.co_filename).get(
+        (code.co_name, code.co_firstlineno), code.co_name
+    )
+    return name.replace(".<locals>", "")
+
+
+@lru_cache(maxsize=1024)
+def _names_in(filename: str) -> dict[tuple[str, int], str]:
+    """Qualified names by (name, first line) of everything in a source file; empty if unreadable."""
+    try:
+        top = compile(Path(filename).read_bytes(), filename, "exec", dont_inherit=True)
+    except (OSError, SyntaxError, ValueError):
+        return {}
+    found: dict[tuple[str, int], str] = {}
+    waiting = [("", top)]
+    while waiting:
+        prefix, code = waiting.pop()
+        for inner in _code_in(code):
+            name = f"{prefix}{inner.co_name}"
+            found[inner.co_name, inner.co_firstlineno] = name
+            waiting.append((f"{name}.", inner))
+    return found
+
+
+def _code_in(code: CodeType) -> Iterable[CodeType]:
+    return (constant for constant in code.co_consts if isinstance(constant, CodeType))
+
+
+def _merged(frames: list[Frame]) -> Iterable[Frame]:
+    """Folds list, set and dict comprehensions into their function: Python 3.12 has no frame for
+    them, and a tape must not tell versions apart."""
+    skipped = ""
+    for frame in frames:
+        outer, _, last = frame.function.rpartition(".")
+        if frame.function == skipped:
+            skipped = ""
+            continue
+        if last in _FOLDED:
+            skipped = outer or "<module>"
+            yield Frame(frame.path, frame.line, skipped)
+        else:
+            skipped = ""
+            yield frame
