@@ -18,6 +18,7 @@ Nothing of Neutron is imported before `prepare` is called.
 from __future__ import annotations
 
 import importlib
+import importlib.metadata
 import importlib.util
 import sys
 import warnings
@@ -33,18 +34,19 @@ _MISSING = (
     " none: pip install neutron"
 )
 _UNBOOTABLE = (
-    "the installed Neutron {version} could not be booted: {error_class}: {error}; these scenarios"
-    " are known to work on 29.0"
+    "the installed Neutron {neutron} with neutron-lib {neutron_lib} could not be booted:"
+    " {error_class}: {error}; these scenarios are known to work on Neutron 27.0 with neutron-lib"
+    " 3.22, and 29.0 with 5.0"
 )
 _OPTIONS = (
     ("notify_nova_on_port_status_changes", False, None),
     ("notify_nova_on_port_data_changes", False, None),
     ("transport_url", "fake://", None),
     ("mechanism_drivers", ["openvswitch"], "ml2"),
-    ("type_drivers", ["flat", "vxlan"], "ml2"),
-    ("project_network_types", ["vxlan"], "ml2"),
+    ("type_drivers", ["local"], "ml2"),
 )
-"""Neutron's settings: option, value, group. Two type drivers that keep no rows without ranges."""
+"""Neutron's settings: option, value, group. The `local` type keeps no rows of its own, and networks
+of projects are of that type by default."""
 _KEEP_HEAP_ORDER = "ALTER TABLE {table} SET (autovacuum_enabled = false)"
 
 
@@ -92,7 +94,10 @@ def prepare(database: ScratchDatabase) -> Neutron:
         except (ImportError, AttributeError, TypeError, _config_error()) as error:
             raise ScenarioError(
                 _UNBOOTABLE.format(
-                    version=_version(), error_class=type(error).__name__, error=error
+                    neutron=_version("neutron"),
+                    neutron_lib=_version("neutron-lib"),
+                    error_class=type(error).__name__,
+                    error=error,
                 )
             ) from error
 
@@ -170,12 +175,11 @@ def _config_error() -> type[Exception]:
         return ImportError
 
 
-def _version() -> str:
-    metadata = _module("importlib.metadata")
+def _version(distribution: str) -> str:
     try:
-        return str(metadata.version("neutron"))
-    except metadata.PackageNotFoundError:
-        return "(of unknown version)"
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return "of unknown version"
 
 
 def _module(name: str) -> Any:
