@@ -153,7 +153,8 @@ class _Inference:
         for tried in bases_by_plainness(variable, dense[index]):
             if found and len(tried) > len(found[0]):
                 break
-            has_room = len(dense[index]) >= len(tried) + _SPARE_POINTS
+            spare = _SPARE_POINTS if len(tried) > 1 else 1
+            has_room = len(dense[index]) >= len(tried) + spare
             if has_room and all(law_of([variable], tried, line) is not None for line in counted):
                 found.append(tried)
         return tuple(found)

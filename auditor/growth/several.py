@@ -117,7 +117,10 @@ def _received(ours: Connection, url: str, progress: Progress) -> Profiled:
             message = ours.recv()
         except EOFError:
             return Profiled(
-                failure=AuditorError(f"the process that worked on `{masked(url)}` was killed")
+                failure=AuditorError(
+                    f"the process that worked on `{masked(url)}` ended without a result; what it"
+                    " said, if anything, stands above"
+                )
             )
         if isinstance(message, Profiled):
             return message

@@ -12,6 +12,7 @@ metering_sync on sqlite: 10 + 8*labels statements
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
@@ -29,8 +30,9 @@ from auditor.model.law import (
     Term,
 )
 
+_COLUMNS = re.compile(r"^SELECT [^()]*? FROM ")
 _MOST_SITES = 12
-_LONGEST_SHAPE = 160
+_LONGEST_SHAPE = 84
 _DEGREES = {1: "linear", 2: "quadratic", 3: "cubic"}
 
 
@@ -151,6 +153,9 @@ def _term_lines(explained: ExplainedTerm) -> Iterator[str]:
 
 
 def _cut(shape: str) -> str:
+    """The statement on one line: the columns of a long SELECT left out, then its end."""
+    if len(shape) > _LONGEST_SHAPE:
+        shape = _COLUMNS.sub("SELECT ... FROM ", shape, count=1)
     return shape if len(shape) <= _LONGEST_SHAPE else f"{shape[:_LONGEST_SHAPE]}..."
 
 
