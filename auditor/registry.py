@@ -94,7 +94,7 @@ def loaded(found: Iterable[Door]) -> tuple[tuple[Plugged, ...], tuple[Problem, .
             plugged.append(Plugged(door.name, named, door.load()))
         except Exception as error:  # noqa: BLE001 - isolation point: a plug-in's import runs any code
             problems.append(
-                _broken(named, f"`{door.value}` does not load: {type(error).__name__}: {error}")
+                broken(named, f"`{door.value}` does not load: {type(error).__name__}: {error}")
             )
     return tuple(plugged), tuple(problems)
 
@@ -109,7 +109,7 @@ def catalogue(found: Iterable[Door] | None = None) -> Catalogue:
         for rule in given:
             complaint = _complaint_on(rule, rules)
             if complaint:
-                said.append(_broken(one.door, complaint))
+                said.append(broken(one.door, complaint))
             else:
                 rules[rule.code] = rule
     return Catalogue(tuple(rules[code] for code in sorted(rules)), tuple(said))
@@ -121,7 +121,7 @@ def renderers(
     """The formats that plug-ins add, by name."""
     plugged, problems = loaded(doors("auditor.renderers") if found is None else found)
     bad = tuple(
-        _broken(one.door, f"gave `{one.value!r}`, not a function from a report to text")
+        broken(one.door, f"gave `{one.value!r}`, not a function from a report to text")
         for one in plugged
         if not callable(one.value)
     )
@@ -148,5 +148,6 @@ def _package_of(door: Door) -> str:
     return getattr(distribution, "name", None) or OWN_PACKAGE
 
 
-def _broken(door: str, message: str) -> Problem:
+def broken(door: str, message: str) -> Problem:
+    """A Problem with a plug-in: what it would have added is missing."""
     return Problem(f"plug-in {door}", message, hides_results=True)

@@ -97,7 +97,9 @@ def joined_tape(tapes: Iterable[Tape]) -> Tape:
     all_tapes = tuple(tapes)
     for tape in all_tapes:
         for entry in tape.entries:
-            key = replace(entry, executions=0, sent=0, rows=0, seconds=0.0, errors=())
+            key = replace(
+                entry, executions=0, sent=0, rows=0, seconds=0.0, errors=(), units=0, most_in_unit=0
+            )
             entries[key] = _added(entries[key], entry) if key in entries else entry
         for begun in tape.transactions:
             same = replace(begun, begun=0, committed=0, rolled_back=0, seconds=0.0)
@@ -122,6 +124,8 @@ def _added(one: Entry, other: Entry) -> Entry:
         rows=one.rows + other.rows,
         seconds=one.seconds + other.seconds,
         errors=tuple(errors.items()),
+        units=one.units + other.units,
+        most_in_unit=max(one.most_in_unit, other.most_in_unit),
     )
 
 

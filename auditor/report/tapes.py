@@ -66,6 +66,8 @@ def _entry_as_json(entry: Entry) -> Json:
         "rows": entry.rows,
         "seconds": round(entry.seconds, 6),
         "errors": [{"error": name, "times": times} for name, times in entry.errors],
+        "units": entry.units,
+        "most_in_unit": entry.most_in_unit,
     }
 
 
@@ -85,6 +87,8 @@ def _entry_from_json(value: Mapping[str, Any]) -> Entry:
         rows=int(value["rows"]),
         seconds=float(value["seconds"]),
         errors=tuple((error["error"], int(error["times"])) for error in value["errors"]),
+        units=int(value["units"]),
+        most_in_unit=int(value["most_in_unit"]),
     )
 
 

@@ -12,7 +12,7 @@ looked at 12 files, 80 functions; not looked at: 3 files without database work
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from auditor.model.evidence import Evidence, Executions, FaultSeen, SourcePath
@@ -25,7 +25,6 @@ SHOWN_OF_A_KIND = 5
 """How many steps, executions or faults stand below one finding, unless all are asked for."""
 
 LOOKED_AT = (
-    ("files", "file"),
     ("functions", "function"),
     ("statements", "recorded statement"),
     ("laws", "law"),
@@ -36,6 +35,8 @@ LOOKED_AT = (
 NOT_LOOKED_AT = (
     ("files_skipped", "{} without database work"),
     ("files_unreadable", "{} that cannot be read"),
+    ("tests_left_out", "{} of tests (`--tests` takes them in)"),
+    ("excluded", "{} that `exclude` names"),
 )
 HIDDEN = (
     ("suppressed", "suppressed by comments"),
@@ -164,8 +165,9 @@ def _totals(findings: tuple[Finding, ...]) -> str:
 
 
 def _looked_at(report: Report) -> Iterator[str]:
-    known = {key for key, _ in (*LOOKED_AT, *NOT_LOOKED_AT, *HIDDEN)}
-    looked = [counted(report.counted[k], thing) for k, thing in LOOKED_AT if report.counted.get(k)]
+    known = {"files"} | {key for key, _ in (*LOOKED_AT, *NOT_LOOKED_AT, *HIDDEN)}
+    looked = [*_files(report.counted)]
+    looked += [counted(report.counted[k], thing) for k, thing in LOOKED_AT if report.counted.get(k)]
     looked += [
         f"{value:,} {key.replace('_', ' ')}"
         for key, value in sorted(report.counted.items())
@@ -183,6 +185,16 @@ def _looked_at(report: Report) -> Iterator[str]:
     if hidden:
         yield f"not shown: {', '.join(hidden)}"
     yield from _missing(report.problems)
+
+
+def _files(counts: Mapping[str, int]) -> Iterator[str]:
+    """`501 of 1,196 files`: those read and understood, of those found."""
+    found = counts.get("files", 0)
+    unread = counts.get("files_skipped", 0) + counts.get("files_unreadable", 0)
+    if found:
+        yield (
+            f"{found - unread:,} of {counted(found, 'file')}" if unread else counted(found, "file")
+        )
 
 
 def _missing(problems: Iterable[Problem]) -> Iterator[str]:

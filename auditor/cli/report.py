@@ -1,0 +1,60 @@
+"""`auditor report FILE...`: join tapes and JSON results into one report."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from auditor.cli.options import ReportOptions, report_options
+from auditor.cli.output import deliver, settings_of
+from auditor.engine import join, judge
+from auditor.engine.filters import is_selected
+from auditor.model.errors import AuditorError
+from auditor.model.report import Report
+from auditor.model.settings import Settings
+from auditor.report.readback import report_of
+
+_SQLITE = b"SQLite format 3\x00"
+
+
+@click.command()
+@click.argument(
+    "files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path)
+)
+@report_options
+def report_command(*, options: ReportOptions, files: tuple[Path, ...]) -> None:
+    """Join results into one report.
+
+    A FILE is a tape of `auditor record`, or what scan, profile or faults wrote with
+    `--format json`. What they saw of the same place is shown together.
+    """
+    settings = settings_of(options)
+    deliver(join(*(result_in(file, settings) for file in files), settings=settings), options)
+
+
+def result_in(file: Path, settings: Settings) -> Report:
+    """The result that a file holds; a tape is judged by the rules of today.
+
+    Raises AuditorError if the file cannot be read or is no result.
+    """
+    try:
+        with file.open("rb") as opened:
+            is_tape = opened.read(len(_SQLITE)) == _SQLITE
+        text = "" if is_tape else file.read_text("utf-8")
+    except OSError as error:
+        raise AuditorError(f"cannot read `{file}`: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise AuditorError(f"`{file}` is neither a tape nor JSON of ours") from error
+    if not is_tape:
+        return _chosen(report_of(text, str(file)), settings)
+    from auditor.runtime.store import read  # lazy: reports of JSON alone need no tape reader
+
+    return judge(read(file), settings)
+
+
+def _chosen(report: Report, settings: Settings) -> Report:
+    """The report with only the codes that are asked for."""
+    kept = tuple(f for f in report.findings if is_selected(f.code, settings))
+    return replace(report, findings=kept)

@@ -1,0 +1,132 @@
+"""The JSON of a report back to the report, so that results of different days can be joined."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from fractions import Fraction
+from typing import Any
+
+from auditor.model.errors import AuditorError
+from auditor.model.finding import Confidence, Finding, Severity
+from auditor.model.law import ExplainedTerm, Holdout, LawResult, Point, TermSite
+from auditor.model.law_text import law_of
+from auditor.model.outcome import FaultOutcome, StateChange, Verdict
+from auditor.model.report import Report
+from auditor.report.evidence import (
+    evidence_from_json,
+    frame_from_json,
+    frames_from_json,
+    span_from_json,
+)
+from auditor.report.json import SCHEMA
+from auditor.report.tapes import problem_from_json, tape_from_json
+
+Json = Mapping[str, Any]
+
+
+def report_of(text: str, name: str) -> Report:
+    """The report that the JSON renderer wrote; `name` is the file, for messages.
+
+    Raises AuditorError if the text is not such a report, or has another version.
+    """
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise AuditorError(f"`{name}` is neither a tape nor JSON: {error}") from error
+    schema = value.get("schema") if isinstance(value, dict) else None
+    if schema != SCHEMA:
+        raise AuditorError(f"`{name}` has the schema `{schema}`; this version reads `{SCHEMA}`")
+    try:
+        return _report(value)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise AuditorError(
+            f"`{name}` is not a whole report `{SCHEMA}`: {type(error).__name__}: {error}"
+        ) from error
+
+
+def _report(value: Json) -> Report:
+    tape = value.get("tape")
+    return Report(
+        findings=_each(_finding, value["findings"]),
+        problems=_each(problem_from_json, value["problems"]),
+        counted={key: int(count) for key, count in value["counted"].items()},
+        tape=None if tape is None else tape_from_json(tape),
+        laws=_each(_law, value.get("laws", ())),
+        faults=_each(_fault, value.get("faults", ())),
+    )
+
+
+def _each(read: Callable[[Json], Any], values: Iterable[Json]) -> tuple[Any, ...]:
+    return tuple(read(value) for value in values)
+
+
+def _finding(value: Json) -> Finding:
+    return Finding(
+        code=value["code"],
+        name=value["name"],
+        message=value["message"],
+        span=span_from_json(value),
+        function=value["function"],
+        severity=Severity(value["severity"]),
+        confidence=Confidence(value["confidence"]),
+        evidence=_each(evidence_from_json, value["evidence"]),
+        fingerprint=value["fingerprint"],
+    )
+
+
+def _law(value: Json) -> LawResult:
+    law = value["law"]
+    return LawResult(
+        scenario=value["scenario"],
+        target=value["target"],
+        database=value["database"],
+        variables=tuple(value["variables"]),
+        law=None if law is None else law_of(law),
+        points=_each(_point, value["points"]),
+        holdouts=_each(_holdout, value["holdouts"]),
+        terms=_each(_term, value["terms"]),
+        refusal=value["refusal"],
+        notes=tuple(value["notes"]),
+    )
+
+
+def _point(value: Json) -> Point:
+    return Point(_sizes(value), int(value["statements"]), int(value["rows"]))
+
+
+def _holdout(value: Json) -> Holdout:
+    return Holdout(_sizes(value), Fraction(value["predicted"]), int(value["measured"]))
+
+
+def _sizes(value: Json) -> tuple[tuple[str, int], ...]:
+    return tuple((name, int(size)) for name, size in value["sizes"].items())
+
+
+def _term(value: Json) -> ExplainedTerm:
+    (term,) = law_of(value["term"]).terms
+    return ExplainedTerm(term, _each(_site, value["sites"]))
+
+
+def _site(value: Json) -> TermSite:
+    return TermSite(
+        frame=frame_from_json(value),
+        cause=value["cause"],
+        shape=value["shape"],
+        share=value["share"],
+        stack=frames_from_json(value["stack"]),
+    )
+
+
+def _fault(value: Json) -> FaultOutcome:
+    changes = (StateChange(c["table"], c["missing"], c["added"]) for c in value["changes"])
+    return FaultOutcome(
+        **{
+            **{name: value[name] for name in FaultOutcome.__dataclass_fields__ if name in value},
+            "site": frame_from_json(value["site"]),
+            "verdict": Verdict(value["verdict"]),
+            "changes": tuple(changes),
+            "traceback": frames_from_json(value["traceback"]),
+            "handlers": frames_from_json(value["handlers"]),
+        }
+    )
