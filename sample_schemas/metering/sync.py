@@ -38,11 +38,8 @@ def _routers_with_labels(
                 routers = session.query(models.Router).all()
         else:
             router_ids = [router.id for router in label.routers]  # expect: DBA302
-            routers = (
-                session.query(models.Router)  # expect: DBA301
-                .filter(models.Router.id.in_(router_ids))
-                .all()
-            )
+            query = session.query(models.Router).filter(models.Router.id.in_(router_ids))
+            routers = query.all()  # expect: DBA301 DBA606
         for router in routers:
             if not router.admin_state_up:  # expect: DBA305
                 continue
