@@ -77,6 +77,11 @@ def bases_by_plainness(variable: str, values: Sequence[int]) -> Iterator[Variabl
     yield from (with_steps(variable, pair, linear=True) for pair in pairs)
 
 
+def has_steps(law: Law) -> bool:
+    """Whether the law is more than a polynomial."""
+    return any(not isinstance(factor, Power) for term in law.terms for factor in term.factors)
+
+
 def degree_of(nodes: Sequence[int], counts: Sequence[int]) -> int:
     """The degree of the polynomial through the points, by divided differences; 0 if constant."""
     column = [Fraction(count) for count in counts]

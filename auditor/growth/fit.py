@@ -20,6 +20,7 @@ from auditor.growth.basis import (
     VariableBasis,
     bases_by_plainness,
     degree_of,
+    has_steps,
     law_of,
     powers,
     product,
@@ -191,7 +192,7 @@ class _Inference:
         for farther in range(_MOST_TESTS):
             if not fits:
                 return None
-            where = self._holdout_sizes(grid, farther)
+            where = self._holdout_sizes(grid, farther, fits)
             tested = [
                 replace(fit, holdouts=fit.holdouts + self._checks(fit, where)) for fit in fits
             ]
@@ -217,10 +218,14 @@ class _Inference:
             f" {worst.measured} was measured"
         )
 
-    def _holdout_sizes(self, grid: Grid, farther: int) -> tuple[Sizes, ...]:
+    def _holdout_sizes(self, grid: Grid, farther: int, fits: Sequence[Fit]) -> tuple[Sizes, ...]:
+        """One point outside, one inside; for a law with steps also one outside in each variable,
+        because steps of several variables can make up for each other at one point."""
         outer = grids.outside(grid, farther)
         inner = grids.inside(grid, tuple(self._points))
-        return tuple(s for s in (outer, inner) if s is not None and s not in self._points)
+        alone = grids.outside_alone(grid) if any(has_steps(fit.law) for fit in fits) else ()
+        wanted = dict.fromkeys((outer, *alone, *(() if inner is None else (inner,))))
+        return tuple(sizes for sizes in wanted if sizes not in self._points)
 
     def _count_all(self, wanted: Sequence[Sizes]) -> None:
         for sizes in wanted:

@@ -10,6 +10,7 @@ from auditor.growth.basis import Sizes
 Grid = tuple[tuple[int, ...], ...]
 """For each variable its sizes, ascending."""
 
+_LEAST_OUTSIDE = 9
 _DENSE = 12
 _LARGEST_DENSE = 64
 
@@ -46,11 +47,21 @@ def product_of(grid: Grid, active: Sequence[int]) -> tuple[Sizes, ...]:
 
 
 def outside(grid: Grid, farther: int = 0) -> Sizes:
-    """A point well outside the grid in every variable that varies: `2 * most + 1`, then farther."""
+    """A point well outside the grid in every variable that varies: `2 * most + 1`, at least 9, so
+    that what begins at a handful shows; then farther."""
     return tuple(
-        (farther + 2) * values[-1] + farther + 1 if len(values) > 1 else values[0]
+        max((farther + 2) * values[-1] + farther + 1, _LEAST_OUTSIDE)
+        if len(values) > 1
+        else values[0]
         for values in grid
     )
+
+
+def outside_alone(grid: Grid) -> tuple[Sizes, ...]:
+    """Points well outside the grid in one variable each, the others at their most."""
+    far, (_, high) = outside(grid), corners(grid)
+    varying = [index for index, values in enumerate(grid) if len(values) > 1]
+    return tuple(replaced(high, index, far[index]) for index in varying)
 
 
 def inside(grid: Grid, measured: Sequence[Sizes]) -> Sizes | None:
