@@ -127,7 +127,7 @@ def _of_live(rule: Rule, example: LiveExample) -> Iterator[str]:
             example.run(engine)
     finally:
         engine.dispose()
-    judged = running.over_tape((rule,), recording.tape())
+    judged = running.over_tape((rule,), recording.tape)
     yield from (f"{problem.subject} {problem.message}" for problem in judged.problems)
     got = tuple(sorted(f"{f.function}: {f.message}" for f in judged.findings))
     if got != tuple(sorted(example.expect)):

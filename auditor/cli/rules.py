@@ -13,7 +13,7 @@ import click
 from auditor import registry
 from auditor.examples import check_examples
 from auditor.model.errors import AuditorError
-from auditor.page import page_of
+from auditor.report.page import page_of
 from auditor.rule import OnFunction, OnLaws, OnModule, OnOutcomes, OnTape, Rule
 
 _SEEN_BY = {
