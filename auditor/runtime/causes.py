@@ -19,7 +19,8 @@ from typing import Any
 from auditor.model.tape import Cause, CauseKind
 from auditor.runtime.statements import StatementFacts
 
-_LAZY = frozenset({"_emit_lazyload"})
+_LAZY = "_emit_lazyload"
+_SELECTIN = "_load_for_path"
 _EXPIRED = frozenset({"_load_expired"})
 _DEFERRED = frozenset({"_load_for_state"})
 _SUBCLASS = frozenset({"_load_subclass_via_in", "load_subclass_via_in"})
@@ -30,10 +31,11 @@ def cause_of(context: Any, facts: StatementFacts, inner: Iterable[CodeType]) -> 
     user's code, innermost first."""
     if facts.kind_by_verb is not None:
         return Cause(facts.kind_by_verb)
-    callers = {code.co_name for code in inner}
+    names = tuple(code.co_name for code in inner)
+    callers = set(names)
     options = _load_options(context)
     path = _path(context)
-    if getattr(options, "_lazy_loaded_from", None) is not None or (path and _LAZY & callers):
+    if _is_lazy(options, path, names):
         return Cause(CauseKind.LAZY_LOAD, _relation(path))
     if _SUBCLASS & callers and not _relation(path):
         return Cause(CauseKind.POLYMORPHIC, _mapped_class(path))
@@ -45,6 +47,14 @@ def cause_of(context: Any, facts: StatementFacts, inner: Iterable[CodeType]) -> 
     if callers & {"_autoflush", "_run_autoflush"}:
         return Cause(CauseKind.AUTOFLUSH)
     return Cause(CauseKind.FLUSH if "_flush" in callers else CauseKind.EXPLICIT)
+
+
+def _is_lazy(options: Any, path: tuple[Any, ...], names: tuple[str, ...]) -> bool:
+    """Says whether a relation is loaded when it is read. What is loaded by selectin along with such
+    a relation carries the same parent state: there the inner one of the two loaders tells."""
+    loader = next((name for name in names if name in {_LAZY, _SELECTIN}), "")
+    from_parent = getattr(options, "_lazy_loaded_from", None) is not None
+    return loader != _SELECTIN and (from_parent or (bool(path) and loader == _LAZY))
 
 
 def _reload(context: Any, state: Any, facts: StatementFacts, callers: set[str]) -> Cause:
