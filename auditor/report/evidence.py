@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields
 from typing import Any
 
 from auditor.model.evidence import (
@@ -63,20 +64,20 @@ def frames_from_json(values: Iterable[Mapping[str, Any]]) -> tuple[Frame, ...]:
 def evidence_as_json(evidence: Evidence) -> Json:
     """`kind` first, then the fields in the order of the value."""
     found: Json = {"kind": evidence.kind}
-    for name in evidence.__dataclass_fields__:
-        value = getattr(evidence, name)
-        found[name] = _PLAIN.get(name, _same)(value)
+    for field in fields(evidence):
+        value = getattr(evidence, field.name)
+        found[field.name] = _PLAIN.get(field.name, _same)(value)
     return found
 
 
 def evidence_from_json(value: Mapping[str, Any]) -> Evidence:
     """The evidence that `evidence_as_json` wrote; KeyError for an unknown kind or field."""
     make = _KINDS[value["kind"]]
-    fields = {name: value[name] for name in make.__dataclass_fields__}
+    found = {field.name: value[field.name] for field in fields(make)}
     for name, read in _READ.items():
-        if name in fields:
-            fields[name] = read(fields[name])
-    evidence: Evidence = make(**fields)
+        if name in found:
+            found[name] = read(found[name])
+    evidence: Evidence = make(**found)
     return evidence
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields
 from fractions import Fraction
 from typing import Any
 
@@ -119,14 +120,23 @@ def _site(value: Json) -> TermSite:
 
 
 def _fault(value: Json) -> FaultOutcome:
-    changes = (StateChange(c["table"], c["missing"], c["added"]) for c in value["changes"])
-    return FaultOutcome(
-        **{
-            **{name: value[name] for name in FaultOutcome.__dataclass_fields__ if name in value},
-            "site": frame_from_json(value["site"]),
-            "verdict": Verdict(value["verdict"]),
-            "changes": tuple(changes),
-            "traceback": frames_from_json(value["traceback"]),
-            "handlers": frames_from_json(value["handlers"]),
-        }
-    )
+    found = {field.name: value[field.name] for field in fields(FaultOutcome)}
+    return FaultOutcome(**{name: _FAULT.get(name, _same)(one) for name, one in found.items()})
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _changes(values: Iterable[Json]) -> tuple[StateChange, ...]:
+    return tuple(StateChange(c["table"], int(c["missing"]), int(c["added"])) for c in values)
+
+
+_FAULT: Mapping[str, Callable[[Any], Any]] = {
+    "site": frame_from_json,
+    "verdict": Verdict,
+    "changes": _changes,
+    "traceback": frames_from_json,
+    "handlers": frames_from_json,
+    "folded": tuple,
+}
