@@ -77,7 +77,7 @@ def test_every_address_lies_in_its_subnet() -> None:
 
 def test_a_server_is_on_the_network_of_its_routers_first_interface() -> None:
     ports = {row["id"]: row for row in _all_rows("ports")}
-    first = {}
+    first: dict[object, object] = {}
     for row in _all_rows("routerports"):
         if str(row["port_type"]).startswith("network:router_interface"):
             first.setdefault(row["router_id"], ports[row["port_id"]]["network_id"])

@@ -1,0 +1,183 @@
+"""Laws of the installed Neutron, held against a plain listener. No number of Neutron's is written
+here: releases differ, and so they should."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+
+import pytest
+import sqlalchemy
+
+from auditor.backends.scratch import open_scratch
+from auditor.growth.run import profile
+from auditor.growth.scenario import Scenario
+from auditor.model.law import LawResult, Power
+from auditor_openstack import scenarios
+from auditor_openstack.neutron import prepare
+
+pytestmark = [
+    pytest.mark.neutron,
+    pytest.mark.filterwarnings("ignore"),  # Neutron's own, and those of what it imports
+    pytest.mark.skipif(
+        importlib.util.find_spec("neutron") is None,
+        reason="needs Neutron from PyPI: pip install neutron",
+    ),
+]
+
+SERVERS = ("sqlite://", "postgresql://")
+GROWS_WITH: Mapping[str, frozenset[str]] = {
+    "neutron.metering_sync": frozenset({"labels"}),
+    "neutron.metering_sync_shared": frozenset(),
+    "neutron.metering_sync_rule": frozenset(),
+    "neutron.metering_labels": frozenset(),
+    "neutron.l3_sync_interfaces": frozenset(),
+    "neutron.l3_sync_floating_ips": frozenset(),
+    "neutron.floating_ips": frozenset(),
+    "neutron.routers": frozenset(),
+}
+ALL = {one.name: one for one in (getattr(scenarios, name) for name in scenarios.__all__)}
+ON_BOTH_SERVERS = ("neutron.metering_sync", "neutron.metering_sync_rule", "neutron.l3_sync")
+
+
+@cache
+def law_of(name: str, server: str) -> LawResult:
+    (result,) = profile(ALL[name], database=server)
+    return result
+
+
+def counted_plainly(scenario: Scenario, result: LawResult, server: str) -> dict[str, int]:
+    """What a listener of a few lines counts at every point and hold-out of a law."""
+    with open_scratch(server) as database:
+        neutron = prepare(database)
+        counts = {}
+        points = [one.sizes for one in result.points] + [one.sizes for one in result.holdouts]
+        for sizes in points:
+            database.empty()
+            call = scenario.populate(neutron, **dict(sizes))
+            with listening() as statements:
+                call()
+            counts[str(sizes)] = len(statements)
+        return counts
+
+
+@contextmanager
+def listening() -> Iterator[list[str]]:
+    statements: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if statement.split(maxsplit=1)[0] not in {"BEGIN", "PRAGMA", "SAVEPOINT", "RELEASE"}:
+            statements.append(statement)
+
+    sqlalchemy.event.listen(sqlalchemy.Engine, "before_cursor_execute", note)
+    try:
+        yield statements
+    finally:
+        sqlalchemy.event.remove(sqlalchemy.Engine, "before_cursor_execute", note)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_scenario_has_an_exact_law_on_sqlite(name: str) -> None:
+    result = law_of(name, "sqlite://")
+    assert (result.refusal, result.scenario, result.variables) == (
+        "", name, ALL[name].variables,
+    )  # fmt: skip
+    assert (
+        [one.measured for one in result.holdouts]
+        == [one.predicted for one in result.holdouts]
+        != []
+    )
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_plain_listener_counts_the_same_at_every_point(name: str) -> None:
+    result = law_of(name, "sqlite://")
+    measured = {str(one.sizes): one.statements for one in result.points} | {
+        str(one.sizes): one.measured for one in result.holdouts
+    }
+    assert counted_plainly(ALL[name], result, "sqlite://") == measured
+
+
+@pytest.mark.parametrize("name", ON_BOTH_SERVERS)
+def test_the_law_is_the_same_on_postgresql(name: str) -> None:
+    here, there = (law_of(name, server) for server in SERVERS)
+    assert str(there.law) == str(here.law)
+    assert there.points == here.points
+
+
+def test_a_plain_listener_on_postgresql_counts_the_same() -> None:
+    result = law_of("neutron.metering_sync", "postgresql://")
+    assert counted_plainly(ALL[result.scenario], result, "postgresql://") == {
+        str(one.sizes): one.statements for one in result.points
+    } | {str(one.sizes): one.measured for one in result.holdouts}
+
+
+@pytest.mark.parametrize(("name", "variables"), GROWS_WITH.items())
+def test_it_grows_only_with(name: str, variables: frozenset[str]) -> None:
+    law = law_of(name, "sqlite://").law
+    assert law is not None
+    assert {term.factors for term in law.growing} == {(Power(one),) for one in variables}
+
+
+def test_the_growing_term_is_tied_to_the_line_that_causes_it() -> None:
+    (term,) = law_of("neutron.metering_sync", "sqlite://").terms
+    callers = {frame for site in term.sites for frame in site.stack}
+    inside = {
+        frame.function for frame in callers if frame.path == "neutron/db/metering/metering_db.py"
+    }
+    assert inside == {
+        "MeteringDbMixin._process_sync_metering_data",
+        "MeteringDbMixin.get_sync_data_metering",
+    }
+
+
+def test_a_process_can_work_on_two_databases_in_turn() -> None:
+    sync = ALL["neutron.metering_sync_shared"]
+    with open_scratch("sqlite://") as first, open_scratch("sqlite://") as second:
+        one, two = prepare(first), prepare(second)
+        call_on_one = sync.populate(one, shared_labels=1, routers=2, rules=1)
+        assert len(call_on_one()) == 2
+        call_on_two = sync.populate(two, shared_labels=1, routers=3, rules=1)
+        assert len(call_on_two()) == 3
+        one.use()
+        assert len(call_on_one()) == 2
+
+
+def test_preparing_twice_on_one_database_is_preparing_once() -> None:
+    with open_scratch("sqlite://") as database:
+        prepare(database)
+        again = prepare(database)
+        call = ALL["neutron.routers"].populate(again, routers=1, interfaces=1)
+        assert [router["name"] for router in call()] == ["router-0"]
+
+
+@pytest.mark.parametrize(
+    ("name", "sizes", "table", "change"),
+    [
+        ("neutron.metering_label_create", {"labels": 1, "routers": 1}, "meteringlabels", 1),
+        ("neutron.metering_rule_create", {"routers": 1, "rules": 1}, "meteringlabelrules", 1),
+        (
+            "neutron.metering_label_delete",
+            {"labels": 2, "routers": 1, "rules": 3},
+            "meteringlabels",
+            -1,
+        ),
+    ],
+)
+def test_a_writing_workload_writes(
+    name: str, sizes: dict[str, int], table: str, change: int
+) -> None:
+    with open_scratch("sqlite://") as database:
+        neutron = prepare(database)
+        call = ALL[name].populate(neutron, **sizes)
+        before = rows_in(neutron.engine, table)
+        call()
+        assert rows_in(neutron.engine, table) - before == change
+
+
+def rows_in(engine: sqlalchemy.Engine, table: str) -> int:
+    with engine.connect() as connection:
+        count = sqlalchemy.select(sqlalchemy.func.count()).select_from(sqlalchemy.table(table))
+        return connection.scalar(count) or 0
