@@ -1,27 +1,62 @@
-"""Modules linked into one project: names followed across modules to what they mean."""
+"""Modules linked into one project: what names, expressions and functions mean across modules.
+
+    names.py, program.py          tables read off the facts: definitions, inheritance, binds, calls
+    models.py                     mapped classes
+    inference.py and its rules    what an expression is
+    callees.py                    what a call may run
+    sites.py, effects.py          what a function does, with the shortest way to where it is done
+
+Rules ask `Project`; it is cheap to make and finds most answers when they are asked for.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from auditor.source.facts import ClassFacts, Expr, FunctionFacts, ModuleFacts, dotted
-
-_HOPS = 20
-"""Re-exports followed at most; more is a cycle."""
+from auditor.model.knowledge import ContextRow, Knowledge, RetryRow
+from auditor.source.callees import targets_of
+from auditor.source.effects import Effects, effects_of
+from auditor.source.facts import Call, ClassFacts, Event, Expr, FunctionFacts, ModuleFacts
+from auditor.source.infer import inference_of
+from auditor.source.inference import Inference
+from auditor.source.models import Models, models_of
+from auditor.source.program import Program, Scope, program_of
+from auditor.source.results import context_of
+from auditor.source.sites import Site
+from auditor.source.value import Target, Value
 
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """All modules of a scan, by dotted name."""
+    """All modules of a scan, by dotted name, and what was found about them."""
 
     modules: Mapping[str, ModuleFacts]
+    program: Program
+    inference: Inference
+    found: dict[str, Effects] = field(default_factory=dict)
+
+    @property
+    def knowledge(self) -> Knowledge:
+        """The tables the project was linked with."""
+        return self.program.knowledge
+
+    @property
+    def models(self) -> Models:
+        """The mapped classes."""
+        return self.inference.models
+
+    @property
+    def effects(self) -> Effects:
+        """Sites and effects of all functions; found when first asked for."""
+        if "effects" not in self.found:
+            self.found["effects"] = effects_of(self.inference)
+        return self.found["effects"]
 
     def functions(self) -> Iterator[tuple[ModuleFacts, FunctionFacts]]:
         """Every function of every module, in order of path and line."""
-        for module in sorted(self.modules.values(), key=lambda m: m.path):
-            for function in module.functions:
-                yield module, function
+        for scope in self.program.scopes:
+            yield scope.module, scope.function
 
     def resolve(self, module: ModuleFacts, expr: Expr | str | None) -> str:
         """The absolute dotted name that an expression or dotted name means in `module`: imports and
@@ -29,55 +64,69 @@ class Project:
 
         `db_exc.DBError` -> `oslo_db.exception.DBError`; a builtin stays as it is (`ValueError`).
         """
-        name = expr if isinstance(expr, str) else dotted(expr)
-        if not name:
-            return ""
-        head, _, rest = name.partition(".")
-        if head in module.imports:
-            target = module.imports[head]
-        elif _defines(module, head):
-            target = f"{module.name}.{head}"
-        else:
-            return name
-        return self._follow(f"{target}.{rest}" if rest else target)
+        return self.program.names.resolve(module, expr)
 
-    def _follow(self, name: str) -> str:
-        for _ in range(_HOPS):
-            module, rest = self._split(name)
-            if module is None or not rest:
-                return name
-            head, _, tail = rest.partition(".")
-            target = module.imports.get(head)
-            if target is None or _defines(module, head):
-                return name
-            followed = f"{target}.{tail}" if tail else target
-            if followed == name:
-                return name
-            name = followed
-        return name
+    def value(
+        self, module: ModuleFacts, function: FunctionFacts, position: int, expr: Expr | None
+    ) -> Value:
+        """What an expression is, evaluated just before event number `position` of the function."""
+        return self.inference.value(self.program.scope_of(function), position, expr)
 
-    def _split(self, name: str) -> tuple[ModuleFacts | None, str]:
-        """The longest module of the project that `name` begins with, and what is left."""
-        parts = name.split(".")
-        for count in range(len(parts), 0, -1):
-            module = self.modules.get(".".join(parts[:count]))
-            if module is not None:
-                return module, ".".join(parts[count:])
-        return None, name
+    def targets(self, function: FunctionFacts, position: int, call: Call) -> tuple[Target, ...]:
+        """What a call may run: functions of the project and rows of the tables."""
+        scope = self.program.scope_of(function)
+        return targets_of(self.program, self.inference.value(scope, position, call.func))
+
+    def callee(
+        self, module: ModuleFacts, function: FunctionFacts, call: Call
+    ) -> tuple[ModuleFacts, FunctionFacts] | None:
+        """The function of the project that a call runs, None if there is none or it is not clear
+        which; overrides in subclasses left out."""
+        targets = self.targets(function, position_of(function, call), call)
+        found = [t.function for t in targets if t.function is not None and not t.override]
+        return (found[0].module, found[0].function) if len(found) == 1 else None
+
+    def sites(self, function: FunctionFacts) -> tuple[Site, ...]:
+        """The places in a function that do something or call a function of the project."""
+        return self.effects.sites[self.program.scope_of(function).key]
+
+    def decorating_contexts(
+        self, module: ModuleFacts, function: FunctionFacts
+    ) -> Iterator[ContextRow]:
+        """The transaction contexts that decorate a function, outermost first."""
+        body = self.program.bodies[module.name]
+        end = len(body.function.events)
+        for decorator in function.decorators:
+            found = context_of(self.inference, body, end, decorator)
+            if found is not None and found.decorator:
+                yield found
+
+    def decorating_retries(
+        self, module: ModuleFacts, function: FunctionFacts
+    ) -> Iterator[tuple[RetryRow, tuple[str, ...]]]:
+        """The retry decorators of a function, outermost first, with the errors each repeats on."""
+        for decorator in function.decorators:
+            func = decorator.func if isinstance(decorator, Call) else decorator
+            row = self.knowledge.retries.get(self.resolve(module, func))
+            if row is None:
+                continue
+            keywords = decorator.keywords if isinstance(decorator, Call) else ()
+            given = {k.name for k in keywords if getattr(k.value, "value", None) is True}
+            yield row, (*row.retries, *(error for name, error in row.switches if name in given))
 
 
-def _defines(module: ModuleFacts, name: str) -> bool:
-    return any(c.qualname == name for c in module.classes) or any(
-        f.qualname == name for f in module.functions
-    )
+def position_of(function: FunctionFacts, event: Event) -> int:
+    """The number of an event in its function, by identity; -1 if it is not one of its events."""
+    return next((i for i, found in enumerate(function.events) if found is event), -1)
 
 
-def link(modules: Iterable[ModuleFacts]) -> Project:
+def link(modules: Iterable[ModuleFacts], knowledge: Knowledge | None = None) -> Project:
     """The project of the given modules; of two with the same name, the first by path counts."""
     linked: dict[str, ModuleFacts] = {}
     for module in sorted(modules, key=lambda m: m.path):
         linked.setdefault(module.name, module)
-    return Project(linked)
+    program = program_of(linked, knowledge or Knowledge())
+    return Project(linked, program, inference_of(program, models_of(program)))
 
 
-__all__ = ["ClassFacts", "Project", "link"]
+__all__ = ["ClassFacts", "Project", "Scope", "link", "position_of"]

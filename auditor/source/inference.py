@@ -1,0 +1,65 @@
+"""Light types: what an expression is, followed through binds, attributes, calls and modules.
+
+    inference.py   the machine: one rule for each type of expression, answers kept, cycles cut
+    lookups.py     names: binds, parameters (followed to callers), closures, modules
+    attributes.py  attributes of modules, classes, instances, rows and kinds of the tables
+    results.py     what calls give: rows of the tables, constructors, returns, contexts
+    infer.py       the rules put together
+
+Nothing is guessed: what cannot be told is `UNKNOWN`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from auditor.source.facts import Expr
+from auditor.source.models import Models
+from auditor.source.program import Program, Scope
+from auditor.source.value import UNKNOWN, Value
+
+_DEPTH = 40
+"""Questions asked inside each other at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inference:
+    """A program with what was inferred about it so far."""
+
+    program: Program
+    models: Models
+    rules: Mapping[type, Callable[[Inference, Scope, int, Any], Value]]
+    """By type of expression."""
+    enter: Callable[[Inference, Scope, int, Expr | None], Value]
+    """What `as` binds for a context expression."""
+    answers: dict[object, Value] = field(default_factory=dict)
+    asked: list[object] = field(default_factory=list)
+    """Questions being answered now, outermost first."""
+
+    def value(self, scope: Scope, position: int, expr: Expr | None) -> Value:
+        """What `expr` is, evaluated in `scope` just before event number `position`."""
+        rule = self.rules.get(type(expr))
+        if rule is None:
+            return UNKNOWN
+        key = (scope.key, id(expr))
+        found = self.answers.get(key)
+        if found is None:
+            found = self.kept(key, lambda: rule(self, scope, position, expr))
+        return found
+
+    def kept(self, key: object, answer: Callable[[], Value]) -> Value:
+        """The answer to the question `key`, found once; unknown inside itself."""
+        found = self.answers.get(key)
+        if found is not None:
+            return found
+        if len(self.asked) > _DEPTH or key in self.asked:
+            return UNKNOWN
+        self.asked.append(key)
+        try:
+            found = answer()
+        finally:
+            self.asked.pop()
+        self.answers[key] = found
+        return found

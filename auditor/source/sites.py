@@ -1,0 +1,174 @@
+"""Where functions touch the database or the world: calls with effects, queries that are iterated,
+and transaction contexts. What a site calls inside the program is followed by `effects.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from auditor.model.knowledge import QUERY, ROW, ROW_OR_NONE, CallableRow, Effect, Mode, Of
+from auditor.source.callees import targets_of
+from auditor.source.facts import At, Call, Expr, FunctionFacts, Region, dotted
+from auditor.source.inference import Inference
+from auditor.source.program import Scope, last_step
+from auditor.source.results import context_of
+from auditor.source.value import CLASS, FUNCTION, METHOD, NAME, Target, Value
+
+_ITERATING = frozenset(
+    ("list", "tuple", "set", "frozenset", "sorted", "sum", "min", "max", "any", "all", "dict")
+)
+_APPLYING = {"map": 0, "filter": 0, "functools.reduce": 0, "itertools.starmap": 0}
+"""Builtins that call an argument once for each element, and its place."""
+_VERBS = {
+    "select": Effect.READ, "insert": Effect.WRITE, "update": Effect.WRITE, "delete": Effect.WRITE,
+}  # fmt: skip
+_MEMORY = ("cache", "memo")
+
+
+class Site(NamedTuple):
+    """A place in a function that does something: by itself (`effects`), or through the function
+    with key `callee`. `what` says it in words. `certain` is False when the target is one of several
+    or its answer is cached; `sure` is False when a receiver is known by convention only.
+    `per_element` tells a function that is handed to `map` and its like."""
+
+    scope: int
+    position: int
+    region: int
+    at: At
+    what: str
+    effects: tuple[Effect | Mode, ...]
+    callee: int = -1
+    certain: bool = True
+    sure: bool = True
+    per_element: bool = False
+
+
+def sites_of(inference: Inference, scope: Scope) -> Iterator[Site]:
+    """All sites of a function, in order; those in the body of a lambda are left out, because it
+    runs some other time."""
+    function = scope.function
+    deferred = _deferred(function)
+    for position, event in enumerate(function.events):
+        if type(event) is Call and not any(r.first <= position < r.last for r in deferred):
+            yield from _of_call(inference, scope, position, event)
+    for region in function.regions:
+        if region.kind in {"for", "comprehension"}:
+            yield from _of_loop(inference, scope, region)
+        elif region.kind == "with":
+            yield from _of_with(inference, scope, region)
+
+
+def _deferred(function: FunctionFacts) -> tuple[Region, ...]:
+    return tuple(r for r in function.regions if r.kind == "lambda")
+
+
+def _of_call(inference: Inference, scope: Scope, position: int, call: Call) -> Iterator[Site]:
+    func = inference.value(scope, position, call.func)
+    for target in targets_of(inference.program, func):
+        yield from _of_target(inference, scope, position, call, target)
+    if func.kind != NAME:
+        return
+    if func.name in _ITERATING and call.args:
+        value = inference.value(scope, position, call.args[0])
+        if value.kind == QUERY:
+            what = f"{func.name}() over a query"
+            yield Site(
+                scope.key, position, call.region, call.at, what, (Effect.READ,), sure=value.sure
+            )
+    elif func.name in _APPLYING and len(call.args) > 1:
+        yield from _applied(inference, scope, position, call, call.args[_APPLYING[func.name]])
+
+
+def _of_target(
+    inference: Inference, scope: Scope, position: int, call: Call, target: Target
+) -> Iterator[Site]:
+    if target.row is not None:
+        if target.row.effects and not target.row.lazy and _is_plausible(target, call):
+            what = _words(target)
+            effects = _effects(target.row, call)
+            yield Site(scope.key, position, call.region, call.at, what, effects, sure=target.sure)
+        return
+    if target.function is None:
+        return
+    found = target.function
+    certain = not target.override and not _is_remembered(found)
+    yield Site(
+        scope.key, position, call.region, call.at, found.function.name, (), found.key, certain
+    )
+
+
+def _words(target: Target) -> str:
+    if target.row is None:
+        return ""
+    if target.row.on:
+        return f"{target.row.on}.{target.row.name}()"
+    if target.owner.name:
+        return f"{target.owner.name.rpartition('.')[2]}.{target.row.name.rpartition('.')[2]}()"
+    return f"{target.row.name}()"
+
+
+def _is_plausible(target: Target, call: Call) -> bool:
+    """`session.get(url)` is no query: on something only named like a session, the first argument
+    of a method that takes a mapped class has to look like a class."""
+    row = target.row
+    if row is None or target.sure or row.of is not Of.FIRST:
+        return True
+    if row.returns not in {ROW, ROW_OR_NONE} or Effect.READ not in row.effects:
+        return True
+    written = dotted(call.args[0]).rpartition(".")[2] if len(call.args) > 1 else ""
+    return written[:1].isupper()
+
+
+def _effects(row: CallableRow, call: Call) -> tuple[Effect | Mode, ...]:
+    """The effects of a row; a statement that is built in place says whether it reads or writes."""
+    if row.effects != (Effect.STATEMENT,) or not call.args:
+        return row.effects
+    inner: Expr | None = call.args[0]
+    while inner is not None:
+        verb = _VERBS.get(last_step(inner.func)) if isinstance(inner, Call) else None
+        if verb is not None:
+            return (verb,)
+        inner = getattr(inner, "func" if isinstance(inner, Call) else "base", None)
+    return row.effects
+
+
+def _is_remembered(scope: Scope) -> bool:
+    """Whether a decorator keeps the answer of the function."""
+    for decorator in scope.function.decorators:
+        name = last_step(getattr(decorator, "func", decorator)).lower()
+        if any(word in name for word in _MEMORY):
+            return True
+    return False
+
+
+def _applied(
+    inference: Inference, scope: Scope, position: int, call: Call, applied: Expr
+) -> Iterator[Site]:
+    value = inference.value(scope, position, applied)
+    if value.kind not in {FUNCTION, METHOD, CLASS}:
+        return
+    for target in targets_of(inference.program, value):
+        for site in _of_target(inference, scope, position, call, target):
+            yield site._replace(per_element=True)
+
+
+def _of_loop(inference: Inference, scope: Scope, region: Region) -> Iterator[Site]:
+    position = max(region.first - 1, 0)
+    value: Value = inference.value(scope, position, region.expr)
+    if value.kind != QUERY:
+        return
+    at = region.expr.at if isinstance(region.expr, Call) else region.at
+    at = At(at.line, at.column, at.line, at.column)
+    yield Site(
+        scope.key, position, region.parent, at, "iteration over a query", (Effect.READ,),
+        sure=value.sure,
+    )  # fmt: skip
+
+
+def _of_with(inference: Inference, scope: Scope, region: Region) -> Iterator[Site]:
+    position = max(region.first - 1, 0)
+    for item in region.items:
+        context = context_of(inference, scope, position, item.expr)
+        if context is not None:
+            what = f"{context.mode.value} block"
+            yield Site(scope.key, position, region.parent, region.at, what, (context.mode,))
