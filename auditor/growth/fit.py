@@ -79,6 +79,19 @@ def infer(measure: Measure, variables: Sequence[str], grid: Grid) -> Fit | Refus
     return _Inference(measure, tuple(variables)).run(grid)
 
 
+def law_without_more_points(variables: Sequence[str], points: Mapping[Sizes, int]) -> Law | None:
+    """The polynomial through points that were chosen for another law, if they pin one down and
+    confirm it with some to spare; None otherwise."""
+    for degrees in itertools.product((0, 1, 2), repeat=len(variables)):
+        bases = [powers(name, degree) for name, degree in zip(variables, degrees, strict=True)]
+        basis = product(bases)
+        if len(points) >= len(basis) + _SPARE_POINTS:
+            law = law_of(variables, basis, points)
+            if law is not None:
+                return law
+    return None
+
+
 class _Inference:
     """One run of `infer`: the points counted so far, and why no law was believed yet."""
 

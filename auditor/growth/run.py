@@ -10,9 +10,9 @@ from dataclasses import replace
 from auditor.backends.masking import masked
 from auditor.backends.scratch import dialect_of, has_server, open_scratch
 from auditor.growth.attribute import explained
-from auditor.growth.basis import Sizes, law_of
+from auditor.growth.basis import Sizes
 from auditor.growth.count import Counts, NotRepeatable
-from auditor.growth.fit import Checked, Fit, Refusal, infer
+from auditor.growth.fit import Checked, Fit, Refusal, infer, law_without_more_points
 from auditor.growth.scenario import Scenario
 from auditor.growth.workload import Workload, prepared
 from auditor.model.errors import ScenarioError
@@ -110,8 +110,8 @@ def _result(scenario: Scenario, database: str, outcome: Fit | Refusal, counts: C
 
 def _with_why(found: LawResult, fit: Fit, counts: Counts) -> LawResult:
     by_part = {sizes: count.parts for sizes, count in counts.at.items()}
-    rows = law_of(
-        found.variables, fit.basis, {sizes: count.rows for sizes, count in counts.at.items()}
+    rows = law_without_more_points(
+        found.variables, {sizes: count.rows for sizes, count in counts.at.items()}
     )
     return replace(
         found,

@@ -71,7 +71,7 @@ def test_a_hold_out_lies_outside_the_grid_and_one_inside_it() -> None:
 
     assert isinstance(found, Fit)
     assert found.holdouts == (
-        Checked((9, 5), Fraction(82), 82),
+        Checked((9, 9), Fraction(82), 82),
         Checked((3, 2), Fraction(34), 34),
     )
     assert not {check.sizes for check in found.holdouts} & set(found.points)
