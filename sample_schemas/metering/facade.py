@@ -26,10 +26,11 @@ class Context:
 
 
 def bind(url: str) -> Context:
-    """Point the service at the database at `url` and create missing tables.
+    """Point the service at the database at `url`, and no other, and create missing tables.
 
     Returns a context to work in.
     """
+    MANAGER.dispose_pool()
     manager = enginefacade.transaction_context()
     manager.configure(connection=url, sqlite_fk=True)
     MANAGER.patch_factory(manager)

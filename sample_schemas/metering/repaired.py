@@ -43,7 +43,7 @@ def _sync_data(context: facade.Context) -> list[dict[str, Any]]:
     routers = _routers(context.session).filter(models.Router.admin_state_up.is_(sa.true()))
     if not shared:
         routers = routers.filter(models.Router.project_id.in_(list(private)))
-    synced = (_router_dict(router, private[router.project_id] + shared) for router in routers)
+    synced = [_router_dict(router, private[router.project_id] + shared) for router in routers]
     return [router for router in synced if router["labels"]]
 
 
