@@ -41,12 +41,17 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
     """Handlers for database errors that end as if nothing had happened."""
     for handler in handlers_of(project, module, function):
         errors = database_errors(project, handler)
-        if errors and _is_lost(function, handler) and not _is_an_answer(function, handler):
+        if (
+            errors
+            and _is_lost(function, handler)
+            and not _is_an_answer(function, handler)
+            and not _ensures(project, function, handler, errors)
+        ):
             fields = {
                 "errors": " or ".join(f"`{short(name)}`" for name in errors),
                 "what": _what(function, handler),
             }
-            confidence = _confidence(project, function, handler, errors)
+            confidence = Confidence.MEDIUM if _writes(function, handler) else Confidence.LOW
             yield Hit(
                 span_of(module, handler.line), function.qualname, fields, confidence=confidence
             )
@@ -91,20 +96,14 @@ def _is_default(value: Expr) -> bool:
 
 
 def _is_an_answer(function: FunctionFacts, handler: Handler) -> bool:
-    """Whether failing is what the function tells: `True` from the body, `False` from the handler.
+    """Whether failing is what the function tells: one flag from the handler, the other elsewhere."""
+    told = _flags(_returns(function, handler.region.index))
+    told_elsewhere = _flags(_returns(function, 0)) - told
+    return bool(told) and bool(told_elsewhere)
 
-    A handler that returns a flag or None is such an answer when the body returns something else.
-    """
-    returned = _returns(function, handler.region.index)
-    if not any(isinstance(v, Const) and isinstance(v.value, bool) for v in returned):
-        return False
-    return any(
-        isinstance(event, Return) and event.value is not None for event in function.events
-    ) and not all(
-        isinstance(event.value, Const) and event.value.value == returned[0].value  # type: ignore[union-attr]
-        for event in function.events
-        if isinstance(event, Return) and event.value is not None
-    )
+
+def _flags(values: list[Expr]) -> set[bool]:
+    return {v.value for v in values if isinstance(v, Const) and isinstance(v.value, bool)}
 
 
 def _returns(function: FunctionFacts, region: int) -> list[Expr]:
@@ -124,20 +123,15 @@ def _what(function: FunctionFacts, handler: Handler) -> str:
     return "it is passed over"
 
 
-def _confidence(
+def _ensures(
     project: Project, function: FunctionFacts, handler: Handler, errors: tuple[str, ...]
-) -> Confidence:
-    """Medium when the caller takes it for success: something was written, and a value goes back.
-
-    A duplicate that nobody hears of is often meant ("make sure it is there"): only when the
-    function then returns a value as if it had stored it is it reported by default.
-    """
-    if not _writes(function, handler):
-        return Confidence.LOW
-    if all(project.knowledge.is_error(name, _DUPLICATE) for name in errors):
-        goes_on = not _returns(function, handler.region.index)
-        return Confidence.MEDIUM if goes_on and _returns_after(function, handler) else Confidence.LOW
-    return Confidence.MEDIUM
+) -> bool:
+    """Whether a duplicate is passed over by a function that promises nothing: "make sure it is
+    there". One that then returns a value, as if it had stored it, is another matter."""
+    if not all(project.knowledge.is_error(name, _DUPLICATE) for name in errors):
+        return False
+    returned = _returns(function, handler.region.index)
+    return bool(returned) or not _returns_after(function, handler)
 
 
 def _writes(function: FunctionFacts, handler: Handler) -> bool:

@@ -1,0 +1,308 @@
+"""DBA220: a look-up that may find no row is used as if it always found one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from auditor.model.finding import Confidence, Severity
+from auditor.model.knowledge import ROW_OR_NONE
+from auditor.rule import Example, Hit, Hits, OnFunction, Rule
+from auditor.rules.errors.caught import span_of
+from auditor.source.facts import (
+    At,
+    Attribute,
+    Bind,
+    Call,
+    Event,
+    Expr,
+    FunctionFacts,
+    ModuleFacts,
+    Name,
+    Read,
+    Return,
+    Subscript,
+    Test,
+    children_of,
+    dotted,
+    path_of,
+    walk,
+)
+from auditor.source.project import Project
+
+_CATCHES = frozenset({"AttributeError", "TypeError", "Exception", "BaseException"})
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """The first place where a look-up's result is taken for a row."""
+
+    at: At
+    name: str
+    lookup: Call
+
+
+def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hits:
+    """Look-ups whose result is dereferenced with no test in between."""
+    for use in (*_through_names(project, module, function), *_direct(project, module, function)):
+        if not _is_caught(function, use):
+            fields = {"name": use.name, "lookup": _method(use.lookup), "line": use.lookup.at.line}
+            yield Hit(span_of(module, use.at), function.qualname, fields)
+
+
+def _through_names(
+    project: Project, module: ModuleFacts, function: FunctionFacts
+) -> Iterator[Use]:
+    for position, bind in enumerate(function.events):
+        if (
+            isinstance(bind, Bind)
+            and bind.kind == "assign"
+            and isinstance(bind.value, Call)
+            and _may_find_nothing(project, module, function, bind.value)
+        ):
+            read = _first_use(function, position, bind)
+            if read is not None:
+                yield Use(read.at, bind.target, bind.value)
+
+
+def _may_find_nothing(
+    project: Project, module: ModuleFacts, function: FunctionFacts, call: Call
+) -> bool:
+    value = project.value(module, function, function.events.index(call), call)
+    return value.kind == ROW_OR_NONE and not _is_aggregate(call)
+
+
+def _is_aggregate(call: Call) -> bool:
+    """`query(func.count(...)).first()` always has a row."""
+    return any(
+        isinstance(found, Call) and "func." in f"{dotted(found.func)}." for found in walk(call)
+    )
+
+
+def _first_use(function: FunctionFacts, position: int, bind: Bind) -> Read | None:
+    """The first read of an attribute or item of the name; None if it is tested, handed to a function
+    that may test it, or bound again before."""
+    name = bind.target
+    for event in function.events[position + 1 :]:
+        if _settles(event, name):
+            return None
+        if isinstance(event, Read) and event.path[: len(name.split("."))] == tuple(name.split(".")):
+            if len(event.path) > len(name.split(".")):
+                return event if _may_follow(function, bind, event) else None
+    return None
+
+
+def _settles(event: Event, name: str) -> bool:
+    match event:
+        case Bind(target=target):
+            return target == name
+        case Test(expr=expr):
+            return _mentions(expr, name)
+        case Call(args=args, keywords=keywords):
+            values = (*args, *(keyword.value for keyword in keywords))
+            return any(dotted(value) == name for value in values)
+        case Return(value=value):
+            return value is not None and dotted(value) == name
+        case _:
+            return False
+
+
+def _mentions(expr: Expr, name: str) -> bool:
+    """Whether the expression asks about the name itself, not about something of it."""
+    stack: list[Expr] = [expr]
+    while stack:
+        found = stack.pop()
+        if isinstance(found, (Name, Attribute)) and dotted(found) == name:
+            return True
+        if isinstance(found, (Attribute, Subscript)) and path_of(found):
+            continue
+        stack.extend(children_of(found))
+    return False
+
+
+def _may_follow(function: FunctionFacts, bind: Bind, read: Read) -> bool:
+    """Whether the read runs after this bind: not in another branch of the same `if` or `try`."""
+    around = {region.index for region in function.ancestors(read.region)}
+    for region in function.ancestors(bind.region):
+        if region.index not in around and region.kind in ("if", "else", "case", "handler", "lambda"):
+            return False
+        if region.index in around:
+            break
+    return True
+
+
+def _direct(project: Project, module: ModuleFacts, function: FunctionFacts) -> Iterator[Use]:
+    """`query.first().id`: an attribute of the look-up itself."""
+    seen: set[At] = set()
+    for event in function.events:
+        for found in _expressions(event):
+            if (
+                isinstance(found, (Attribute, Subscript))
+                and isinstance(found.base, Call)
+                and found.base.at not in seen
+                and any(found.base is other for other in function.events)
+                and _may_find_nothing(project, module, function, found.base)
+            ):
+                seen.add(found.base.at)
+                yield Use(found.base.at, f"{_method(found.base)}()", found.base)
+
+
+def _expressions(event: Event) -> Iterator[Expr]:
+    match event:
+        case Bind(value=value) | Return(value=value):
+            yield from walk(value)
+        case Call():
+            yield from walk(event)
+        case Test(expr=expr):
+            yield from walk(expr)
+
+
+def _is_caught(function: FunctionFacts, use: Use) -> bool:
+    """Whether a handler around the use waits for what None would raise."""
+    for region in function.regions:
+        if region.kind == "try" and region.at.line <= use.at.line <= region.at.end_line:
+            for handler in function.regions:
+                if handler.kind == "handler" and handler.partner == region.index:
+                    types = {dotted(t) for t in handler.types}
+                    if not types or types & _CATCHES:
+                        return True
+    return False
+
+
+def _method(call: Call) -> str:
+    return call.func.name if isinstance(call.func, Attribute) else dotted(call.func)
+
+
+RULE = Rule(
+    code="DBA220",
+    name="missing-row-unchecked",
+    since="0.1.0",
+    severity=Severity.WARNING,
+    confidence=Confidence.MEDIUM,
+    message="`{name}` may be None here: `{lookup}()` at line {line} gives None when there is no such"
+    " row (taking it that the row may be gone by then), and nothing tests it",
+    why=(
+        "Between the request that named a row and this read of it another request may delete it. The"
+        " look-up then gives None, and the next attribute raises AttributeError: a 500 that names"
+        " neither the row nor the look-up."
+    ),
+    instead="Test it and raise the domain's not-found error, or use `.one()` and handle"
+    " NoResultFound.",
+    checks=(OnFunction(check),),
+    bad=(
+        Example(
+            "an attribute of what get() gave",
+            """
+            from sqlalchemy.orm import Session
+
+            def describe(session: Session, label_id):
+                label = session.get(Label, label_id)
+                return label.name  # expect: DBA220
+            """,
+        ),
+        Example(
+            "the test asks about the row's own column",
+            """
+            from sqlalchemy.orm import Session
+
+            def describe(session: Session, label_id):
+                label = session.query(Label).filter_by(id=label_id).first()
+                if label.shared:  # expect: DBA220
+                    return "shared"
+                return label.name
+            """,
+        ),
+        Example(
+            "directly",
+            """
+            from sqlalchemy import select
+            from sqlalchemy.orm import Session
+
+            def name_of(session: Session, label_id):
+                query = session.query(Label).filter_by(id=label_id)
+                return query.one_or_none().name  # expect: DBA220
+            """,
+        ),
+    ),
+    good=(
+        Example(
+            "tested",
+            """
+            from sqlalchemy.orm import Session
+
+            def describe(session: Session, label_id):
+                label = session.get(Label, label_id)
+                if not label:
+                    raise LabelNotFound(label_id)
+                return label.name
+            """,
+        ),
+        Example(
+            "tested in the same expression",
+            """
+            from sqlalchemy.orm import Session
+
+            def describe(session: Session, label_id):
+                label = session.query(Label).filter_by(id=label_id).first()
+                return label.name if label is not None else ""
+            """,
+        ),
+        Example(
+            "one() raises instead",
+            """
+            from sqlalchemy.orm import Session
+
+            def describe(session: Session, label_id):
+                label = session.query(Label).filter_by(id=label_id).one()
+                return label.name
+            """,
+        ),
+        Example(
+            "handed to a function that may test it",
+            """
+            from sqlalchemy.orm import Session
+
+            def describe(session: Session, label_id):
+                label = session.get(Label, label_id)
+                ensure_found(label, label_id)
+                return label.name
+            """,
+        ),
+        Example(
+            "an aggregate always has a row",
+            """
+            from sqlalchemy import func
+            from sqlalchemy.orm import Session
+
+            def count(session: Session):
+                row = session.query(func.count(Label.id)).first()
+                return row[0]
+            """,
+        ),
+        Example(
+            "a dict's get",
+            """
+            def describe(labels: dict, label_id):
+                label = labels.get(label_id)
+                return label.name
+            """,
+        ),
+        Example(
+            "None is waited for",
+            """
+            from sqlalchemy.orm import Session
+
+            def describe(session: Session, label_id):
+                label = session.get(Label, label_id)
+                try:
+                    return label.name
+                except AttributeError:
+                    return ""
+            """,
+        ),
+    ),
+    known_gaps=(
+        "a row that was created or found earlier in the same transaction is not known to exist",
+        "any test of the name counts, whatever it does with the answer",
+    ),
+)

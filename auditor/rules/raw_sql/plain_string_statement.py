@@ -1,0 +1,144 @@
+"""DBA103: a plain string where SQLAlchemy 2.x needs `text()` or a construct."""
+
+from __future__ import annotations
+
+from auditor.model.finding import Confidence, Severity
+from auditor.model.knowledge import Takes
+from auditor.rule import Example, Hit, Hits, OnFunction, Rule
+from auditor.rules.errors.caught import span_of
+from auditor.rules.raw_sql.sinks import texts_given
+from auditor.source.facts import Bind, Const, Expr, FunctionFacts, ModuleFacts, Name
+from auditor.source.project import Project
+from auditor.source.strings import is_text
+
+
+def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hits:
+    """Strings given to a session, connection or query where a statement belongs."""
+    for given in texts_given(project, module, function):
+        if (
+            given.row.refuses_str
+            and given.row.takes is Takes.STATEMENT
+            and _is_string(function, given.text)
+        ):
+            call = given.row.name
+            confidence = Confidence.HIGH if given.sure else Confidence.LOW
+            yield Hit(
+                span_of(module, given.call.at),
+                function.qualname,
+                {"call": call},
+                confidence=confidence,
+            )
+
+
+def _is_string(function: FunctionFacts, expr: Expr) -> bool:
+    """Whether the expression is a string for certain, also by all the binds of a local."""
+    if not isinstance(expr, Name):
+        return is_text(expr) and not (isinstance(expr, Const) and expr.value == "")
+    binds = [e for e in function.events if isinstance(e, Bind) and e.target == expr.name]
+    return bool(binds) and all(
+        bind.kind in ("assign", "augment") and bind.value is not None and is_text(bind.value)
+        for bind in binds
+    )
+
+
+RULE = Rule(
+    code="DBA103",
+    name="plain-string-statement",
+    since="0.1.0",
+    severity=Severity.WARNING,
+    confidence=Confidence.HIGH,
+    message="`{call}()` is given a plain string: SQLAlchemy 2.x raises ObjectNotExecutableError or"
+    " ArgumentError here",
+    why=(
+        "Up to 1.3 a string was taken for a statement; 1.4 warns, 2.x refuses it. Such a line fails on"
+        " its first execution, so what is left of them stands where no test goes."
+    ),
+    instead="Wrap it in `sqlalchemy.text()`, or write the statement as an expression.",
+    checks=(OnFunction(check),),
+    bad=(
+        Example(
+            "on a session",
+            """
+            from sqlalchemy.orm import Session
+
+            def count(session: Session):
+                return session.execute("SELECT count(*) FROM labels").scalar()  # expect: DBA103
+            """,
+        ),
+        Example(
+            "on a connection",
+            """
+            import sqlalchemy as sa
+
+            def wipe(url):
+                with sa.create_engine(url).connect() as connection:
+                    connection.execute("DELETE FROM labels")  # expect: DBA103
+            """,
+        ),
+        Example(
+            "through a local",
+            """
+            from sqlalchemy.orm import Session
+
+            def count(session: Session):
+                query = "SELECT count(*) "
+                query += "FROM labels"
+                return session.scalar(query)  # expect: DBA103
+            """,
+        ),
+    ),
+    good=(
+        Example(
+            "text()",
+            """
+            from sqlalchemy import text
+            from sqlalchemy.orm import Session
+
+            def count(session: Session):
+                return session.execute(text("SELECT count(*) FROM labels")).scalar()
+            """,
+        ),
+        Example(
+            "a driver's cursor takes strings",
+            """
+            import sqlite3
+
+            def count(path):
+                return sqlite3.connect(path).cursor().execute("SELECT count(*) FROM labels")
+            """,
+        ),
+        Example(
+            "exec_driver_sql takes strings",
+            """
+            import sqlalchemy as sa
+
+            def wipe(url):
+                with sa.create_engine(url).connect() as connection:
+                    connection.exec_driver_sql("DELETE FROM labels")
+            """,
+        ),
+        Example(
+            "a session of something else",
+            """
+            import requests
+
+            def call():
+                session = requests.Session()
+                return session.execute("SELECT 1")
+            """,
+        ),
+        Example(
+            "a local that is a statement in one branch",
+            """
+            from sqlalchemy import text
+            from sqlalchemy.orm import Session
+
+            def count(session: Session, query):
+                query = text(query) if isinstance(query, str) else query
+                return session.scalar(query)
+            """,
+        ),
+    ),
+    known_gaps=("strings that come in through a parameter are not reported",),
+    sources=("SQLAlchemy 2.0 migration guide: text() is required for plain SQL strings",),
+)
