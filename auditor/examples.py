@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from auditor.engine import running
+from auditor.engine.knowing import knowledge_with
 from auditor.rule import Example, LiveExample, OnFunction, OnModule, Rule
 from auditor.source.facts import ModuleFacts
 from auditor.source.parse import NotParsed, parse_module
@@ -81,7 +82,8 @@ def _of_source(rule: Rule, example: Example, kind: str) -> Iterator[str]:
     except NotParsed as error:
         yield str(error)
         return
-    judged = running.over_project((rule,), link(modules))
+    knowledge, _ = knowledge_with()
+    judged = running.over_project((rule,), link(modules, knowledge))
     got = Counter(Marked(f.span.path, f.span.line) for f in judged.findings)
     yield from (f"{problem.subject} {problem.message}" for problem in judged.problems)
     yield from _differences(want, got)

@@ -10,6 +10,7 @@ from pathlib import Path
 from auditor import registry
 from auditor.engine import filters, running
 from auditor.engine.fingerprint import LinesOf, fingerprinted
+from auditor.engine.knowing import knowledge_with
 from auditor.model.finding import Problem
 from auditor.model.report import Report
 from auditor.model.settings import Settings
@@ -36,14 +37,24 @@ def scan(
     """
     catalogue = rules or registry.catalogue()
     chosen = filters.selected(catalogue.rules, settings)
+    knowledge, unknown = knowledge_with(settings.knowledge)
     found = discover(tuple(paths), exclude=settings.exclude, tests=settings.tests)
     reading = read_files(
         found.files, jobs=settings.jobs, cache_folder=_cache_folder(settings), progress=progress
     )
     report = judged_project(
-        link(reading.modules), settings, replace(catalogue, rules=chosen), lines_of=_lines(found)
+        link(reading.modules, knowledge),
+        settings,
+        replace(catalogue, rules=chosen),
+        lines_of=_lines(found),
     )
-    problems = (*catalogue.problems, *found.problems, *reading.problems, *_nothing_found(found))
+    problems = (
+        *catalogue.problems,
+        *unknown,
+        *found.problems,
+        *reading.problems,
+        *_nothing_found(found),
+    )
     ignores = filters.ignore_problems(catalogue.rules, settings)
     return replace(
         report,

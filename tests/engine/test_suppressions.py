@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from auditor.engine import scan
+from auditor.model.finding import Problem
+from auditor.model.settings import Settings
+from auditor.registry import Catalogue
+
+WRITE = " and hides nothing; write `# auditor: ignore[{}] at most three rows`"
+
+
+@pytest.mark.parametrize(
+    ("source", "problems"),
+    [
+        ("session.execute('a')  # auditor: ignore[DBA901] one row\n", []),
+        ("session.execute(\n    'a',  # auditor: ignore[DBA901] one row\n)\n", []),
+        ("# auditor: ignore[DBA901] one row\nsession.execute('a')\n", []),
+        ("session.execute('a')  # auditor: ignore[DBA901, DBA902] one row\n", []),
+    ],
+)
+def test_a_comment_with_code_and_reason_hides_the_finding_of_its_statement(
+    folder: Path, rules: Catalogue, settings: Settings, source: str, problems: list[Problem]
+) -> None:
+    (folder / "it.py").write_text(source)
+    report = scan(["it.py"], settings, rules=rules)
+    assert (report.findings, list(report.problems)) == ((), problems)
+    assert report.counted["suppressed"] == 1
+
+
+@pytest.mark.parametrize(
+    ("comment", "complaint"),
+    [
+        (
+            "# auditor: ignore",
+            "names no code" + WRITE.format("DBA301"),
+        ),
+        (
+            "# auditor: ignore[] why",
+            "names no code" + WRITE.format("DBA301"),
+        ),
+        (
+            "# auditor: ignore[DBA901]",
+            "gives no reason" + WRITE.format("DBA901"),
+        ),
+    ],
+)
+def test_a_comment_without_code_or_reason_hides_nothing_and_is_told(
+    folder: Path, rules: Catalogue, settings: Settings, comment: str, complaint: str
+) -> None:
+    (folder / "it.py").write_text(f"session.execute('a')  {comment}\n")
+    report = scan(["it.py"], settings, rules=rules)
+    assert len(report.findings) == 1
+    assert report.problems == (Problem("it.py:1", f"the suppression {complaint}"),)
+
+
+def test_an_unused_suppression_is_told_and_hides_no_results(
+    folder: Path, rules: Catalogue, settings: Settings
+) -> None:
+    (folder / "it.py").write_text("session.commit()  # auditor: ignore[DBA901] one row\n")
+    report = scan(["it.py"], settings, rules=rules)
+    assert report.problems == (
+        Problem("it.py:1", "the suppression of DBA901 hides nothing any more: remove it"),
+    )
+    assert report.exit_status == 0
+
+
+def test_a_suppression_of_a_rule_that_did_not_run_is_not_unused(
+    folder: Path, rules: Catalogue, settings: Settings
+) -> None:
+    (folder / "it.py").write_text("session.commit()  # auditor: ignore[DBA901] one row\n")
+    report = scan(["it.py"], replace(settings, ignore=("DBA901",)), rules=rules)
+    assert report.problems == ()
+
+
+def test_a_comment_on_a_loop_does_not_hide_what_is_in_its_body(
+    folder: Path, rules: Catalogue, settings: Settings
+) -> None:
+    (folder / "it.py").write_text(
+        "for x in y:  # auditor: ignore[DBA901] one row\n    session.execute('a')\n"
+    )
+    report = scan(["it.py"], settings, rules=rules)
+    assert len(report.findings) == 1
