@@ -212,7 +212,7 @@ def _named(kind: ServerKind, program: URL, admin: URL, *, allow_existing: bool) 
         tables = sorted(sqlalchemy.inspect(connection).get_table_names())
     if tables and not allow_existing:
         raise DatabaseError(
-            f"`{_shown(admin)}` is not empty: it holds {len(tables)} tables (such as"
+            f"`{_shown(admin)}` is not empty: it holds tables ({len(tables)}, such as"
             f" `{tables[0]}`), and every row of it would be deleted; leave out the name of the"
             " database to get a scratch one, or say --i-know-this-is-a-test-database"
         )

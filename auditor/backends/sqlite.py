@@ -101,8 +101,8 @@ def _named(url: str, *, allow_existing: bool) -> SqliteScratch:
 
 def _refusal(url: str, tables: tuple[str, ...]) -> str:
     return (
-        f"`{masked(url)}` is not empty: it holds {len(tables)} tables (such as `{tables[0]}`), and"
-        " every row of it would be deleted; give `sqlite://` for a scratch database, or say"
+        f"`{masked(url)}` is not empty: it holds tables ({len(tables)},"
+        f" such as `{tables[0]}`), and every row of it would be deleted; give `sqlite://` for a scratch database, or say"
         " --i-know-this-is-a-test-database"
     )
 
