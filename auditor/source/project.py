@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from auditor.model.knowledge import ContextRow, Knowledge, RetryRow
 from auditor.source.callees import targets_of
 from auditor.source.effects import Effects, effects_of
-from auditor.source.facts import Call, ClassFacts, Event, Expr, FunctionFacts, ModuleFacts
+from auditor.source.facts import Call, ClassFacts, Event, Expr, FunctionFacts, ModuleFacts, Region
 from auditor.source.infer import inference_of
 from auditor.source.inference import Inference
 from auditor.source.models import Models, models_of
@@ -100,6 +100,16 @@ class Project:
             found = context_of(self.inference, body, end, decorator)
             if found is not None and found.decorator:
                 yield found
+
+    def block_contexts(
+        self, module: ModuleFacts, function: FunctionFacts, region: Region
+    ) -> tuple[ContextRow, ...]:
+        """The transaction contexts that a with statement enters, in order."""
+        scope = self.program.scope_of(function)
+        found = (
+            context_of(self.inference, scope, region.first, item.expr) for item in region.items
+        )
+        return tuple(row for row in found if row is not None and row.block)
 
     def decorating_retries(
         self, module: ModuleFacts, function: FunctionFacts

@@ -22,13 +22,9 @@ from auditor.source.facts import (
 )
 from auditor.source.project import Project
 
-ABSENCE = (
-    "sqlalchemy.exc.NoResultFound",
-    "sqlalchemy.exc.MultipleResultsFound",
-    "sqlalchemy.orm.exc.ObjectDeletedError",
-    "sqlalchemy.orm.exc.StaleDataError",
-)
-"""Errors that tell about rows, not about the database: a caller may well answer them."""
+NOT_FAILURES = ("sqlalchemy.exc.InvalidRequestError", "sqlalchemy.orm.exc.StaleDataError")
+"""Errors that tell about rows (`NoResultFound`, `ObjectDeletedError`) or about how the ORM is used,
+not about the database: a caller may well answer them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +67,12 @@ def _classes(module: ModuleFacts, written: Expr) -> tuple[Expr, ...]:
 
 
 def database_errors(project: Project, handler: Handler) -> tuple[str, ...]:
-    """The types of the handler that are known database errors and not merely absent rows."""
+    """The types of the handler that are known database errors; absent rows and misuse of the ORM are not."""
     return tuple(
         name
         for name in handler.types
         if name in project.knowledge.errors
-        and not any(project.knowledge.is_error(name, absent) for absent in ABSENCE)
+        and not any(project.knowledge.is_error(name, other) for other in NOT_FAILURES)
     )
 
 

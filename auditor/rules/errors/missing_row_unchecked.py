@@ -30,6 +30,8 @@ from auditor.source.facts import (
 )
 from auditor.source.project import Project
 
+_HANDED_ON = 3
+"""Functions between a look-up and its use at most."""
 _CATCHES = frozenset({"AttributeError", "TypeError", "Exception", "BaseException"})
 
 
@@ -66,10 +68,42 @@ def _through_names(
 
 
 def _may_find_nothing(
-    project: Project, module: ModuleFacts, function: FunctionFacts, call: Call
+    project: Project, module: ModuleFacts, function: FunctionFacts, call: Call, depth: int = 0
 ) -> bool:
-    value = project.value(module, function, function.events.index(call), call)
-    return value.kind == ROW_OR_NONE and not _is_aggregate(call)
+    """Whether the call gives None when there is no row: a look-up of the tables, or a function of
+    the project that hands such a look-up on without a test."""
+    position = next(i for i, event in enumerate(function.events) if event is call)
+    if project.value(module, function, position, call).kind != ROW_OR_NONE:
+        return False
+    targets = project.targets(function, position, call)
+    if _is_aggregate(call) or not targets or depth > _HANDED_ON:
+        return False
+    return all(
+        target.row is not None
+        or (
+            target.function is not None
+            and _hands_on(project, target.function.module, target.function.function, depth)
+        )
+        for target in targets
+    )
+
+
+def _hands_on(project: Project, module: ModuleFacts, function: FunctionFacts, depth: int) -> bool:
+    """Whether a function may return what a look-up gave, None included."""
+    for event in function.events:
+        if not isinstance(event, Return):
+            continue
+        values = [event.value]
+        if isinstance(event.value, Name):
+            name = event.value.name
+            if any(isinstance(e, Test) and _mentions(e.expr, name) for e in function.events):
+                continue
+            values = [b.value for b in function.events if isinstance(b, Bind) and b.target == name]
+        for value in values:
+            if isinstance(value, Call) and any(value is e for e in function.events):
+                if _may_find_nothing(project, module, function, value, depth + 1):
+                    return True
+    return False
 
 
 def _is_aggregate(call: Call) -> bool:

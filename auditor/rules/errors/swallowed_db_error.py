@@ -46,12 +46,15 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
             and _is_lost(function, handler)
             and not _is_an_answer(function, handler)
             and not _ensures(project, function, handler, errors)
+            and not _tries_again(function, handler)
         ):
             fields = {
                 "errors": " or ".join(f"`{short(name)}`" for name in errors),
                 "what": _what(function, handler),
             }
-            confidence = Confidence.MEDIUM if _writes(function, handler) else Confidence.LOW
+            inside = _in_transaction(project, module, function, handler)
+            shown = _writes(function, handler) and (inside or not _gives_none(function, handler))
+            confidence = Confidence.MEDIUM if shown else Confidence.LOW
             yield Hit(
                 span_of(module, handler.line), function.qualname, fields, confidence=confidence
             )
@@ -132,6 +135,39 @@ def _ensures(
         return False
     returned = _returns(function, handler.region.index)
     return bool(returned) or not _returns_after(function, handler)
+
+
+def _tries_again(function: FunctionFacts, handler: Handler) -> bool:
+    """Whether the handler goes on to the next attempt of a loop that success leaves."""
+    in_loop = any(
+        region.kind in ("for", "while") for region in function.ancestors(handler.region.parent)
+    )
+    return in_loop and any(
+        isinstance(event, Return) or (isinstance(event, Jump) and event.kind == "break")
+        for event in function.inside(handler.tried)
+    )
+
+
+def _gives_none(function: FunctionFacts, handler: Handler) -> bool:
+    """Whether the caller can tell: a value from the body, None after the handler."""
+    gives = any(
+        isinstance(event, Return) and event.value is not None
+        for event in function.inside(handler.tried)
+    )
+    answers = [v for v in _returns(function, handler.region.index) if v != Const(None)]
+    return gives and not answers and not _returns_after(function, handler)
+
+
+def _in_transaction(
+    project: Project, module: ModuleFacts, function: FunctionFacts, handler: Handler
+) -> bool:
+    """Whether the `try` stands inside a transaction that goes on after the handler."""
+    if any(True for _ in project.decorating_contexts(module, function)):
+        return True
+    return any(
+        region.kind == "with" and project.block_contexts(module, function, region)
+        for region in function.ancestors(handler.region.parent)
+    )
 
 
 def _writes(function: FunctionFacts, handler: Handler) -> bool:
@@ -279,6 +315,22 @@ RULE = Rule(
                         session.add(Label(name=name))
                 except db_exc.DBDuplicateEntry:
                     pass
+            """,
+        ),
+        Example(
+            "the next attempt of a loop",
+            """
+            from oslo_db import exception as db_exc
+
+            def allocate(session):
+                for attempt in range(5):
+                    try:
+                        session.add(Allocation(random_id()))
+                        session.flush()
+                        return True
+                    except db_exc.DBDuplicateEntry:
+                        LOG.info("attempt %d", attempt)
+                raise NothingLeft()
             """,
         ),
         Example(
