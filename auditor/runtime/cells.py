@@ -30,12 +30,14 @@ class EntryKey(NamedTuple):
 
 
 def new_cell(site: Site) -> Cell:
+    """An empty cell for executions from `site`."""
     return [0, 0, 0, 0.0, None, None, 0, 0, 0, site]
 
 
 def key_of(
     facts: StatementFacts, site: Site, cause: Cause, *, transaction: str, database: str, test: str
 ) -> EntryKey:
+    """The key of an execution; every part is a value, so it means the same in other processes."""
     return EntryKey(facts.shape, facts.verb, facts.tables, site, cause, transaction, database, test)
 
 

@@ -36,11 +36,11 @@ from auditor.runtime.statements import StatementFacts, facts_of_execution
 from auditor.runtime.transactions import SAVEPOINT, UNIT, Unit, unit_of
 
 FAILED = "_auditor_failed"
-"""Attribute of a connection: cells of the statement that just failed, until its error has a name."""
+"""Attribute of a connection: cells of the statement that failed, until its error has a name."""
 
 _ENVIRONMENT: dict[Any, Any] = getattr(os.environ, "_data", {})  # os.environ decodes on each look
 _RUNNING_TEST = b"PYTEST_CURRENT_TEST"
-_DEPTHS = range(160)  # frames; more of a deep recursion costs at each statement and tells nothing
+_DEPTHS = range(160)  # frames; more of a deep recursion costs much and tells nothing
 _perf_counter = perf_counter
 
 

@@ -28,7 +28,7 @@ class CountedRows(sa_cursor.CursorFetchStrategy):
         self.cells = cells
 
     @property
-    def alternate_cursor_description(self) -> Any:
+    def alternate_cursor_description(self) -> Any:  # type: ignore[override]
         return self.inner.alternate_cursor_description
 
     def _count(self, number: int) -> None:

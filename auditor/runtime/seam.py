@@ -1,11 +1,11 @@
 """Where the recorder stands: around `do_execute`, `do_executemany` and `do_execute_no_params` of
 each dialect object. docs/adr/0003-recorder-seam.md says why, with the measured cost.
 
-    DefaultDialect and every class that overrides   a trap: the first statement of a dialect object
-    one of the three methods                        not yet seen attaches that object
-    Engine.__init__                                 attaches the dialect of each new engine, also of
-                                                    a dialect class that was loaded after the start
-    the dialect object itself                       carries the wrappers; nothing else costs anything
+    DefaultDialect and classes that override   a trap: the first statement of a dialect object
+    one of the three methods                   not yet seen attaches that object
+    Engine.__init__                            attaches the dialect of each new engine, also of a
+                                               dialect class that was loaded after the start
+    the dialect object itself                  carries the wrappers; nothing else costs anything
 
 Everything is taken back when the last recording ends.
 """
@@ -41,7 +41,7 @@ class Patches:
         self._done: list[tuple[Any, str, object, object]] = []
 
     def put(self, owner: Any, name: str, replacement: object) -> None:
-        """Replaces `owner.name`; an attribute `owner` only inherited is taken away again by undo."""
+        """Replaces `owner.name`; undo deletes what `owner` had only inherited."""
         self._done.append((owner, name, vars(owner).get(name, _MISSING), replacement))
         setattr(owner, name, replacement)
 

@@ -49,9 +49,9 @@ _OWN = f"{Path(__file__).resolve().parents[1]}{os.sep}"
 Place = tuple[CodeType, int]
 
 try:
-    import greenlet
+    import greenlet  # type: ignore[import-untyped]
 except ModuleNotFoundError:  # SQLAlchemy without its asyncio part: there is no async engine
-    greenlet = None  # type: ignore[assignment]
+    greenlet = None
 
 
 def frame_behind_greenlet() -> FrameType | None:

@@ -153,7 +153,7 @@ def _kind_of_block(manager: Any, context: Any) -> str:
     try:
         facade = sys.modules[FACADE]
         mode = manager._mode.name.strip("_").lower().replace("_", " ")  # noqa: SLF001 - feature-tested
-        open_blocks = facade._transaction_contexts_by_thread(context)  # type: ignore[attr-defined] # noqa: SLF001
+        open_blocks = facade._transaction_contexts_by_thread(context)  # noqa: SLF001
         if manager._independent:  # noqa: SLF001
             return f"independent {mode}"
         joins = getattr(open_blocks, "current", None) is not None

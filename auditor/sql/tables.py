@@ -27,7 +27,7 @@ def tables_in(tokens: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _places(tokens: tuple[str, ...]) -> list[int]:
-    """Where table names start: after FROM, JOIN, INTO and so on, and after commas of a FROM list."""
+    """Where table names start: after FROM, JOIN, INTO and so on, and commas of a FROM list."""
     places = []
     listing: dict[int, bool] = {}
     depth = 0
