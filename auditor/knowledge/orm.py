@@ -76,7 +76,7 @@ _SESSIONS = Table(
         _on_session("get_one", Effect.READ, returns=ROW, of=Of.FIRST, call="Model, 1"),
         _on_session("query", returns=QUERY, of=Of.FIRST, call="Model"),
         _on_session("refresh", Effect.REFRESH),
-        _on_session("merge", Effect.READ),
+        _on_session("merge", Effect.READ, Effect.PENDING),
         _on_session("flush", Effect.FLUSH),
         _on_session("commit", Effect.COMMIT),
         _on_session("rollback", Effect.ROLLBACK),

@@ -22,6 +22,7 @@ _APPLYING = {"map": 0, "filter": 0, "functools.reduce": 0, "itertools.starmap": 
 _VERBS = {
     "select": Effect.READ, "insert": Effect.WRITE, "update": Effect.WRITE, "delete": Effect.WRITE,
 }  # fmt: skip
+_WRITES = frozenset((Effect.WRITE, Effect.PENDING))
 _MEMORY = ("cache", "memo")
 
 
@@ -84,7 +85,7 @@ def _of_target(
 ) -> Iterator[Site]:
     if target.row is not None:
         if target.row.effects and not target.row.lazy and _is_plausible(target, call):
-            what = _words(target)
+            what = _words(target, call)
             effects = _effects(target.row, call)
             yield Site(scope.key, position, call.region, call.at, what, effects, sure=target.sure)
         return
@@ -97,14 +98,14 @@ def _of_target(
     )
 
 
-def _words(target: Target) -> str:
+def _words(target: Target, call: Call) -> str:
+    """`query.all()`, `Router.get_objects()`: the kind or the class, and the method."""
     if target.row is None:
         return ""
     if target.row.on:
         return f"{target.row.on}.{target.row.name}()"
-    if target.owner.name:
-        return f"{target.owner.name.rpartition('.')[2]}.{target.row.name.rpartition('.')[2]}()"
-    return f"{target.row.name}()"
+    written = dotted(call.func) or target.row.name
+    return f"{'.'.join(written.split('.')[-2:])}()"
 
 
 def _is_plausible(target: Target, call: Call) -> bool:
@@ -120,7 +121,10 @@ def _is_plausible(target: Target, call: Call) -> bool:
 
 
 def _effects(row: CallableRow, call: Call) -> tuple[Effect | Mode, ...]:
-    """The effects of a row; a statement that is built in place says whether it reads or writes."""
+    """The effects of a row; a statement that is built in place says whether it reads or writes.
+    What reads in order to write counts as a write."""
+    if not _WRITES.isdisjoint(row.effects):
+        return tuple(e for e in row.effects if e is not Effect.READ)
     if row.effects != (Effect.STATEMENT,) or not call.args:
         return row.effects
     inner: Expr | None = call.args[0]

@@ -1,0 +1,247 @@
+"""Loops as the rules of family 3xx see them: which ones repeat their body without a bound."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from auditor.model.knowledge import Effect
+from auditor.source.facts import (
+    Arithmetic,
+    Attribute,
+    Bind,
+    Call,
+    Compare,
+    Const,
+    Expr,
+    FunctionFacts,
+    Items,
+    Jump,
+    ModuleFacts,
+    Name,
+    Not,
+    Pairs,
+    Raise,
+    Region,
+    Return,
+    Subscript,
+    Text,
+    dotted,
+    path_of,
+    walk,
+)
+from auditor.source.program import last_step
+from auditor.source.project import Project
+
+LOOPS = frozenset(("for", "comprehension", "while"))
+_STRAIGHT = frozenset(("with", "try", "try-else", "finally"))
+_WRAPPERS = frozenset(
+    ("enumerate", "reversed", "sorted", "list", "tuple", "set", "iter", "items", "keys", "values",
+     "product", "zip", "chain", "dict")
+)  # fmt: skip
+_PIECES = ("chunk", "batch", "partition", "page", "grouper", "slice", "window", "bulk")
+"""Words by which iterables of pieces are named: a query for each piece is the cure, not the ill."""
+_SCHEMA = frozenset(("sorted_tables", "get_table_names", "tables", "__subclasses__"))
+"""What the schema bounds, not the data."""
+_TAKING = frozenset(("pop", "popleft", "popitem", "get_nowait"))
+
+
+def repeating_loop(
+    project: Project, module: ModuleFacts, function: FunctionFacts, *, region: int, position: int
+) -> Region | None:
+    """The innermost loop around an event that runs it again and again, as often as data says; None
+    if there is none, or the event is in a handler or behind a test that lets it run once."""
+    for around in function.ancestors(region):
+        if around.kind in {"handler", "lambda", "class"} or _is_cached(function, around):
+            return None
+        if (
+            around.kind in LOOPS
+            and around.first <= position < around.last
+            and _repeats(project, module, function, around)
+            and not _leaves(function, around, region, position)
+        ):
+            return around
+    return None
+
+
+def is_conditional(function: FunctionFacts, loop: Region, region: int) -> bool:
+    """Whether a test inside the loop decides if the event is reached."""
+    for around in function.ancestors(region):
+        if around.index == loop.index:
+            return False
+        if around.kind in {"if", "else", "case", "while", "loop-else"}:
+            return True
+    return False
+
+
+def _repeats(project: Project, module: ModuleFacts, function: FunctionFacts, loop: Region) -> bool:
+    if _sleeps(project, function, loop):
+        return False
+    if loop.kind == "while":
+        return _consumes(function, loop)
+    words = " ".join((*loop.target, *_names_in(loop.expr))).lower()
+    if any(piece in words for piece in _PIECES):
+        return False
+    return not _is_bounded(project, module, function, loop, loop.expr)
+
+
+def _names_in(expr: Expr | None) -> Iterator[str]:
+    """What the iterable is called: the name itself, or the function that makes it."""
+    if isinstance(expr, Call):
+        yield last_step(expr.func)
+        if last_step(expr.func) in _WRAPPERS:
+            for arg in expr.args:
+                yield from _names_in(arg)
+            yield from _names_in(getattr(expr.func, "base", None))
+    elif isinstance(expr, (Name, Attribute)):
+        yield expr.name
+
+
+def _sleeps(project: Project, function: FunctionFacts, loop: Region) -> bool:
+    """A loop that waits in between polls for something."""
+    return any(
+        Effect.SLEEP in site.effects
+        for site in project.sites(function)
+        if loop.first <= site.position < loop.last
+    )
+
+
+def _consumes(function: FunctionFacts, loop: Region) -> bool:
+    """`while waiting: ... waiting.pop()`: one turn for each item."""
+    tested = path_of(loop.expr)
+    if not tested and isinstance(loop.expr, Call) and last_step(loop.expr.func) == "len":
+        tested = path_of(loop.expr.args[0]) if loop.expr.args else ()
+    return bool(tested) and any(
+        isinstance(event, Call)
+        and isinstance(event.func, Attribute)
+        and event.func.name in _TAKING
+        and path_of(event.func.base) == tested
+        for event in function.inside(loop)
+    )
+
+
+def _is_bounded(
+    project: Project, module: ModuleFacts, function: FunctionFacts, loop: Region, expr: Expr | None
+) -> bool:
+    """Whether the source, not the data, says how often the loop turns."""
+    if expr is None or isinstance(expr, (Items, Pairs, Const, Text)):
+        return not any(type(e).__name__ in {"Starred", "Comprehension"} for e in walk(expr))
+    if isinstance(expr, Call):
+        return _is_bounded_call(project, module, function, loop, expr)
+    name = dotted(expr)
+    if not name:
+        return False
+    last = name.rpartition(".")[2]
+    if last in _SCHEMA or (last.isupper() and len(last) > 1):
+        return True
+    value = _constant(project, module, function, name)
+    return value is not None and _is_bounded(project, module, function, loop, value)
+
+
+def _is_bounded_call(
+    project: Project, module: ModuleFacts, function: FunctionFacts, loop: Region, call: Call
+) -> bool:
+    name = last_step(call.func)
+    if name == "range":
+        return _is_bounded_range(function, loop, call)
+    if name in _SCHEMA or name in {"count", "repeat", "cycle"}:
+        return True
+    if name not in _WRAPPERS:
+        return False
+    inner = call.args or (getattr(call.func, "base", None),)
+    return any(_is_bounded(project, module, function, loop, i) for i in inner if i is not None)
+
+
+def _is_bounded_range(function: FunctionFacts, loop: Region, call: Call) -> bool:
+    """`range(3)`, a range with a step (pieces), or attempts: a loop that is left on success."""
+    if len(call.args) == 3:  # noqa: PLR2004 - start, stop, step
+        return True
+    if any(isinstance(e, Call) for e in walk(call.args[-1] if call.args else None)):
+        return False
+    if all(isinstance(a, (Const, Arithmetic)) for a in call.args):
+        return True
+    return any(
+        isinstance(event, Return) or (isinstance(event, Jump) and event.kind == "break")
+        for event in function.inside(loop)
+    )
+
+
+def _constant(
+    project: Project, module: ModuleFacts, function: FunctionFacts, name: str
+) -> Expr | None:
+    """What a name is bound to when it is bound once, in the function, its class or its module."""
+    scopes = [function] if function is module.body else [function, module.body]
+    for scope in scopes:
+        binds = [e for e in scope.events if isinstance(e, Bind) and e.target == name]
+        if binds:
+            only = binds[0] if len(binds) == 1 else None
+            return only.value if only is not None and only.kind == "assign" else None
+    head, _, last = name.rpartition(".")
+    if head in {"self", "cls"} and function.class_name:
+        entry = project.program.classes.get(f"{module.name}.{function.class_name}")
+        bound = entry.own.get(last) if entry is not None else None
+        return bound.bind.value if bound is not None else None
+    return None
+
+
+def _leaves(function: FunctionFacts, loop: Region, region: int, position: int) -> bool:
+    """Whether the loop ends for certain once the event has run: a return, break or raise follows
+    in the same straight line."""
+    straight = set()
+    for around in function.ancestors(region):
+        if around.index == loop.index:
+            straight.add(around.index)
+            break
+        straight.add(around.index)
+        if around.kind in LOOPS:
+            straight.clear()
+        elif around.kind not in _STRAIGHT:
+            return _ends(function, loop, position, straight)
+    return _ends(function, loop, position, straight)
+
+
+def _ends(function: FunctionFacts, loop: Region, position: int, regions: set[int]) -> bool:
+    for event in function.events[position : loop.last]:
+        if event.region not in regions and not _is_else_of_try(function, event.region, regions):
+            continue
+        if isinstance(event, (Return, Raise)):
+            return True
+        if isinstance(event, Jump) and event.kind == "break":
+            return True
+    return False
+
+
+def _is_else_of_try(function: FunctionFacts, region: int, regions: set[int]) -> bool:
+    found = function.regions[region]
+    return found.kind == "try-else" and found.partner in regions
+
+
+def _is_cached(function: FunctionFacts, around: Region) -> bool:
+    """`if x is None: x = load()` and `if key not in known: known[key] = load()`: what is loaded is
+    kept, so it is not loaded in every turn."""
+    if around.kind not in {"if", "else"} or around.expr is None:
+        return False
+    kept = {e.target.removesuffix("[]") for e in function.inside(around) if isinstance(e, Bind)}
+    return any(name in kept for name in _asked_about(around.expr, negated=around.kind == "else"))
+
+
+def _asked_about(test: Expr, *, negated: bool) -> Iterator[str]:
+    """The names whose absence the test asks about."""
+    match test:
+        case Not(operand=operand) if not negated:
+            yield dotted(operand)
+            yield from _asked_about(operand, negated=True)
+        case Compare(left=left, operators=("is",), rights=(Const(value=None),)) if not negated:
+            yield dotted(left)
+            if isinstance(left, Subscript):
+                yield dotted(left.base)
+        case Compare(operators=("not in",), rights=(right,)) if not negated:
+            yield dotted(right)
+        case Compare(operators=("in",), rights=(right,)) if negated:
+            yield dotted(right)
+        case Compare(left=left, operators=("is not",), rights=(Const(value=None),)) if negated:
+            yield dotted(left)
+        case Name() | Attribute() if negated:
+            yield dotted(test)
+        case _:
+            for item in getattr(test, "items", ()) if not isinstance(test, Items) else ():
+                yield from _asked_about(item, negated=negated)

@@ -1,0 +1,284 @@
+"""DBA301: a statement for each turn of a loop, directly or through any depth of calls."""
+
+from __future__ import annotations
+
+from auditor.model.evidence import SourcePath, Step
+from auditor.model.finding import Confidence, Severity
+from auditor.model.knowledge import Effect
+from auditor.model.span import Span
+from auditor.rule import Example, Hit, Hits, OnFunction, Rule
+from auditor.rules.queries.loops import is_conditional, repeating_loop
+from auditor.source.facts import At, FunctionFacts, ModuleFacts, Region
+from auditor.source.project import Project
+from auditor.source.sites import Site
+
+_QUERIES = (Effect.READ, Effect.STATEMENT, Effect.REFRESH)
+
+
+def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hits:
+    """Sites that issue a query, inside a loop that data makes long; one hit for each line."""
+    seen: set[int] = set()
+    for site in project.sites(function):
+        effect = _query(project, site)
+        if effect is None or site.at.line in seen:
+            continue
+        loop = _loop(project, module, function, site)
+        if loop is not None:
+            seen.add(site.at.line)
+            yield _hit(project, module, function, site, effect=effect, loop=loop)
+
+
+def _query(project: Project, site: Site) -> Effect | None:
+    """The query a site issues, one that certainly happens before one that may."""
+    done = project.effects.of_site(site)
+    found = [e for e in _QUERIES if e in done]
+    return min(found, key=lambda e: not done[e]) if found else None
+
+
+def _loop(
+    project: Project, module: ModuleFacts, function: FunctionFacts, site: Site
+) -> Region | None:
+    if site.per_element:
+        return function.regions[site.region]
+    return repeating_loop(project, module, function, region=site.region, position=site.position)
+
+
+def _hit(
+    project: Project,
+    module: ModuleFacts,
+    function: FunctionFacts,
+    site: Site,
+    *,
+    effect: Effect,
+    loop: Region,
+) -> Hit:
+    way = project.effects.way(site, effect)
+    line = site.at.line if site.per_element else loop.at.line
+    sometimes = is_conditional(function, loop, site.region)
+    certain = project.effects.of_site(site)[effect]
+    confidence = Confidence.MEDIUM
+    if not certain:
+        confidence = Confidence.LOW
+    elif len(way) == 1 and site.sure and not sometimes:
+        confidence = Confidence.HIGH
+    fields = {
+        "chain": _chain(project, way),
+        "loop": line,
+        "turns": "in turns whose condition holds" if sometimes else "in every turn",
+        "assumes": _assumption(way, certain=certain),
+    }
+    steps = [Step(_span(module, At(line, 1, line, 1)), "the loop")]
+    for step in way:
+        scope = project.program.scopes[step.scope]
+        steps.append(Step(_span(scope.module, step.at), step.what))
+    path = SourcePath(tuple(steps))
+    return Hit(_span(module, site.at), function.qualname, fields, (path,), confidence=confidence)
+
+
+def _chain(project: Project, way: tuple[Site, ...]) -> str:
+    """`load() -> session.execute() at app/db.py:12`; the place only when it is elsewhere."""
+    words = " -> ".join(f"{s.what}()" if s.callee >= 0 else s.what for s in way)
+    if len(way) == 1:
+        return words
+    last = way[-1]
+    return f"{words} at {project.program.scopes[last.scope].module.path}:{last.at.line}"
+
+
+def _assumption(way: tuple[Site, ...], *, certain: bool) -> str:
+    if not certain:
+        return "; on some paths only"
+    if not all(step.sure for step in way):
+        return "; the receiver is known by its name only"
+    return ""
+
+
+def _span(module: ModuleFacts, at: At) -> Span:
+    return Span(module.path, at.line, at.column, at.end_line, at.end_column)
+
+
+_MODELS = """
+            from sqlalchemy.orm import Session
+            from app.models import Label, Router
+"""
+RULE = Rule(
+    code="DBA301",
+    name="query-in-loop",
+    since="0.1.0",
+    severity=Severity.WARNING,
+    confidence=Confidence.MEDIUM,
+    message="`{chain}` issues a query {turns} of the loop on line {loop}{assumes}",
+    why=(
+        "Every turn waits for the network and the server once more: a thousand items cost"
+        " a thousand round trips where one statement would do. Tests with three rows never show it."
+    ),
+    instead="one query before the loop for all items (`.in_(ids)`, a join, `selectinload`), kept in"
+    " a dict by key; in pieces of a few hundred when the list is very long.",
+    checks=(OnFunction(check),),
+    bad=(
+        Example(
+            "a query for each item",
+            _MODELS
+            + """
+            def routers(session: Session, labels):
+                found = []
+                for label in labels:
+                    found += (
+                        session.query(Router)  # expect: DBA301
+                        .filter_by(project_id=label.project_id)
+                        .all()
+                    )
+                return found
+            """,
+        ),
+        Example(
+            "through calls and across modules",
+            """
+            # --- app/store.py
+            from sqlalchemy import select
+            from sqlalchemy.orm import Session
+            from app.models import Router
+
+            class Store:
+                def __init__(self, session: Session):
+                    self.session = session
+
+                def router(self, key):
+                    return self._load(key)
+
+                def _load(self, key):
+                    return self.session.scalars(select(Router).where(Router.id == key)).first()
+
+            # --- app/sync.py
+            from app.store import Store
+
+            def sync(session, keys):
+                store = Store(session)
+                return [store.router(key).name for key in keys]  # expect: DBA301
+            """,
+        ),
+        Example(
+            "one branch of the loop queries",
+            _MODELS
+            + """
+            def names(session: Session, labels):
+                for label in labels:
+                    if label.shared:
+                        yield label.name
+                    else:
+                        router = session.get(Router, label.router_id)  # expect: DBA301
+                        yield router.name
+            """,
+        ),
+        Example(
+            "a queue of work",
+            _MODELS
+            + """
+            def tree(session: Session, waiting):
+                while waiting:
+                    key = waiting.pop()
+                    waiting += session.query(Label.id).filter_by(parent=key).all()  # expect: DBA301
+            """,
+        ),
+        Example(
+            "handed to map",
+            _MODELS
+            + """
+            def load(session: Session, keys):
+                def one(key):
+                    return session.get(Router, key)
+                return list(map(one, keys))  # expect: DBA301
+            """,
+        ),
+    ),
+    good=(
+        Example(
+            "the query is the iterable",
+            _MODELS
+            + """
+            def names(session: Session):
+                return [router.name for router in session.query(Router).all()]
+            """,
+        ),
+        Example(
+            "pieces of a long list",
+            _MODELS
+            + """
+            def load(session: Session, ids):
+                found = []
+                for start in range(0, len(ids), 500):
+                    piece = ids[start : start + 500]
+                    found += session.query(Router).filter(Router.id.in_(piece)).all()
+                return found
+            """,
+        ),
+        Example(
+            "attempts, left on success",
+            _MODELS
+            + """
+            def load(session: Session, key, attempts):
+                for attempt in range(attempts):
+                    try:
+                        return session.query(Router).filter_by(id=key).one()
+                    except LookupError:
+                        continue
+            """,
+        ),
+        Example(
+            "pages until there is none",
+            _MODELS
+            + """
+            def every(session: Session):
+                last = ""
+                while True:
+                    rows = session.query(Router).filter(Router.id > last).limit(100).all()
+                    if not rows:
+                        break
+                    yield rows
+                    last = rows[-1].id
+            """,
+        ),
+        Example(
+            "loaded once, on first need",
+            _MODELS
+            + """
+            def attach(session: Session, labels):
+                routers = None
+                for label in labels:
+                    if routers is None:
+                        routers = session.query(Router).all()
+                    label.attach(routers)
+            """,
+        ),
+        Example(
+            "as many turns as the source says",
+            _MODELS
+            + """
+            def counts(session: Session):
+                return {model: session.query(model).count() for model in (Label, Router)}
+            """,
+        ),
+        Example(
+            "a dict is no session",
+            """
+            def names(routers: dict, keys):
+                return [routers.get(key) for key in keys]
+            """,
+        ),
+        Example(
+            "a function made for later",
+            _MODELS
+            + """
+            def loaders(session: Session, keys):
+                return [lambda key=key: session.get(Router, key) for key in keys]
+            """,
+        ),
+    ),
+    known_gaps=(
+        "what is kept per key (`if key not in known:`) is not reported, though each key queries",
+        "of `while` loops only those that take from what they test are looked at",
+        "calls through names the scan cannot follow (callbacks, registries, `getattr`) do nothing",
+        "lazy loads are DBA302; writes are another rule's",
+        "`session.get` may be answered by the identity map",
+    ),
+    sources=("https://docs.sqlalchemy.org/en/20/orm/queryguide/relationships.html",),
+)
