@@ -1,0 +1,176 @@
+"""Runs one workload again and again from the same start, and tells how each call ended.
+
+Every run begins with an empty database that the scenario fills. While it fills it, `uuid4` and
+`random` give the same values each time, so that equal runs can be compared. During the call,
+retry libraries do not wait between tries: that they wait is not in question, and a back-off of
+oslo.db's default lasts minutes.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import random
+import sys
+import weakref
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from time import time
+from types import SimpleNamespace
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event, orm
+
+from auditor.faults.canonical import Mask, canonical
+from auditor.faults.catalogue import FaultError
+from auditor.faults.inject import Shot, Watch
+from auditor.faults.judge import class_name
+from auditor.faults.keys import TableKeys, read_keys
+from auditor.faults.oracle import Delta, delta, fresh_keys, known_ids, snapshot
+from auditor.growth.workload import Workload
+
+_SLEEPERS = (("oslo_db.api", "time"), ("tenacity.nap", "time"), ("backoff._sync", "time"))
+"""Modules that wait between tries, and their name for the module `time`."""
+_LONGEST_WAIT = 0.001  # seconds
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Run:
+    """One call. `result` is what it returned, masked, or the class it raised; `result_by_role` the
+    same with generated whole-number keys masked too. `dead_sessions` and `open_connections` are
+    what it left."""
+
+    watch: Watch
+    error: BaseException | None
+    delta: Delta
+    result: Any
+    result_by_role: Any
+    dead_sessions: int
+
+    def equals(self, other: Run) -> bool:
+        """Whether two calls gave the same result."""
+        return bool(self.result == other.result or self.result_by_role == other.result_by_role)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Bench:
+    """A workload at fixed sizes, with an engine of our own for looking at its database."""
+
+    workload: Workload
+    sizes: Mapping[str, int]
+    engine: sa.Engine
+    root: str
+
+    def run(self, shot: Shot | None = None) -> Run:
+        """Fill the database, make the call, look at what it did. Raises ScenarioError if the
+        database cannot be filled, DatabaseError if it cannot be emptied."""
+        began, own_process = time(), os.getpid()
+        with repeatable_values():
+            call = self.workload.populated(self.sizes)
+        before = snapshot(self.engine)
+        watch = Watch(shot, make_call.__code__, self.root)
+        with sessions_begun() as sessions:
+            with watch.watching(), no_waiting():
+                value, error = make_call(call)
+            if os.getpid() != own_process:
+                os._exit(0)  # the call forked, and this is its child: the sweep is not its own
+            if watch.defect is not None:
+                raise FaultError(
+                    f"the fault `{shot.fault.name if shot else ''}` could not be made:"
+                    f" {type(watch.defect).__name__}: {watch.defect}"
+                ) from watch.defect
+            volatile = frozenset(self.workload.scenario.volatile)
+            mask = Mask(known_ids(before), began, time(), volatile=volatile)
+            result = (class_name(error),) if error else canonical(value, mask)
+            dead = sum(not session.is_active for session in sessions())
+            after = snapshot(self.engine)
+            keys = self.keys()
+            masked = delta(before, after, mask, keys, volatile=volatile)
+            by_role = replace(mask, fresh=fresh_keys(before, after, keys))
+            result_by_role = result if error else canonical(value, by_role)
+            del call, value
+            _let_go(sessions())
+        return Run(watch, error, masked, result, result_by_role, dead)
+
+    def keys(self) -> Mapping[str, TableKeys]:
+        """What can be violated in the database; the schema stays, so it is read once."""
+        known = _KEYS.get(self.engine)
+        if known is None:
+            with self.engine.connect() as connection:
+                known = _KEYS[self.engine] = read_keys(connection)
+        return known
+
+
+_KEYS: weakref.WeakKeyDictionary[sa.Engine, Mapping[str, TableKeys]] = weakref.WeakKeyDictionary()
+
+
+def make_call(call: Any) -> tuple[Any, BaseException | None]:
+    """What the call returned, and what it raised. Its frame is where the user's stack ends."""
+    try:
+        return call(), None
+    except BaseException as error:  # noqa: BLE001 - whatever escapes is what is judged
+        return None, error
+
+
+@contextmanager
+def repeatable_values() -> Iterator[None]:
+    """`uuid.uuid4` and the functions of `random` begin anew with the same values."""
+    generator = random.Random(0)  # noqa: S311 - equal values are wanted
+    own = os.urandom
+    random.seed(0)
+    os.urandom = generator.randbytes
+    try:
+        yield
+    finally:
+        os.urandom = own
+
+
+@contextmanager
+def no_waiting() -> Iterator[None]:
+    """Retry libraries sleep for a millisecond at most."""
+    patched = [(sys.modules[module], name) for module, name in _SLEEPERS if module in sys.modules]
+    patched = [(module, name) for module, name in patched if hasattr(module, name)]
+    before = [getattr(module, name) for module, name in patched]
+    for (module, name), own in zip(patched, before, strict=True):
+        setattr(module, name, _impatient(own))
+    try:
+        yield
+    finally:
+        for (module, name), own in zip(patched, before, strict=True):
+            setattr(module, name, own)
+
+
+def _impatient(own: Any) -> Any:
+    """The module `time` with a short sleep."""
+
+    def sleep(seconds: float) -> None:
+        own.sleep(min(seconds, _LONGEST_WAIT))
+
+    return SimpleNamespace(**{**vars(own), "sleep": sleep})
+
+
+@contextmanager
+def sessions_begun() -> Iterator[Any]:
+    """Gives the ORM sessions that began a transaction in the block and are still alive."""
+    seen: weakref.WeakSet[orm.Session] = weakref.WeakSet()
+
+    def begun(session: orm.Session, transaction: Any, connection: Any) -> None:
+        seen.add(session)
+
+    event.listen(orm.Session, "after_begin", begun)
+    try:
+        yield lambda: list(seen)
+    finally:
+        event.remove(orm.Session, "after_begin", begun)
+
+
+def _let_go(sessions: list[orm.Session]) -> None:
+    """End what the call left open, so that the next run finds the database free."""
+    for session in sessions:
+        try:
+            session.close()
+        except Exception:  # noqa: BLE001, S112 - a session that cannot even be closed is lost anyway
+            continue
+    gc.collect()

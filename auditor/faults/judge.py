@@ -1,0 +1,168 @@
+"""The verdict on one faulted call: a table of questions to how it ended, asked in order.
+
+returned      state and result as without the fault       recovered
+              a session that cannot be used               broken-session
+              state neither as before nor as success      half-committed
+              else                                        swallowed
+raised        state neither as before nor as success      half-committed
+              the session the error had broken            broken-session, masked if in a handler
+              a declared error, or one made of the fault  reported
+              an error that has nothing to do with it     masked
+              a database error                            retried-in-vain or leaked
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from auditor.model.outcome import Verdict
+
+_DATABASE_PACKAGES = (
+    "sqlalchemy",
+    "oslo_db",
+    "sqlite3",
+    "psycopg",
+    "psycopg2",
+    "pymysql",
+    "MySQLdb",
+    "aiosqlite",
+    "asyncpg",
+)
+_MISTAKES = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    NameError,
+    NotImplementedError,
+    RecursionError,
+    SystemExit,
+    TypeError,
+    ValueError,
+)
+"""Python's own errors: raised by a mistake in a handler, and never a report to a caller."""
+
+_DEAD_SESSION = (
+    "current transaction is aborted",
+    "this session's transaction has been rolled back",
+    "can't reconnect until invalid",
+    "this transaction is inactive",
+)
+_CAUSES = ("__cause__", "__context__", "orig", "inner_exception", "inner_exc", "cause")
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a faulted call ended. `error` escaped, None if it returned; `shown` are the errors that
+    the program was given because of the fault. `unchanged` and `done` compare the state with that
+    before the call and that of success, `same_result` what it returned (or raised) with that of
+    success. `dead_sessions` counts sessions left unusable, `declared` the error's standing in the
+    scenario. `stored`: the fault came after its transaction had been stored."""
+
+    error: BaseException | None
+    shown: Sequence[BaseException]
+    unchanged: bool
+    done: bool
+    same_result: bool
+    declared: bool
+    attempts: int
+    dead_sessions: int
+    stored: bool = False
+
+
+def verdict_of(ending: Ending) -> tuple[Verdict, str]:
+    """The verdict, and in words what the verdict alone does not tell (may be empty)."""
+    if ending.error is None or ending.same_result:
+        return _of_returned(ending)
+    if not ending.unchanged and not ending.done:
+        return Verdict.HALF_COMMITTED, "the call failed, and part of its work is stored"
+    return _of_raised(ending, ending.error)
+
+
+def _of_returned(ending: Ending) -> tuple[Verdict, str]:
+    if ending.done and ending.same_result and not ending.dead_sessions:
+        return Verdict.RECOVERED, ""
+    if not ending.unchanged and not ending.done:
+        return Verdict.HALF_COMMITTED, "the call reported success, and its work is not what it was"
+    if ending.dead_sessions:
+        return Verdict.BROKEN_SESSION, "the call returned, and its session cannot be used any more"
+    if ending.done:
+        return Verdict.SWALLOWED, "the state is that of success, the result is not"
+    return Verdict.SWALLOWED, "the call returned as if done, and nothing of its work is stored"
+
+
+def _of_raised(ending: Ending, error: BaseException) -> tuple[Verdict, str]:
+    is_caused = not set(map(id, chain(error))).isdisjoint(
+        id(one) for shown in ending.shown for one in chain(shown)
+    )
+    if is_dead_session(error):
+        if is_caused and error not in ending.shown:
+            return Verdict.MASKED, "a handler used the session that the error had broken"
+        return Verdict.BROKEN_SESSION, "the session was used after the error had broken it"
+    if ending.declared or (not is_database_error(error) and is_caused and not _is_mistake(error)):
+        return _of_reported(ending)
+    if not is_database_error(error):
+        how = "in handling it" if is_caused else "after it had been swallowed"
+        return Verdict.MASKED, f"another error was raised {how}"
+    return _of_database_error(ending, error, is_caused=is_caused)
+
+
+def _of_reported(ending: Ending) -> tuple[Verdict, str]:
+    if ending.unchanged or ending.stored:
+        return Verdict.REPORTED, ""
+    return Verdict.HALF_COMMITTED, "the call reported failure, and all of its work is stored"
+
+
+def _of_database_error(
+    ending: Ending, error: BaseException, *, is_caused: bool
+) -> tuple[Verdict, str]:
+    stored = "" if ending.unchanged else "; all of its work is stored"
+    if ending.attempts > 1:
+        return Verdict.RETRIED_IN_VAIN, f"tried {ending.attempts} times{stored}"
+    shown = {class_name(one) for one in ending.shown}
+    if class_name(error) not in shown and is_caused and not _is_request(error):
+        return Verdict.MASKED, f"another database error hid the first{stored}"
+    return Verdict.LEAKED, stored.removeprefix("; ")
+
+
+def chain(error: BaseException) -> Iterator[BaseException]:
+    """The error and all it was made of or raised in handling, each once."""
+    waiting, seen = [error], set()
+    while waiting:
+        one = waiting.pop()
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        yield one
+        parts = (getattr(one, name, None) for name in _CAUSES)
+        waiting += [part for part in parts if isinstance(part, BaseException)]
+
+
+def is_database_error(error: BaseException) -> bool:
+    """Whether the error's own class is SQLAlchemy's, oslo.db's or a driver's."""
+    return type(error).__module__.partition(".")[0] in _DATABASE_PACKAGES
+
+
+def is_dead_session(error: BaseException) -> bool:
+    """Whether an error says that a transaction had failed before and was not ended."""
+    if any(cls.__name__ == "PendingRollbackError" for cls in type(error).__mro__):
+        return True
+    text = str(error).lower()
+    return is_database_error(error) and any(words in text for words in _DEAD_SESSION)
+
+
+def class_name(error: BaseException) -> str:
+    """`module.Class`, of Python's own errors the class alone."""
+    cls = type(error)
+    place = cls.__module__
+    return cls.__qualname__ if place == "builtins" else f"{place}.{cls.__qualname__}"
+
+
+def _is_mistake(error: BaseException) -> bool:
+    """Of Python's own classes: a subclass that a program defines is its own word for something."""
+    return type(error).__module__ == "builtins" and isinstance(error, _MISTAKES)
+
+
+def _is_request(error: BaseException) -> bool:
+    return type(error).__name__ == "RetryRequest"

@@ -1,0 +1,131 @@
+"""From a run to its outcome, and what is known of an outcome before the run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from auditor.faults.bench import Run, make_call
+from auditor.faults.catalogue import Fault, Moment
+from auditor.faults.handlers import handlers_of, user_frames
+from auditor.faults.inject import Executed, Shot
+from auditor.faults.judge import Ending, class_name, verdict_of
+from auditor.faults.oracle import changes
+from auditor.faults.plan import Plan, Point
+from auditor.growth.scenario import Scenario
+from auditor.growth.workload import is_declared
+from auditor.model.outcome import FaultOutcome, SweepCoverage, Verdict
+
+_LONGEST_MESSAGE = 400  # characters
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to do. `database` is its name in reports, `replay` the command without fault and
+    ordinal; `done` are the numbers of runs that need not be made."""
+
+    scenario: Scenario
+    faults: tuple[Fault, ...]
+    mode: str
+    at: int | None
+    sizes: Mapping[str, int]
+    database: str
+    replay: str
+    seconds: float
+    root: str
+    done: frozenset[int] = frozenset()
+
+
+def coverage_of(request: Request, plan: Plan) -> SweepCoverage:
+    """What the plan will try, if every run of it is made."""
+    folded = sum(len(point.folded) for point in plan.points)
+    tried = len(plan.points) + folded + plan.not_applicable
+    return SweepCoverage(
+        scenario=request.scenario.name,
+        database=request.database,
+        fault=plan.fault.name,
+        mode=request.mode,
+        sizes=tuple(request.sizes.items()),
+        statements=plan.statements,
+        points=len(plan.points),
+        folded=folded,
+        not_applicable=plan.not_applicable,
+        not_reached=0,
+        left_out=plan.statements - tried,
+    )
+
+
+def pending_outcome(request: Request, point: Point) -> FaultOutcome:
+    """The outcome as far as it is known before the run: the process ended in it."""
+    shot = point.shot
+    mode = "" if request.mode == "once" else f" --mode {request.mode}"
+    return FaultOutcome(
+        scenario=request.scenario.name,
+        database=request.database,
+        fault=shot.fault.name,
+        mode=request.mode,
+        statement=shot.point.ordinal,
+        shape=shot.point.shape,
+        site=shot.point.site.frame,
+        verdict=Verdict.CRASHED,
+        attempts=1,
+        folded=point.folded,
+        replay=f"{request.replay} --fault {shot.fault.name} --at {shot.point.ordinal}{mode}",
+        note="the process ended during the call",
+    )
+
+
+def judged_outcome(
+    request: Request, point: Point, run: Run, expected: Run, pending: FaultOutcome
+) -> FaultOutcome:
+    """The outcome of a run, held against the run without a fault."""
+    if not run.watch.fired:
+        return replace(
+            pending,
+            verdict=Verdict.NOT_REACHED,
+            attempts=0,
+            note="the call did not come to this statement again",
+        )
+    ending = _ending(request, point.shot, run, expected)
+    verdict, note = verdict_of(ending)
+    returned = run.error is None or ending.same_result
+    error = None if returned else run.error
+    boundary = make_call.__code__
+    seen = [*run.watch.shown, *([run.error] if run.error else [])]
+    return replace(
+        pending,
+        verdict=verdict,
+        note=note,
+        attempts=ending.attempts,
+        escaped=class_name(error) if error else "",
+        escaped_message=" ".join(str(error).split())[:_LONGEST_MESSAGE] if error else "",
+        changes=changes(expected.delta if returned else {}, run.delta),
+        traceback=user_frames(error, boundary, request.root) if error else (),
+        handlers=handlers_of(seen, boundary, request.root),
+    )
+
+
+def _ending(request: Request, shot: Shot, run: Run, expected: Run) -> Ending:
+    return Ending(
+        error=run.error,
+        shown=run.watch.shown,
+        unchanged=not run.delta,
+        done=run.delta == expected.delta,
+        same_result=run.equals(expected),
+        declared=run.error is not None and is_declared(run.error, request.scenario.declared),
+        attempts=_attempts(shot.point, run, expected),
+        dead_sessions=run.dead_sessions,
+        stored=shot.fault.moment is Moment.AFTER_COMMIT,
+    )
+
+
+def _attempts(point: Executed, run: Run, expected: Run) -> int:
+    """How often the failed work was begun: its executions beyond those of the run without fault."""
+
+    def times(one: Run) -> int:
+        return sum(
+            each.signature == point.signature
+            for each in (*one.watch.statements, *one.watch.commits)
+        )
+
+    return max(1, 1 + times(run) - times(expected))
