@@ -12,14 +12,15 @@ from dataclasses import replace
 
 from auditor import registry
 from auditor.engine.judging import judge
-from auditor.engine.places import Place, places_of, stands_at
-from auditor.engine.witnesses import executions_at, faults_at, growth_at
+from auditor.engine.places import where_of
+from auditor.engine.witnesses import executions_at, faults_at, growth_at, is_met
 from auditor.model.evidence import Evidence, Executions, FaultSeen, Growth
 from auditor.model.finding import Confidence, Finding, Severity
 from auditor.model.law import LawResult
 from auditor.model.outcome import FaultOutcome
 from auditor.model.report import Report
 from auditor.model.settings import Settings
+from auditor.model.span import Frame
 from auditor.model.tape import Entry, Tape, TransactionEntry
 
 Result = Report | Tape | LawResult | FaultOutcome
@@ -168,8 +169,10 @@ def _twins_joined(findings: list[Finding]) -> list[Finding]:
 def _are_twins(scanned: Finding, live: Finding) -> bool:
     if scanned.code != live.code or _is_live(scanned):
         return False
-    place = Place(live.span.path, live.span.line, live.function)
-    return any(stands_at(place, where) for where in places_of(scanned))
+    where = where_of(scanned)
+    stacks = (one.stack for one in live.evidence if isinstance(one, Executions))
+    own = Frame(live.span.path, live.span.line, live.function)
+    return is_met(where, (own, *(frame for stack in stacks for frame in stack)))
 
 
 def _confirmed(scanned: Finding, live: Finding) -> Finding:
@@ -180,14 +183,14 @@ def _confirmed(scanned: Finding, live: Finding) -> Finding:
 
 def _strengthened(finding: Finding, whole: Report) -> Finding:
     """The finding with what the live witnesses saw on its lines. One of a live rule has its own."""
-    places = places_of(finding)
+    where = where_of(finding)
     evidence: list[Evidence] = []
     if not any(isinstance(one, Executions) for one in finding.evidence) and whole.tape:
-        evidence.extend(executions_at(places, whole.tape.entries))
+        evidence.extend(executions_at(where, whole.tape.entries))
     if not any(isinstance(one, Growth) for one in finding.evidence):
-        evidence.extend(growth_at(places, whole.laws))
+        evidence.extend(growth_at(where, whole.laws))
     if not any(isinstance(one, FaultSeen) for one in finding.evidence):
-        evidence.extend(faults_at(places, whole.faults))
+        evidence.extend(faults_at(where, whole.faults))
     return _with_evidence(finding, evidence)
 
 

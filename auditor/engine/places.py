@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from auditor.model.evidence import SourcePath
 from auditor.model.finding import Finding
 from auditor.model.span import Frame, Span
 
@@ -24,23 +23,19 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """Lines that a finding is about: those it stands on, or the last step of its path."""
+    """The lines that a finding is about.
+
+    What is executed through a call on these lines has them in its stack; where the call leads to is
+    not asked, because others may call it too.
+    """
 
     span: Span
     function: str
 
 
-def places_of(finding: Finding) -> tuple[Where, ...]:
-    """The lines of the offence itself, then the end of each of its source paths: the statement that
-    is executed there, whichever function it is in."""
-    ends = tuple(
-        Where(one.steps[-1].span, "")
-        for one in finding.evidence
-        if isinstance(one, SourcePath)
-        and one.steps
-        and one.steps[-1].span.path == finding.span.path
-    )
-    return (Where(finding.span, finding.function), *ends)
+def where_of(finding: Finding) -> Where:
+    """The lines of the offence."""
+    return Where(finding.span, finding.function)
 
 
 def place_of(frame: Frame) -> Place:

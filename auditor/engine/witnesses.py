@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from auditor.engine.places import Where, place_of, stands_at
 from auditor.model.evidence import Evidence, Executions, FaultSeen, Growth
@@ -13,16 +13,17 @@ from auditor.model.span import Frame
 from auditor.model.tape import Entry
 
 
-def _is_met(places: Sequence[Where], frames: Iterable[Frame]) -> bool:
-    return any(stands_at(place_of(frame), where) for frame in frames for where in places)
+def is_met(where: Where, frames: Iterable[Frame]) -> bool:
+    """Whether one of the frames stands at the lines."""
+    return any(stands_at(place_of(frame), where) for frame in frames)
 
 
-def executions_at(places: Sequence[Where], entries: Iterable[Entry]) -> tuple[Executions, ...]:
+def executions_at(where: Where, entries: Iterable[Entry]) -> tuple[Executions, ...]:
     """The statements executed from these lines, whichever test or transaction ran them, those
     executed most often first."""
     sums: dict[tuple[str, str], Executions] = {}
     for entry in entries:
-        if not _is_met(places, entry.site.stack):
+        if not is_met(where, entry.site.stack):
             continue
         key = (entry.shape, str(entry.cause))
         known = sums.get(key)
@@ -37,14 +38,14 @@ def executions_at(places: Sequence[Where], entries: Iterable[Entry]) -> tuple[Ex
     return tuple(sorted(sums.values(), key=lambda one: (-one.executions, one.shape, one.cause)))
 
 
-def growth_at(places: Sequence[Where], laws: Iterable[LawResult]) -> tuple[Growth, ...]:
+def growth_at(where: Where, laws: Iterable[LawResult]) -> tuple[Growth, ...]:
     """The part of each growing term that statements from these lines cause."""
     found: list[Growth] = []
     for result in laws:
         if result.law is None:
             continue
         for term in result.terms:
-            sites = [site for site in term.sites if _is_met(places, (site.frame, *site.stack))]
+            sites = [site for site in term.sites if is_met(where, (site.frame, *site.stack))]
             if sites:
                 whole = len(sites) == len(term.sites)
                 share = str(term.term) if whole else _total(sites)
@@ -61,14 +62,14 @@ def _total(sites: Iterable[TermSite]) -> str:
         return " + ".join(shares)
 
 
-def faults_at(places: Sequence[Where], outcomes: Iterable[FaultOutcome]) -> tuple[Evidence, ...]:
+def faults_at(where: Where, outcomes: Iterable[FaultOutcome]) -> tuple[Evidence, ...]:
     """What happened when a statement from these lines failed, or when a handler on them saw the
     error; only what was not good, and each fault and verdict once."""
     found: dict[tuple[str, str, Verdict], FaultSeen] = {}
     for one in outcomes:
         if one.verdict.is_good or one.verdict is Verdict.NOT_REACHED:
             continue
-        if not _is_met(places, (one.site, *one.handlers, *one.traceback)):
+        if not is_met(where, (one.site, *one.handlers, *one.traceback)):
             continue
         key = (one.scenario, one.fault, one.verdict)
         found.setdefault(
