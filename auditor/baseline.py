@@ -68,6 +68,11 @@ def read(path: Path) -> tuple[Known, ...]:
             f"{path}:1: {found} is not the first line of a baseline, `{HEADER}`;"
             " write a new one with `--write-baseline`"
         )
+    if not text.endswith("\n"):
+        raise SettingsError(
+            f"{path}:{len(lines)}: the file ends in the middle of a line, as if half written;"
+            " write a new one with `--write-baseline`, or end the line"
+        )
     numbered = enumerate(lines[1:], 2)
     return tuple(_known(path, number, line) for number, line in numbered if _is_entry(line))
 
