@@ -92,10 +92,13 @@ def site_of(places: Sequence[Place], root: str) -> Site:
 
 
 def shown_path(filename: str, root: str) -> str:
-    """A source path as reports show it: relative to `root` if below it, else what follows the
-    longest matching entry of `sys.path`; with forward slashes."""
+    """A source path as reports show it: relative to `root` if below it and not installed (a virtual
+    environment may lie below it), else what follows the longest matching entry of `sys.path`; with
+    forward slashes. `auditor.source.discover` shows the same."""
     path = os.path.abspath(os.path.join(root, filename))
-    entries = [root, *sorted({os.path.abspath(p) for p in sys.path if p}, key=len, reverse=True)]
+    entries = sorted({os.path.abspath(p) for p in sys.path if p}, key=len, reverse=True)
+    is_installed = any(mark in path for mark in _INSTALLED)
+    entries.insert(len(entries) if is_installed else 0, root)
     for entry in entries:
         if path.startswith(entry.rstrip(os.sep) + os.sep):
             return path[len(entry.rstrip(os.sep)) + 1 :].replace(os.sep, "/")
