@@ -20,7 +20,9 @@ from auditor.growth.load import load_scenarios
 from auditor.growth.scenario import Scenario
 from auditor.growth.workload import prepared
 from auditor.model.errors import AuditorError
+from auditor.model.report import Report
 from auditor.model.settings import Settings
+from auditor.model.tape import Tape
 from auditor.report.text import ANSI, PLAIN
 
 SAMPLE = "metering"
@@ -28,10 +30,12 @@ FOLDERS = ("sample_schemas", "auditor_samples")
 LIBRARIES = (("sqlalchemy", "SQLAlchemy"), ("oslo_db", "oslo.db"))
 SCENARIOS = ("metering_sync", "metering_sync_repaired", "create_label", "create_label_repaired")
 RECORDED_SIZES = (("labels", 8), ("routers", 3), ("rules", 2))
-FAULTS = ("unique",)
+LARGER_SIZES = (("labels", 400), ("routers", 10), ("rules", 2))
+FAULTS = ("all",)
 
 
-@click.command()
+@click.command("demo")
+@click.option("--verbose", "-v", is_flag=True, expose_value=False, help="Tracebacks of the tool.")
 def demo_command() -> None:
     """Tell the whole story on a small sample: source, live session, growth, faults.
 
@@ -86,7 +90,19 @@ def seen(sample: Path) -> Story:
         faults_before=before,
         faults_after=after,
         joined=auditor.join(scanned, session.tape, laws, before, after),
+        code=_code(scanned, session.tape, sample),
+        larger=LARGER_SIZES,
     )
+
+
+def _code(scanned: Report, tape: Tape, sample: Path) -> dict[str, tuple[str, ...]]:
+    """The lines of the sample's files by the path that reports show."""
+    shown = {finding.span.path for finding in scanned.findings}
+    shown |= {entry.site.frame.path for entry in tape.entries}
+    return {
+        path: tuple((sample / Path(path).name).read_text(encoding="utf-8").splitlines())
+        for path in sorted(shown)
+    }
 
 
 def _recorded(scenario: Scenario) -> Session:

@@ -7,37 +7,42 @@ what was seen, whatever that is.
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
-from auditor.model.evidence import SourcePath
+from auditor.faults.catalogue import fault_named
+from auditor.faults.rows import FAULTS
+from auditor.model.evidence import Executions
 from auditor.model.finding import Finding
 from auditor.model.law import LawResult
+from auditor.model.law_text import law_of, total_of
 from auditor.model.outcome import FaultOutcome, Verdict
 from auditor.model.report import Report
+from auditor.model.span import Frame
 from auditor.model.tape import Entry, Tape
 from auditor.report.evidence import counted, evidence_lines, shortened
-from auditor.report.laws import growth_in_words
 from auditor.report.text import Colours
 
 WIDTH = 98
-ENTRIES_SHOWN = 6
+LINES_SHOWN = 3
 TOLD = ("DBA301", "DBA606", "DBA201", "DBA101")
 """Codes whose first finding is shown: slow, wrong, silent, unsafe."""
 
 MEANINGS = {
-    Verdict.RECOVERED: "the work was done all the same",
-    Verdict.REPORTED: "the caller got an error of the contract, and the data are as before",
-    Verdict.LEAKED: "the raw database error reached the caller",
     Verdict.SWALLOWED: "the caller was told that all is well, and it is not",
     Verdict.HALF_COMMITTED: "only a part of the work was stored",
-    Verdict.BROKEN_SESSION: "the session cannot be used any more",
     Verdict.MASKED: "another error hid the true one",
-    Verdict.RETRIED_IN_VAIN: "it was tried again and again for nothing",
-    Verdict.HUNG: "the call did not end",
+    Verdict.BROKEN_SESSION: "the session cannot be used any more",
     Verdict.CRASHED: "the process ended",
+    Verdict.HUNG: "the call did not end",
+    Verdict.RETRIED_IN_VAIN: "it was tried again and again for nothing",
+    Verdict.LEAKED: "the raw database error reached the caller",
     Verdict.NOT_REACHED: "the statement was not executed again",
+    Verdict.REPORTED: "the caller got an error of the contract, and the data are as before",
+    Verdict.RECOVERED: "the work was done all the same",
 }
+"""What a verdict means, the worst first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +56,9 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """What was seen. `sample` is the folder as the user can type it; `before` and `after` are laws
-    and outcomes of a function and of its repaired twin; `joined` holds all of them."""
+    """What was seen. `sample` is the folder as the user can type it; `before` and `after` are of a
+    function and of its repaired twin; `joined` holds all of it. `code` has the lines of source by
+    shown path; `larger` are sizes to apply the laws to."""
 
     sample: str
     scanned: Report
@@ -62,6 +68,8 @@ class Story:
     faults_before: tuple[FaultOutcome, ...]
     faults_after: tuple[FaultOutcome, ...]
     joined: Report
+    code: Mapping[str, Sequence[str]]
+    larger: tuple[tuple[str, int], ...]
 
 
 def told(story: Story, colours: Colours) -> str:
@@ -71,15 +79,15 @@ def told(story: Story, colours: Colours) -> str:
         _titled("1. What the source says", f"auditor scan {story.sample}", colours),
         _source(story, colours),
         _titled("2. What a live session did", "auditor record -- COMMAND", colours),
-        _session(story.session),
+        _session(story),
         _titled("3. How it grows", _command("profile", story, story.law_before.scenario), colours),
-        _growth(story.law_before, story.law_after),
+        _growth(story),
         _titled(
             "4. What happens when the database says no",
             _command("faults", story, story.faults_before[0].scenario),
             colours,
         ),
-        _faults(story.faults_before, story.faults_after),
+        _faults(story),
         _titled("5. One finding, every witness", "auditor report RESULT...", colours),
         _joined(story.joined, colours),
         _titled("On your own code", "", colours),
@@ -132,72 +140,116 @@ def _finding(finding: Finding, colours: Colours) -> Iterator[str]:
     yield from _prose(finding.message, indent=6)
 
 
-def _session(session: Session) -> Iterator[str]:
-    tape = session.tape
+def _session(story: Story) -> Iterator[str]:
+    tape, sizes = story.session.tape, _sizes(story.session.sizes)
+    lines = _by_line(tape)
     yield from _prose(
-        f"One call of {session.target} with {_sizes(session.sizes)}:"
-        f" {counted(tape.statements, 'statement')}, {counted(tape.rows, 'row')}. Where they come"
-        " from:"
+        f"One call of {story.session.target} with {sizes}: {counted(tape.statements, 'statement')},"
+        f" {counted(tape.rows, 'row')}. They come from {counted(len(lines), 'line')}, the busiest"
+        " first:"
     )
-    busiest = sorted(tape.entries, key=lambda e: (-e.executions, str(e.site.frame), e.shape))
-    for entry in busiest[:ENTRIES_SHOWN]:
-        yield from _entry(entry)
+    for frame, entries in lines[:LINES_SHOWN]:
+        executions = sum(entry.executions for entry in entries)
+        place = f"  {executions:>5} x  {frame.path}:{frame.line}"
+        yield f"{place}  {shortened(_code(story, frame), max(20, WIDTH - len(place)))}"
+        causes = sorted((-entry.executions, str(entry.cause)) for entry in entries)
+        yield from _prose(", ".join(f"{-times:,} {cause}" for times, cause in causes), indent=11)
 
 
-def _entry(entry: Entry) -> Iterator[str]:
-    yield f"  {entry.executions:>5} x {entry.site.frame.path}:{entry.site.frame.line} {entry.cause}"
+def _by_line(tape: Tape) -> list[tuple[Frame, list[Entry]]]:
+    """Entries by the line they come from, the line with most executions first."""
+    found: dict[Frame, list[Entry]] = {}
+    for entry in tape.entries:
+        found.setdefault(entry.site.frame, []).append(entry)
+    return sorted(found.items(), key=lambda item: (-sum(e.executions for e in item[1]), item[0]))
 
 
-def _growth(before: LawResult, after: LawResult) -> Iterator[str]:
+def _code(story: Story, frame: Frame) -> str:
+    lines = story.code.get(frame.path, ())
+    return lines[frame.line - 1].partition("#")[0].strip() if frame.line <= len(lines) else ""
+
+
+def _growth(story: Story) -> Iterator[str]:
+    before, after = story.law_before, story.law_after
     yield from _prose(
         "Counted at several sizes on a scratch database, the number of statements is an exact law."
-        " A larger point that took no part in finding it checks it:"
+        " A point farther out, that took no part in finding the law, checks it:"
     )
-    for when, result in (("before the repair", before), ("after the repair", after)):
-        yield f"  {when:<17}  {result.law if result.law is not None else 'no law'}"
-        yield from _law_details(result)
-    for term in before.terms:
-        for site in term.sites[:3]:
-            place = f"{site.frame.path}:{site.frame.line}"
-            yield f"  {site.share:>15}  {place} {site.cause}"
-
-
-def _law_details(result: LawResult) -> Iterator[str]:
-    if result.law is None:
-        yield from _prose(result.refusal, indent=6)
-        return
-    yield f"      {growth_in_words(result.law, result.variables)}"
-    for holdout in result.holdouts[:1]:
-        yield (
-            f"      {_sizes(holdout.sizes)}: predicted {holdout.predicted},"
-            f" measured {holdout.measured}"
+    yield from _law("before the repair", before)
+    yield from _growing_lines(before)
+    yield from _law("after the repair", after)
+    if before.law is not None and after.law is not None:
+        was, now = (int(law.at(dict(story.larger))) for law in (before.law, after.law))
+        yield from _prose(
+            f"So for {_sizes(story.larger)} it takes {counted(was, 'statement')} before the repair,"
+            f" and {now:,} after."
         )
 
 
-def _faults(before: tuple[FaultOutcome, ...], after: tuple[FaultOutcome, ...]) -> Iterator[str]:
-    bad = next((outcome for outcome in before if not outcome.verdict.is_good), before[0])
-    twin = next((outcome for outcome in after if outcome.fault == bad.fault), after[0])
+def _law(when: str, result: LawResult) -> Iterator[str]:
+    yield f"  {when:<17}  {result.law if result.law is not None else 'no law'}"
+    if result.law is None:
+        yield from _prose(result.refusal, indent=21)
+    for holdout in result.holdouts[:1]:
+        check = f"predicted {holdout.predicted}, measured {holdout.measured}"
+        yield f"{'':21}{_sizes(holdout.sizes)}: {check}"
+
+
+def _growing_lines(result: LawResult) -> Iterator[str]:
+    """For each growing term, the lines that cause it with their share."""
+    for term in result.terms:
+        shares: dict[Frame, list[str]] = {}
+        for site in term.sites:
+            shares.setdefault(site.frame, []).append(site.share)
+        for frame, parts in sorted(shares.items()):
+            share = str(total_of(law_of(part) for part in parts))
+            yield f"{'':21}{share} from {frame.path}:{frame.line}"
+
+
+def _faults(story: Story) -> Iterator[str]:
+    before, after = story.faults_before, story.faults_after
     yield from _prose(
-        f"Each statement fails once, with the error a real server would give. Here: {bad.fault}"
-        f" in {shortened(bad.shape, 70)}"
+        f"Each statement and COMMIT fails once, in each of {len(before)} ways, with the error"
+        " that the database would give. What the code makes of it:"
+    )
+    yield f"  before the repair  {_verdicts(before)}"
+    yield f"  after the repair   {_verdicts(after)}"
+    bad, twin = _worst_pair(before, after)
+    yield from _prose(
+        f"The worst of them is `{bad.fault}`, {fault_named(bad.fault, FAULTS).summary}, at"
+        f" {bad.site.path}:{bad.site.line} {shortened(bad.shape, 60)}"
     )
     for when, outcome in (("before the repair", bad), ("after the repair", twin)):
-        escaped = f" ({outcome.escaped})" if outcome.escaped else ""
-        yield (
-            f"  {when:<17}  {outcome.verdict.value.upper()}: {MEANINGS[outcome.verdict]}{escaped}"
+        escaped = f" ({outcome.escaped.rpartition('.')[2]})" if outcome.escaped else ""
+        yield from _prose(
+            f"{when:<17}  {outcome.verdict.value}: {MEANINGS[outcome.verdict]}{escaped}", hanging=21
         )
+
+
+def _verdicts(outcomes: Sequence[FaultOutcome]) -> str:
+    found = Counter(outcome.verdict for outcome in outcomes)
+    return ", ".join(f"{found[one]} {one.value}" for one in Verdict if found[one])
+
+
+def _worst_pair(
+    before: Sequence[FaultOutcome], after: Sequence[FaultOutcome]
+) -> tuple[FaultOutcome, FaultOutcome]:
+    """A silent loss rather than an error, and what the twin does at the same fault."""
+    bad = min(before, key=lambda one: list(MEANINGS).index(one.verdict))
+    return bad, next((one for one in after if one.fault == bad.fault), after[0])
 
 
 def _joined(report: Report, colours: Colours) -> Iterator[str]:
-    finding = max(report.findings, key=_witnesses)
-    yield from _finding(replace(finding, evidence=()), colours)
+    finding = max(report.findings, key=_weight)
+    yield from _finding(finding, colours)
     for line in evidence_lines(finding.evidence):
-        yield f"      {shortened(line, WIDTH - 6)}"
+        yield from _prose(line, indent=6, hanging=8)
 
 
-def _witnesses(finding: Finding) -> tuple[int, int]:
-    kinds = {one.kind for one in finding.evidence}
-    return (len(kinds), -sum(isinstance(one, SourcePath) for one in finding.evidence))
+def _weight(finding: Finding) -> tuple[int, int]:
+    """How many kinds of witness a finding has, and how often its statements were executed."""
+    executions = sum(e.executions for e in finding.evidence if isinstance(e, Executions))
+    return (len({one.kind for one in finding.evidence}), executions)
 
 
 def _next_steps() -> Iterator[str]:
@@ -212,13 +264,13 @@ def _sizes(sizes: Iterable[tuple[str, int]]) -> str:
     return ", ".join(f"{name}={size}" for name, size in sizes)
 
 
-def _prose(text: str, indent: int = 2) -> list[str]:
-    margin = " " * indent
+def _prose(text: str, *, indent: int = 2, hanging: int = 0) -> list[str]:
+    """The text wrapped; `hanging` is the indent of the lines after the first, if another."""
     return textwrap.wrap(
         text,
         WIDTH,
-        initial_indent=margin,
-        subsequent_indent=margin,
+        initial_indent=" " * indent,
+        subsequent_indent=" " * (hanging or indent),
         break_on_hyphens=False,
         break_long_words=False,
     )

@@ -14,6 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 from oslo_db import api as oslo_db_api
 from oslo_db import exception as db_exc
+from sqlalchemy import exc as sa_exc
 from sqlalchemy import orm
 
 from metering import errors, facade, models
@@ -22,12 +23,16 @@ _RETRIED = oslo_db_api.wrap_db_retry(
     max_retries=3, retry_interval=0.01, inc_retry_interval=False, retry_on_deadlock=True
 )
 
+# oslo.db lets some errors through as they are: a lock wait on SQLite and PostgreSQL, a
+# serialization failure and a statement timeout on PostgreSQL.
+_FAILURES = (db_exc.DBError, sa_exc.OperationalError)
+
 
 def get_sync_data(context: facade.Context) -> list[dict[str, Any]]:
     """What every agent needs to know: each router that is up, with the labels that meter it."""
     try:
         return _sync_data(context)
-    except db_exc.DBError as error:
+    except _FAILURES as error:
         raise errors.MeteringUnavailable("get_sync_data") from error
 
 
@@ -51,7 +56,7 @@ def get_sync_data_for_rule(context: facade.Context, rule: dict[str, Any]) -> lis
     """What the agents need to know about one new rule; raises LabelNotFound if it has no label."""
     try:
         return _sync_data_for_rule(context, rule)
-    except db_exc.DBError as error:
+    except _FAILURES as error:
         raise errors.MeteringUnavailable("get_sync_data_for_rule") from error
 
 
@@ -80,7 +85,7 @@ def create_label(
         )
     except db_exc.DBDuplicateEntry as error:
         raise errors.LabelExists(name) from error
-    except db_exc.DBError as error:
+    except _FAILURES as error:
         raise errors.MeteringUnavailable("create_label") from error
     return {"id": label_id, "name": name, "shared": False}
 
@@ -102,7 +107,7 @@ def create_rule(
         )
     except db_exc.DBReferenceError as error:
         raise errors.LabelNotFound(label_id) from error
-    except db_exc.DBError as error:
+    except _FAILURES as error:
         raise errors.MeteringUnavailable("create_rule") from error
     return {"id": rule_id, "metering_label_id": label_id, "remote_ip_prefix": remote_ip_prefix}
 
@@ -113,7 +118,7 @@ def attach_port(context: facade.Context, router_id: str, port_id: str) -> None:
         _insert(context, lambda: models.RouterPort(router_id=router_id, port_id=port_id))
     except (db_exc.DBReferenceError, db_exc.DBDuplicateEntry) as error:
         raise errors.PortNotAttached(port_id) from error
-    except db_exc.DBError as error:
+    except _FAILURES as error:
         raise errors.MeteringUnavailable("attach_port") from error
 
 
@@ -128,7 +133,7 @@ def delete_label(context: facade.Context, label_id: str) -> None:
     """Remove a label and its rules."""
     try:
         _delete_label(context, label_id)
-    except db_exc.DBError as error:
+    except _FAILURES as error:
         raise errors.MeteringUnavailable("delete_label") from error
 
 
