@@ -108,10 +108,28 @@ def _context(name: str, mode: Mode) -> ContextRow:
     )  # fmt: skip
 
 
+def _of_no_database(name: str) -> CallableRow:
+    module = "neutron.objects.qos.rule_type"
+    cls = name.partition(".")[0]
+    return CallableRow(
+        f"{module}.{name}", _DOC,
+        samples=(f"from {module} import {cls}\n{name}(context)\n",),
+        near_misses=(f"from app.qos import {cls}\n{name}(context)\n",),
+    )  # fmt: skip
+
+
 _OBJECTS = Table(
     "neutron objects",
     (
         *(row for method in _METHODS for row in _rows(method)),
+        # These two hold what plug-ins say of themselves, and have no table.
+        *(
+            _of_no_database(name)
+            for name in (
+                "QosRuleType.get_object", "QosRuleType.get_objects", "QosRuleType.get_values",
+                "QosRuleTypeDriver.get_objects",
+            )
+        ),
         _context("db_context_reader", Mode.READER),
         _context("db_context_writer", Mode.WRITER),
         CallableRow(

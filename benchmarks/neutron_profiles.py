@@ -1,0 +1,129 @@
+"""Profiles every scenario on the installed Neutron, on several databases, against a plain listener.
+
+    python benchmarks/neutron_profiles.py                          SQLite and PostgreSQL
+    python benchmarks/neutron_profiles.py sqlite:// mysql://       these
+
+Prints, for each scenario and database, the law, whether a listener of a few lines counted the same
+at every point and hold-out, and the seconds; then where the laws of two databases differ. Exit
+status 1 if a count or a law differs, or if a scenario has no law. Times depend on the machine.
+"""
+
+from __future__ import annotations
+
+import gc
+import multiprocessing
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import sqlalchemy
+
+from auditor.backends.scratch import open_scratch
+from auditor.growth.run import profile
+from auditor.growth.scenario import Scenario
+from auditor.model.law import LawResult
+from auditor_openstack import scenarios
+from auditor_openstack.neutron import prepare
+
+ALL: tuple[Scenario, ...] = tuple(getattr(scenarios, name) for name in scenarios.__all__)
+NOT_COUNTED = ("BEGIN", "PRAGMA", "SAVEPOINT", "RELEASE")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A law on a database, how many of its points a plain listener confirmed, and the seconds."""
+
+    result: LawResult
+    confirmed: int
+    points: int
+    seconds: float
+
+    @property
+    def is_good(self) -> bool:
+        return self.result.law is not None and self.confirmed == self.points
+
+
+def main(databases: Sequence[str]) -> int:
+    """Print what came of all scenarios on the databases; the exit status."""
+    began = time.perf_counter()
+    # A process for each database: Neutron keeps its engine for life.
+    with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
+        by_database = pool.map(outcomes_on, databases, chunksize=1)
+    for outcome in (one for outcomes in by_database for one in outcomes):
+        print(line(outcome))
+    differing = differences(by_database)
+    print(*differing, sep="\n")
+    good = all(one.is_good for outcomes in by_database for one in outcomes) and not differing
+    print(f"{len(ALL)} scenarios on {len(databases)} databases: {'good' if good else 'NOT GOOD'}")
+    print(f"seconds in all: {time.perf_counter() - began:.0f}")
+    return 0 if good else 1
+
+
+def outcomes_on(url: str) -> list[Outcome]:
+    """What came of all scenarios on one database."""
+    found = []
+    for scenario in ALL:
+        began = time.perf_counter()
+        (result,) = profile(scenario, database=url)
+        seconds = time.perf_counter() - began
+        found.append(_confirmed(scenario, result, url, seconds))
+    return found
+
+
+def _confirmed(scenario: Scenario, result: LawResult, url: str, seconds: float) -> Outcome:
+    measured = {one.sizes: one.statements for one in result.points}
+    measured |= {one.sizes: one.measured for one in result.holdouts}
+    confirmed = 0
+    with open_scratch(url) as database:
+        neutron = prepare(database)
+        for sizes, statements in measured.items():
+            database.empty()
+            call = scenario.populate(neutron, **dict(sizes))
+            with listening() as heard:
+                call()
+            confirmed += len(heard) == statements
+            del call
+            gc.collect()  # sessions that the call left give their connections back
+    return Outcome(result, confirmed, len(measured), seconds)
+
+
+@contextmanager
+def listening() -> Iterator[list[str]]:
+    """The statements that every engine executes meanwhile."""
+    heard: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if not statement.startswith(NOT_COUNTED):
+            heard.append(statement)
+
+    sqlalchemy.event.listen(sqlalchemy.Engine, "before_cursor_execute", note)
+    try:
+        yield heard
+    finally:
+        sqlalchemy.event.remove(sqlalchemy.Engine, "before_cursor_execute", note)
+
+
+def line(outcome: Outcome) -> str:
+    """One outcome as a line of the table."""
+    result = outcome.result
+    law = str(result.law) if result.law is not None else f"NO LAW: {result.refusal}"
+    confirmed = f"{outcome.confirmed}/{outcome.points} points"
+    return f"{result.scenario:32}{result.database:12}{law:40}{confirmed:14}{outcome.seconds:6.1f} s"
+
+
+def differences(by_database: Sequence[Sequence[Outcome]]) -> list[str]:
+    """A line for each scenario that has another law on another database than the first."""
+    first, *others = by_database
+    return [
+        f"DIFFERS: {one.result.scenario}: {one.result.law} on {one.result.database},"
+        f" {other.result.law} on {other.result.database}"
+        for outcomes in others
+        for one, other in zip(first, outcomes, strict=True)
+        if one.result.law != other.result.law
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:] or ["sqlite://", "postgresql://"]))
