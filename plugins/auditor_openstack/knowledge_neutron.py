@@ -20,6 +20,7 @@ from auditor.model.knowledge import (
     Mode,
     Of,
     Table,
+    WrapperRow,
 )
 from auditor_openstack.knowledge_neutron_lib import DUPLICATE
 
@@ -129,6 +130,11 @@ _OBJECTS = Table(
                 "QosRuleType.get_object", "QosRuleType.get_objects", "QosRuleType.get_values",
                 "QosRuleTypeDriver.get_objects",
             )
+        ),
+        WrapperRow(
+            "db_model", "db_obj", _DOC,
+            samples=("class Port:\n    db_model = models.Port\n",),
+            near_misses=("class Port:\n    model = models.Port\n",),
         ),
         _context("db_context_reader", Mode.READER),
         _context("db_context_writer", Mode.WRITER),
