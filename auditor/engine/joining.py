@@ -52,6 +52,7 @@ def join(
         tape=joined_tape(tapes) if tapes else None,
         laws=laws,
         faults=faults,
+        coverage=tuple(dict.fromkeys(one for report in reports for one in report.coverage)),
     )
     findings = _twins_joined([f for report in reports for f in report.findings])
     return replace(whole, findings=tuple(_strengthened(finding, whole) for finding in findings))

@@ -34,9 +34,11 @@ def total_of(laws: Iterable[Law]) -> Law:
 
 def _term(text: str, sign: str) -> Term:
     first, *rest = text.split("*")
-    has_number = _NUMBER.fullmatch(first) is not None
-    coefficient = Fraction(first) if has_number else Fraction(1)
-    factors = rest if has_number else [first, *rest]
+    if _NUMBER.fullmatch(first):
+        coefficient, factors = Fraction(first), rest
+    else:
+        coefficient = Fraction(-1 if first.startswith("-") else 1)
+        factors = [first.removeprefix("-"), *rest]
     return Term(-coefficient if sign == "-" else coefficient, tuple(map(_factor, factors)))
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from auditor.model.finding import Finding, Problem
 from auditor.model.law import LawResult
-from auditor.model.outcome import FaultOutcome
+from auditor.model.outcome import FaultOutcome, SweepCoverage
 from auditor.model.tape import Tape
 
 
@@ -25,10 +25,14 @@ class Report:
     tape: Tape | None = None
     laws: tuple[LawResult, ...] = ()
     faults: tuple[FaultOutcome, ...] = ()
+    coverage: tuple[SweepCoverage, ...] = ()
+    """What the sweeps that `faults` came from covered."""
 
     @property
     def exit_status(self) -> int:
-        """0 nothing to report, 1 findings, 2 the tool could not do all of its work."""
+        """0 nothing to report, 1 findings or faults that came to no good, 2 the tool could not do
+        all of its work."""
         if any(problem.hides_results for problem in self.problems):
             return 2
-        return 1 if self.findings else 0
+        is_bad = any(not outcome.verdict.is_good for outcome in self.faults)
+        return 1 if self.findings or is_bad else 0

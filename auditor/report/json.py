@@ -1,6 +1,6 @@
 """The JSON interface, `auditor/report/1`: keys in a fixed order; docs/report.schema.json.
 
-`laws`, `faults` and `tape` are present when there is something in them.
+`laws`, `faults`, `coverage` and `tape` are present when there is something in them.
 """
 
 from __future__ import annotations
@@ -47,6 +47,10 @@ def report_as_json(report: Report) -> dict[str, Any]:
         from auditor.report.faults import fault_as_json  # lazy: a scan has no faults
 
         found["faults"] = [fault_as_json(outcome) for outcome in report.faults]
+    if report.coverage:
+        from auditor.report.faults import coverage_as_json  # lazy: a scan has no faults
+
+        found["coverage"] = [coverage_as_json(one) for one in report.coverage]
     if report.tape is not None:
         found["tape"] = tape_as_json(report.tape)
     return found

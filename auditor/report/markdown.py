@@ -32,10 +32,10 @@ def _lines(report: Report) -> Iterator[str]:
         from auditor.report.laws import law_as_text  # lazy: a scan has no laws
 
         yield from _folded("Growth laws", "\n".join(law_as_text(law) for law in report.laws))
-    if report.faults:
+    if report.faults or report.coverage:
         from auditor.report.faults import faults_as_text  # lazy: a scan has no faults
 
-        yield from _folded("Faults", faults_as_text(report.faults))
+        yield from _folded("Faults", faults_as_text(report.faults, report.coverage))
     if report.problems:
         yield "## Problems"
         yield ""

@@ -12,7 +12,7 @@ from auditor.model.errors import AuditorError
 from auditor.model.finding import Confidence, Finding, Severity
 from auditor.model.law import ExplainedTerm, Holdout, LawResult, Point, TermSite
 from auditor.model.law_text import law_of
-from auditor.model.outcome import FaultOutcome, StateChange, Verdict
+from auditor.model.outcome import FaultOutcome, StateChange, SweepCoverage, Verdict
 from auditor.model.report import Report
 from auditor.report.evidence import (
     evidence_from_json,
@@ -55,6 +55,7 @@ def _report(value: Json) -> Report:
         tape=None if tape is None else tape_from_json(tape),
         laws=_each(_law, value.get("laws", ())),
         faults=_each(_fault, value.get("faults", ())),
+        coverage=_each(_coverage, value.get("coverage", ())),
     )
 
 
@@ -130,6 +131,11 @@ def _same(value: Any) -> Any:
 
 def _changes(values: Iterable[Json]) -> tuple[StateChange, ...]:
     return tuple(StateChange(c["table"], int(c["missing"]), int(c["added"])) for c in values)
+
+
+def _coverage(value: Json) -> SweepCoverage:
+    found = {field.name: value[field.name] for field in fields(SweepCoverage)}
+    return SweepCoverage(**{**found, "sizes": _sizes(value)})
 
 
 _FAULT: Mapping[str, Callable[[Any], Any]] = {

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 from auditor.model.evidence import Evidence, Executions, FaultSeen, SourcePath
 from auditor.model.finding import Finding, Problem, Severity
+from auditor.model.outcome import Verdict
 from auditor.model.report import Report
 from auditor.report.evidence import counted, evidence_lines
 from auditor.report.tapes import tape_as_text
@@ -97,7 +98,7 @@ def problem_line(problem: Problem, colours: Colours = PLAIN) -> str:
 
 def summary_of(report: Report) -> str:
     """How many findings, what was looked at, what was not, and what was hidden."""
-    lines = [_totals(report.findings), *_looked_at(report)]
+    lines = [_totals(report.findings), *_bad_faults(report), *_looked_at(report)]
     return "".join(f"{line}\n" for line in lines if line)
 
 
@@ -145,11 +146,11 @@ def _laws(report: Report) -> str:
 
 
 def _faults(report: Report) -> str:
-    if not report.faults:
+    if not report.faults and not report.coverage:
         return ""
     from auditor.report.faults import faults_as_text  # lazy: a scan has no faults
 
-    return f"{faults_as_text(report.faults).rstrip()}\n"
+    return f"{faults_as_text(report.faults, report.coverage).rstrip()}\n"
 
 
 def _totals(findings: tuple[Finding, ...]) -> str:
@@ -162,6 +163,15 @@ def _totals(findings: tuple[Finding, ...]) -> str:
     of_code = Counter((finding.code, finding.name) for finding in findings)
     codes = ", ".join(f"{code} {name} {of_code[code, name]}" for code, name in sorted(of_code))
     return f"{counted(len(findings), 'finding')} ({severities}): {codes}"
+
+
+def _bad_faults(report: Report) -> Iterator[str]:
+    bad = Counter(one.verdict for one in report.faults if not one.verdict.is_good)
+    if bad:
+        verdicts = ", ".join(
+            f"{verdict.value} {bad[verdict]}" for verdict in Verdict if bad[verdict]
+        )
+        yield f"{counted(sum(bad.values()), 'injected fault')} came to no good: {verdicts}"
 
 
 def _looked_at(report: Report) -> Iterator[str]:

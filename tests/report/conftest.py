@@ -18,6 +18,7 @@ from auditor.model.law import (
     Term,
     TermSite,
 )
+from auditor.model.outcome import FaultOutcome, StateChange, SweepCoverage, Verdict
 from auditor.model.report import Report
 from auditor.model.span import Frame, Span
 from auditor.model.tape import Cause, CauseKind, Entry, Site, Tape, TransactionEntry
@@ -115,7 +116,46 @@ def tape() -> Tape:
 
 
 @pytest.fixture
-def report(loop: Finding, swallowed: Finding, law: LawResult, tape: Tape) -> Report:
+def fault() -> FaultOutcome:
+    return FaultOutcome(
+        scenario="sync",
+        database="sqlite",
+        fault="deadlock",
+        mode="once",
+        statement=3,
+        shape=SELECT,
+        site=FRAME,
+        verdict=Verdict.HALF_COMMITTED,
+        attempts=2,
+        escaped="DBDeadlock",
+        escaped_message="deadlock found",
+        changes=(StateChange("router", 1, 0),),
+        traceback=(FRAME,),
+        handlers=(FRAME,),
+        replay="auditor faults sync --at 3",
+        folded=(4, 5),
+    )
+
+
+COVERED = SweepCoverage(
+    scenario="sync",
+    database="sqlite",
+    fault="deadlock",
+    mode="once",
+    sizes=(("labels", 2),),
+    statements=3,
+    points=1,
+    folded=2,
+    not_applicable=0,
+    not_reached=0,
+    left_out=0,
+)
+
+
+@pytest.fixture
+def report(
+    loop: Finding, swallowed: Finding, law: LawResult, tape: Tape, fault: FaultOutcome
+) -> Report:
     return Report(
         findings=(swallowed, loop),
         problems=(
@@ -132,4 +172,6 @@ def report(loop: Finding, swallowed: Finding, law: LawResult, tape: Tape) -> Rep
         },
         tape=tape,
         laws=(law,),
+        faults=(fault,),
+        coverage=(COVERED,),
     )

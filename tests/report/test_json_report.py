@@ -31,7 +31,16 @@ def test_a_report_fits_the_published_schema(report: Report, part: str) -> None:
 
 def test_keys_come_in_a_fixed_order(report: Report) -> None:
     value = json.loads(render(report, "json"))
-    assert list(value) == ["schema", "findings", "problems", "counted", "laws", "tape"]
+    assert list(value) == [
+        "schema",
+        "findings",
+        "problems",
+        "counted",
+        "laws",
+        "faults",
+        "coverage",
+        "tape",
+    ]
     assert list(value["findings"][0]) == [
         "code", "name", "message", "path", "line", "column", "end_line", "end_column", "function",
         "severity", "confidence", "fingerprint", "evidence",

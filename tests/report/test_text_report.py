@@ -4,13 +4,14 @@ from dataclasses import replace
 
 from auditor.model.evidence import Executions
 from auditor.model.finding import Finding
+from auditor.model.outcome import FaultOutcome, Verdict
 from auditor.model.report import Report
 from auditor.model.tape import Tape
 from auditor.report import text
 
 
 def test_findings_problems_and_what_was_looked_at_are_told(report: Report) -> None:
-    shown = text.render(replace(report, laws=(), tape=None))
+    shown = text.render(replace(report, laws=(), faults=(), coverage=(), tape=None))
     assert shown == (
         "pkg/api.py:3:1 DBA201 `DBError` is lost [swallowed-db-error]\n"
         "    schema of `router`: label_id has a foreign key\n"
@@ -48,6 +49,15 @@ def test_a_tape_is_summed_up(tape: Tape) -> None:
         "\n"
         "no findings\n"
         "LOOKED AT NOTHING\n"
+    )
+
+
+def test_faults_that_came_to_no_good_are_counted(fault: FaultOutcome) -> None:
+    good = replace(fault, verdict=Verdict.RECOVERED)
+    assert text.summary_of(Report(faults=(fault, good), counted={"faults": 2})) == (
+        "no findings\n"
+        "1 injected fault came to no good: half-committed 1\n"
+        "looked at 2 injected faults\n"
     )
 
 
