@@ -1,0 +1,217 @@
+"""DBA302: a lazy relationship read on each row of a query that did not load it."""
+
+from __future__ import annotations
+
+from auditor.model.evidence import SchemaFact, SourcePath, Step
+from auditor.model.finding import Confidence, Severity
+from auditor.model.span import Span
+from auditor.rule import Example, Hit, Hits, OnFunction, Rule
+from auditor.rules.queries.loops import repeating_loop
+from auditor.rules.queries.rows import RowLoop, is_loaded_eagerly, row_loops
+from auditor.source.attributes import attribute_of, relationship_of
+from auditor.source.facts import At, FunctionFacts, ModuleFacts, Read
+from auditor.source.models import Relationship
+from auditor.source.project import Project
+from auditor.source.value import Value
+
+
+def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hits:
+    """Reads of lazy relationships below loops over rows; one hit for each relationship and line."""
+    seen: set[tuple[int, str]] = set()
+    for loop in row_loops(project, function):
+        for position in range(loop.region.first, loop.region.last):
+            event = function.events[position]
+            if not isinstance(event, Read) or event.path[0] != loop.name:
+                continue
+            found = _lazy(project, loop.rows, event.path[1:])
+            if found is None or (event.at.line, found.name) in seen:
+                continue
+            if _repeats(project, module, function, event, position) and not is_loaded_eagerly(
+                project, function, loop, found.name
+            ):
+                seen.add((event.at.line, found.name))
+                yield _hit(module, function, loop, event, relation=found)
+
+
+def _lazy(project: Project, row: Value, steps: tuple[str, ...]) -> Relationship | None:
+    """The first lazy relationship on a chain of attributes from a row."""
+    value = row
+    for step in steps:
+        name = step.strip("[]")
+        relation = relationship_of(project.inference, value, name)
+        if relation is not None and relation.is_lazy:
+            return relation
+        value = attribute_of(project.inference, value, name)
+    return None
+
+
+def _repeats(
+    project: Project, module: ModuleFacts, function: FunctionFacts, event: Read, position: int
+) -> bool:
+    found = repeating_loop(project, module, function, region=event.region, position=position)
+    return found is not None
+
+
+def _hit(
+    module: ModuleFacts,
+    function: FunctionFacts,
+    loop: RowLoop,
+    event: Read,
+    *,
+    relation: Relationship,
+) -> Hit:
+    bound = relation.bound
+    owner = bound.scope.module.path if bound is not None else ""
+    line = loop.region.at.line
+    fields = {
+        "read": ".".join(event.path).replace(".[", "["),
+        "relation": relation.name,
+        "loop": line,
+        "where": f"{owner}:{bound.bind.at.line}" if bound is not None else "a backref",
+    }
+    steps = [Step(_span(module, At(line, 1, line, 1)), "the loop over rows")]
+    if bound is not None:
+        steps.append(Step(_span(bound.scope.module, bound.bind.at), "the lazy relationship"))
+    steps.append(Step(_span(module, event.at), "read on each row"))
+    table = relation.target.rpartition(".")[2] or relation.name
+    fact = SchemaFact(table, f"relationship `{relation.name}` is lazy: a SELECT when first read")
+    return Hit(_span(module, event.at), function.qualname, fields, (SourcePath(tuple(steps)), fact))
+
+
+def _span(module: ModuleFacts, at: At) -> Span:
+    return Span(module.path, at.line, at.column, at.end_line, at.end_column)
+
+
+_MODELS = """
+            import sqlalchemy as sa
+            from sqlalchemy import orm
+
+            Base = orm.declarative_base()
+
+            class Router(Base):
+                __tablename__ = "routers"
+                id = sa.Column(sa.String(36), primary_key=True)
+                label_id = sa.Column(sa.ForeignKey("labels.id"))
+
+            class Label(Base):
+                __tablename__ = "labels"
+                id = sa.Column(sa.String(36), primary_key=True)
+                routers = orm.relationship(Router{lazy})
+"""
+_LAZY = _MODELS.format(lazy="")
+_MAPPED = """
+            from sqlalchemy import ForeignKey, select
+            from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+            from sqlalchemy.orm import relationship, selectinload
+
+            class Base(DeclarativeBase):
+                pass
+
+            class Owner(Base):
+                __tablename__ = "owners"
+                id: Mapped[int] = mapped_column(primary_key=True)
+                name: Mapped[str]
+
+            class Pet(Base):
+                __tablename__ = "pets"
+                id: Mapped[int] = mapped_column(primary_key=True)
+                owner_id: Mapped[int] = mapped_column(ForeignKey("owners.id"))
+                owner: Mapped["Owner"] = relationship()
+"""
+RULE = Rule(
+    code="DBA302",
+    name="lazy-load-in-loop",
+    since="0.1.0",
+    severity=Severity.WARNING,
+    confidence=Confidence.MEDIUM,
+    message="`{read}` loads `{relation}` for each row of the loop on line {loop}: it is lazy"
+    " ({where}) and no option of the query loads it; assumes it was not loaded before",
+    why=(
+        "The attribute looks like memory and is a SELECT. A loop over n rows issues n of them, and"
+        " outside of the session's block the first one raises DetachedInstanceError."
+    ),
+    instead="an option on the query: `selectinload` for collections, `joinedload` for one row; or"
+    " `lazy=` on the relationship when every reader needs it.",
+    checks=(OnFunction(check),),
+    bad=(
+        Example(
+            "a collection of each row",
+            _LAZY
+            + """
+            def routers(session: orm.Session):
+                found = []
+                for label in session.query(Label).all():
+                    found.extend(label.routers)  # expect: DBA302
+                return found
+            """,
+        ),
+        Example(
+            "one row of each row, 2.0 style",
+            _MAPPED
+            + """
+            def names(session: Session):
+                pets = session.scalars(select(Pet)).all()
+                return [pet.owner.name for pet in pets]  # expect: DBA302
+            """,
+        ),
+        Example(
+            "rows handed to another function",
+            _LAZY
+            + """
+            class Sync:
+                def all(self, session: orm.Session):
+                    labels = session.query(Label).all()
+                    return self._collect(labels)
+
+                def _collect(self, labels):
+                    return {label.id: len(label.routers) for label in labels}  # expect: DBA302
+            """,
+        ),
+    ),
+    good=(
+        Example(
+            "loaded in batches by the mapping",
+            _MODELS.format(lazy=', lazy="selectin"')
+            + """
+            def routers(session: orm.Session):
+                found = []
+                for label in session.query(Label).all():
+                    found.extend(label.routers)
+                return found
+            """,
+        ),
+        Example(
+            "loaded by an option",
+            _MAPPED
+            + """
+            def names(session: Session):
+                pets = session.scalars(select(Pet).options(selectinload(Pet.owner))).all()
+                return [pet.owner.name for pet in pets]
+            """,
+        ),
+        Example(
+            "a column of each row",
+            _LAZY
+            + """
+            def ids(session: orm.Session):
+                return [label.id for label in session.query(Label).all()]
+            """,
+        ),
+        Example(
+            "one row, not each row",
+            _LAZY
+            + """
+            def first(session: orm.Session):
+                for label in session.query(Label).all():
+                    return label.routers
+            """,
+        ),
+    ),
+    known_gaps=(
+        "reads in functions that each row is handed to",
+        "attributes reached by `getattr`, and rows kept in dicts",
+        "an option anywhere in the function that loads the rows counts for all its queries",
+        "many-to-one relationships to a few parents are mostly answered by the identity map",
+    ),
+    sources=("https://docs.sqlalchemy.org/en/20/orm/queryguide/relationships.html",),
+)
