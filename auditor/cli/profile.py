@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import signal
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any, NoReturn
-
 import click
 
 from auditor.cli.options import ReportOptions, report_options
 from auditor.cli.output import deliver
+from auditor.cli.progress import progress_line, terminated_as_interrupted
 from auditor.model.finding import Problem
 from auditor.model.law import LawResult
 from auditor.model.report import Report
-
-_TERMINATED = 143
 
 
 @click.command("profile")
@@ -50,7 +43,7 @@ def profile_command(
     """
     from auditor.growth.several import profile_on  # lazy: imports SQLAlchemy
 
-    with _terminated_as_interrupted(), _progress_line(options) as progress:
+    with terminated_as_interrupted(), progress_line(options) as progress:
         results, problems = profile_on(
             scenarios, databases, allow_existing=allow_existing, progress=progress
         )
@@ -69,33 +62,3 @@ def _counted(results: tuple[LawResult, ...]) -> dict[str, int]:
         "points": sum(len(one.points) + len(one.holdouts) for one in results),
         "refusals": sum(one.law is None for one in results),
     }
-
-
-@contextmanager
-def _progress_line(options: ReportOptions) -> Iterator[Any]:
-    """A function that shows what is being measured, on a line of the terminal that it rewrites."""
-    shown = sys.stderr.isatty() and not options.quiet
-
-    def show(text: str) -> None:
-        if shown:
-            sys.stderr.write(f"\r\x1b[K{text[:100]}")
-            sys.stderr.flush()
-
-    try:
-        yield show
-    finally:
-        show("")
-
-
-@contextmanager
-def _terminated_as_interrupted() -> Iterator[None]:
-    """SIGTERM ends the command as Ctrl-C does: scratch databases are dropped."""
-
-    def end(_signal: int, _frame: object) -> NoReturn:
-        sys.exit(_TERMINATED)
-
-    before = signal.signal(signal.SIGTERM, end)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

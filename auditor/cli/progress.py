@@ -1,0 +1,43 @@
+"""What long commands share: a line that says what is being done, and an orderly end."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn
+
+from auditor.cli.options import ReportOptions
+
+_TERMINATED = 143
+
+
+@contextmanager
+def progress_line(options: ReportOptions) -> Iterator[Any]:
+    """A function that shows what is being done, on a line of the terminal that it rewrites."""
+    shown = sys.stderr.isatty() and not options.quiet
+
+    def show(text: str) -> None:
+        if shown:
+            sys.stderr.write(f"\r\x1b[K{text[:100]}")
+            sys.stderr.flush()
+
+    try:
+        yield show
+    finally:
+        show("")
+
+
+@contextmanager
+def terminated_as_interrupted() -> Iterator[None]:
+    """SIGTERM ends the command as Ctrl-C does: scratch databases are dropped."""
+
+    def end(_signal: int, _frame: object) -> NoReturn:
+        sys.exit(_TERMINATED)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
