@@ -62,6 +62,11 @@ class Ledger:
             if key.cause.kind is not CauseKind.DDL
         )
 
+    @property
+    def executions(self) -> int:
+        """Everything executed so far, DDL as well: changes whenever the tape does."""
+        return sum(cell[EXECUTIONS] for cell in list(self._entries.values()))
+
     def open_cell(self, raw: RawKey, context: Any, frame: FrameType) -> Cell:
         """The cell for a raw key that is not in the cache. `frame` is where the raw stack began."""
         facts, kind, test, lane = raw[:4]

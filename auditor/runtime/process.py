@@ -41,7 +41,7 @@ class Process:
         """Begins to write to `ledger` the statements of `dialects`, or of all."""
         with self._lock:
             self._open[ledger] = dialects
-            if len(self._open) == 1:
+            if not self._patches:
                 trap_dialects(self._patches, self.attach)
                 for name, wrap in watch_transactions(Connection, self._ended).items():
                     self._patches.put(Connection, name, wrap)
@@ -60,6 +60,12 @@ class Process:
                 for dialect in list(self._lanes):
                     unwrap_dialect(dialect)
                 self._lanes.clear()
+
+    def forget(self, ledger: Ledger) -> None:
+        """Drops a ledger of the parent process, in the child of a fork: its lock may be held by a
+        thread that does not exist here."""
+        self._lock = threading.RLock()
+        self._open.pop(ledger, None)
 
     def attach(self, dialect: Any) -> None:
         """Puts a dialect object under observation; nothing if it is, or if nobody records."""

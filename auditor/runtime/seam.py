@@ -40,6 +40,9 @@ class Patches:
     def __init__(self) -> None:
         self._done: list[tuple[Any, str, object, object]] = []
 
+    def __len__(self) -> int:
+        return len(self._done)
+
     def put(self, owner: Any, name: str, replacement: object) -> None:
         """Replaces `owner.name`; undo deletes what `owner` had only inherited."""
         self._done.append((owner, name, vars(owner).get(name, _MISSING), replacement))

@@ -1,0 +1,150 @@
+"""Where tapes are kept, and the parts of several processes until they are one tape.
+
+    write(tape, path)       read(path) -> Tape       merged(tapes) -> Tape
+
+While a command is recorded, each of its processes keeps one file in the folder `<tape>.d`:
+
+    4711-1.part    a whole tape of what process 4711 has seen so far, replaced about once a second
+    4711.python    empty: a Python process started with the recorder at hand
+
+A process that is killed loses what came after its last part. `collect` makes one tape of a folder;
+`read` takes in parts that nobody has collected, so a recording that was itself killed can be read.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from auditor.model.errors import TapeError
+from auditor.model.finding import Problem
+from auditor.model.tape import Entry, Tape, TransactionEntry
+from auditor.runtime.tape_file import is_tape, read_file, write_file
+
+PART, PYTHON = ".part", ".python"
+
+
+def folder_of(tape: Path) -> Path:
+    """Where the parts of a tape are kept while its command runs."""
+    return tape.with_name(f"{tape.name}.d")
+
+
+def make_ready(tape: Path) -> None:
+    """Empties the folder for the parts of a tape. Raises TapeError if its place cannot be used."""
+    if tape.exists() and not is_tape(tape):
+        raise TapeError(f"`{tape.name}` exists and is not a tape; name another file")
+    try:
+        shutil.rmtree(folder_of(tape), ignore_errors=True)
+        folder_of(tape).mkdir(parents=True)
+    except OSError as error:
+        raise TapeError(
+            f"the tape `{tape.name}` cannot be written: {error.strerror}; name another file"
+        ) from error
+
+
+def write(tape: Tape, path: Path) -> None:
+    """Write a tape file, in place of what was there. Raises TapeError if it cannot be written."""
+    write_file(tape, path)
+
+
+def read(path: Path) -> Tape:
+    """The tape at `path`, with the parts of a recording that was itself killed.
+
+    Raises TapeError if there is nothing, or if it is no tape, damaged or of an unknown version.
+    """
+    parts = sorted(folder_of(path).glob(f"*{PART}"), key=_age)
+    if not parts:
+        return read_file(path)
+    return merged([*([read_file(path)] if path.is_file() else []), *_read_all(parts)])
+
+
+def collect(path: Path) -> Tape:
+    """Make the tape at `path` of its parts, remove them, and give the tape."""
+    tape = merged(_read_all(sorted(folder_of(path).glob(f"*{PART}"), key=_age)))
+    write_file(tape, path)
+    shutil.rmtree(folder_of(path), ignore_errors=True)
+    return tape
+
+
+def merged(tapes: Sequence[Tape]) -> Tape:
+    """One tape of several. What was recorded in one process keeps its order; entries of several
+    are sorted, because there is no order between processes that would be the same next time."""
+    recorded = [tape for tape in tapes if tape.entries]
+    entries: dict[Entry, Entry] = {}
+    endings: dict[TransactionEntry, TransactionEntry] = {}
+    for tape in tapes:
+        for entry in tape.entries:
+            key = replace(
+                entry, executions=0, sent=0, rows=0, seconds=0.0, errors=(), units=0, most_in_unit=0
+            )
+            entries[key] = _sum(entries.get(key, key), entry)
+        for ending in tape.transactions:
+            same = replace(ending, begun=0, committed=0, rolled_back=0, seconds=0.0)
+            endings[same] = _sum_endings(endings.get(same, same), ending)
+    several = len(recorded) > 1
+    return Tape(
+        entries=tuple(sorted(entries.values(), key=_entry_order) if several else entries.values()),
+        transactions=tuple(
+            sorted(endings.values(), key=_ending_order) if several else endings.values()
+        ),
+        losses=tuple(dict.fromkeys(loss for tape in tapes for loss in tape.losses)),
+        processes=sum(tape.processes for tape in tapes),
+    )
+
+
+def _age(path: Path) -> tuple[int, str]:
+    return (path.stat().st_mtime_ns, path.name)
+
+
+def _read_all(parts: Iterable[Path]) -> list[Tape]:
+    """The readable parts. One that cannot be read is a loss, not an end."""
+    found = []
+    for part in parts:
+        try:
+            found.append(read_file(part))
+        except TapeError as error:
+            loss = Problem(part.name, f"a process left a part nobody can read: {error}", True)  # noqa: FBT003
+            found.append(Tape(losses=(loss,), processes=1))
+    return found
+
+
+def _sum(one: Entry, other: Entry) -> Entry:
+    errors = Counter(dict(one.errors)) + Counter(dict(other.errors))
+    return replace(
+        one,
+        executions=one.executions + other.executions,
+        sent=one.sent + other.sent,
+        rows=one.rows + other.rows,
+        seconds=one.seconds + other.seconds,
+        errors=tuple(sorted(errors.items())),
+        units=one.units + other.units,
+        most_in_unit=max(one.most_in_unit, other.most_in_unit),
+    )
+
+
+def _sum_endings(one: TransactionEntry, other: TransactionEntry) -> TransactionEntry:
+    return replace(
+        one,
+        begun=one.begun + other.begun,
+        committed=one.committed + other.committed,
+        rolled_back=one.rolled_back + other.rolled_back,
+        seconds=one.seconds + other.seconds,
+    )
+
+
+def _entry_order(entry: Entry) -> tuple[object, ...]:
+    return (
+        entry.test,
+        entry.site.stack[::-1],
+        entry.shape,
+        str(entry.cause),
+        entry.transaction,
+        entry.database,
+    )
+
+
+def _ending_order(ending: TransactionEntry) -> tuple[object, ...]:
+    return (ending.test, ending.site.stack[::-1], ending.kind, ending.database)
