@@ -9,12 +9,21 @@ functions of the project. What cannot be followed is `unknown`; nothing is guess
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from auditor.source import constants
 from auditor.source.constants import Definition
+from auditor.source.conventions import (
+    DIGESTS,
+    INPUTS,
+    KEEPS,
+    NUMBERS,
+    QUOTES,
+    SPREADS,
+    by_convention,
+    is_number,
+)
 from auditor.source.facts import (
     Arithmetic,
     At,
@@ -28,7 +37,6 @@ from auditor.source.facts import (
     FunctionFacts,
     Items,
     Logic,
-    ModuleFacts,
     Name,
     Opaque,
     Pairs,
@@ -40,84 +48,11 @@ from auditor.source.facts import (
     path_of,
 )
 from auditor.source.guards import is_guarded
-from auditor.source.project import Project
+from auditor.source.pieces import Kind, Passage, Piece, Place, written
 
-_DEPTH = 12
-"""Steps a text is followed at most; what lies deeper is unknown."""
 _PIECES = 400
-
-
-class Kind(enum.Enum):
-    """Where a piece of text comes from; `is_safe` kinds cannot carry what a user typed."""
-
-    CONSTANT = "constant"
-    NUMBER = "number"
-    QUOTED = "quoted"
-    BOUND = "bound"
-    GUARDED = "guarded"
-    PARAMETER = "parameter"
-    INPUT = "input"
-    UNKNOWN = "unknown"
-
-    @property
-    def is_safe(self) -> bool:
-        return self in _SAFE
-
-
-_SAFE = frozenset({Kind.CONSTANT, Kind.NUMBER, Kind.QUOTED, Kind.BOUND, Kind.GUARDED})
-
-
-@dataclass(frozen=True, slots=True)
-class Passage:
-    """A place the text went through, and what happened there."""
-
-    path: str
-    at: At
-    note: str
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """A piece of the text: literal `text` when it is known, else the `source` of the hole as it is
-    written, with the way it came, from where it starts to where it is used."""
-
-    kind: Kind
-    text: str = ""
-    source: str = ""
-    way: tuple[Passage, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where an expression stands: what names mean depends on it."""
-
-    project: Project
-    module: ModuleFacts
-    function: FunctionFacts
-    depth: int = 0
-    seen: frozenset[tuple[str, str, str]] = frozenset()
-
-    def deeper(self, name: str) -> Place:
-        """The same place, one step further from the sink."""
-        key = (self.module.name, self.function.qualname, name)
-        return replace(self, depth=self.depth + 1, seen=self.seen | {key})
-
-    def was_at(self, name: str) -> bool:
-        """Whether this name is being followed already, or the limit is reached."""
-        key = (self.module.name, self.function.qualname, name)
-        return key in self.seen or self.depth >= _DEPTH
-
-
-_NUMBERS = frozenset({"int", "len", "float", "round", "abs", "hash", "id", "ord", "sum", "bool",
-                      "time.time", "uuid.uuid4"})  # fmt: skip
-_QUOTES = frozenset({"quote", "quote_name", "quote_identifier", "quote_ident", "quoted_name",
-                     "format_table", "format_column", "literal_processor", "escape_identifier",
-                     "as_string", "Identifier"})  # fmt: skip
-_KEEPS = frozenset({"upper", "lower", "strip", "lstrip", "rstrip", "title", "casefold", "replace",
-                    "removeprefix", "removesuffix", "encode", "decode", "ljust", "rjust", "zfill",
-                    "dedent", "copy", "keys", "values", "items"})  # fmt: skip
-_INPUTS = frozenset({"input", "sys.argv", "os.environ", "os.getenv", "request", "flask.request"})
-_SPREADS = frozenset({"sorted", "list", "tuple", "set", "reversed", "str", "enumerate", "dict"})
+_CALLERS = 8
+"""Callers a parameter is followed to; one that has more is the caller's business."""
 
 
 def pieces_of(place: Place, expr: Expr | None) -> tuple[Piece, ...]:
@@ -218,9 +153,19 @@ def _of_name(place: Place, name: str) -> Iterator[Piece]:
 def _of_bind(place: Place, bind: Bind) -> Iterator[Piece]:
     if bind.kind in ("define", "delete", "except"):
         return
+    if _is_index(place, bind):
+        yield Piece(Kind.NUMBER, "0")
+        return
     passage = Passage(place.module.path, bind.at, f"`{bind.target}` is built here")
     for piece in _pieces(place, bind.value):
         yield piece if piece.kind.is_safe else replace(piece, way=(*piece.way, passage))
+
+
+def _is_index(place: Place, bind: Bind) -> bool:
+    """Whether the name counts the turns of a loop: `for n, row in enumerate(rows)`."""
+    counted = isinstance(bind.value, Call) and dotted(bind.value.func) == "enumerate"
+    target = place.function.regions[bind.region].target
+    return counted and bind.kind == "loop" and target[:1] == (bind.target,)
 
 
 def _added(place: Place, name: str) -> Iterator[Piece]:
@@ -236,18 +181,43 @@ def _added(place: Place, name: str) -> Iterator[Piece]:
 
 
 def _of_parameter(place: Place, name: str) -> Iterator[Piece]:
+    """What the callers in the project pass; the parameter itself where none is known, or where what
+    they pass could be anything."""
     parameter = next(p for p in place.function.parameters if p.name == name)
-    if dotted(parameter.annotation) in ("int", "float", "bool", "uuid.UUID", "UUID"):
+    if is_number(parameter.annotation):
         yield Piece(Kind.NUMBER, "0")
         return
     if name in ("self", "cls"):
         yield Piece(Kind.UNKNOWN, source=name)
         return
+    passed = () if place.was_at(name) else tuple(_passed(place.deeper(name), name))
+    if passed and all(piece.kind.is_safe for piece in passed):
+        yield from passed
+        return
     at = place.function.at
     start = At(at.line, at.column, at.line, at.column)
     passage = Passage(place.module.path, start, f"`{name}` comes from the caller of "
                       f"`{place.function.qualname}`")  # fmt: skip
-    yield Piece(Kind.PARAMETER, source=name, way=(passage,))
+    kind = Kind.INPUT if any(p.kind is Kind.INPUT for p in passed) else Kind.PARAMETER
+    yield Piece(kind, source=name, way=(passage,))
+
+
+def _passed(place: Place, name: str) -> Iterator[Piece]:
+    """What is passed for a parameter by the calls of the project that run this function; something
+    unknown if there are too many, or one that cannot be read."""
+    sites = place.project.program.calls.get(place.function.name, ())
+    if len(sites) > _CALLERS:
+        yield Piece(Kind.UNKNOWN, source=name)
+        return
+    for site in sites:
+        module, function = site.scope.module, site.scope.function
+        target = place.project.callee(module, function, site.call)
+        if target is None or target[1] is not place.function:
+            continue
+        given = _arguments(place.function, site.call).get(name)
+        default = next(p.default for p in place.function.parameters if p.name == name)
+        there = replace(place, module=module, function=function)
+        yield from _pieces(there, given if given is not None else default)
 
 
 def _of_global(place: Place, name: str) -> Iterator[Piece]:
@@ -260,7 +230,7 @@ def _of_global(place: Place, name: str) -> Iterator[Piece]:
     if outer is not None:
         yield from _of_name(outer, name)
     else:
-        yield Piece(Kind.INPUT if name in _INPUTS else Kind.UNKNOWN, source=name)
+        yield by_convention(name, name)
 
 
 def _defined(place: Place, found: Iterable[Definition]) -> Iterator[Piece]:
@@ -280,7 +250,7 @@ def _enclosing(place: Place) -> Place | None:
 def _of_chain(place: Place, expr: Attribute | Subscript) -> Iterator[Piece]:
     """Attributes and items: constants of classes, look-ups in constant dicts, input, else unknown."""
     path = path_of(expr)
-    if path and (path[0] in _INPUTS or ".".join(path[:2]) in _INPUTS):
+    if path and (path[0] in INPUTS or ".".join(path[:2]) in INPUTS):
         yield Piece(Kind.INPUT, source=written(expr))
     elif isinstance(expr, Attribute) and expr.name in ("__tablename__", "__name__", "__table__"):
         yield Piece(Kind.CONSTANT)
@@ -323,19 +293,23 @@ def _dynamic(place: Place, expr: Expr) -> Iterator[Piece]:
         for piece in _of_parameter(place, path[0]):
             yield replace(piece, source=written(expr))
         return
-    yield Piece(Kind.UNKNOWN, source=written(expr))
+    last = path[-2] if path[-1:] in (("value",), ("name",)) and len(path) > 1 else "".join(path[-1:])
+    yield by_convention(last, written(expr))
 
 
 def _of_call(place: Place, call: Call) -> Iterator[Piece]:
     name = dotted(call.func)
+    resolved = place.project.resolve(place.module, name)
     method = call.func.name if isinstance(call.func, Attribute) else name
-    if name in _NUMBERS:
+    if name in NUMBERS or resolved in NUMBERS:
         yield Piece(Kind.NUMBER, "0")
-    elif method in _QUOTES:
+    elif method in DIGESTS:
+        yield Piece(Kind.NUMBER, "0")
+    elif method in QUOTES:
         yield Piece(Kind.QUOTED, source=written(call))
-    elif name in _INPUTS or name.partition(".")[0] in _INPUTS:
+    elif name in INPUTS or name.partition(".")[0] in INPUTS:
         yield Piece(Kind.INPUT, source=written(call))
-    elif name in _SPREADS or (method in _KEEPS and name):
+    elif name in SPREADS or (method in KEEPS and name):
         yield from _kept(place, call)
     elif isinstance(call.func, Attribute):
         yield from _of_method(place, call)
@@ -353,7 +327,7 @@ def _kept(place: Place, call: Call) -> Iterator[Piece]:
 
 def _of_method(place: Place, call: Call) -> Iterator[Piece]:
     func = call.func
-    if isinstance(func, Attribute) and func.name in ("join", "format", *_KEEPS):
+    if isinstance(func, Attribute) and func.name in ("join", "format", *KEEPS):
         yield from _pieces(place, func.base)
         for value in (*call.args, *(keyword.value for keyword in call.keywords)):
             yield from _pieces(place, value)
@@ -399,23 +373,3 @@ def _arguments(function: FunctionFacts, call: Call) -> dict[str, Expr]:
     return passed
 
 
-def written(expr: Expr | None) -> str:
-    """The expression roughly as it is written, short enough for a message."""
-    match expr:
-        case Const(value=value):
-            return repr(value)
-        case Name(name=name):
-            return name
-        case Attribute(base=base, name=name):
-            return f"{written(base)}.{name}"
-        case Subscript(base=base, index=index):
-            return f"{written(base)}[{written(index)}]"
-        case Call(func=func, args=args, keywords=keywords):
-            return f"{written(func)}({'...' if args or keywords else ''})"
-        case _:
-            return "..."
-
-
-def joined(pieces: Iterable[Piece]) -> str:
-    """The text with each hole that is not known as `{}`."""
-    return "".join(piece.text if piece.text or piece.kind is Kind.CONSTANT else "{}" for piece in pieces)

@@ -6,13 +6,14 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from auditor.source.provenance import Piece
+from auditor.source.pieces import Piece
 
 _BEFORE_VALUE = re.compile(
     r"(?:[=<>]|\b(?:like|ilike|in|values|between|limit|offset|interval|is|regexp|rlike|similar\s+to"
     r"|then|else|return))\s*(?:\(\s*)?$",
     re.IGNORECASE,
 )
+_LIKE_TABLE = re.compile(r"\bcreate\s+(?:temporary\s+)?table\s+\S+\s+\(?like\s*$", re.IGNORECASE)
 _IN_VALUES = re.compile(r"\b(?:values|in)\s*\([^()]*$", re.IGNORECASE)
 
 
@@ -40,4 +41,6 @@ def _inside_quotes(before: str) -> bool:
 
 
 def _wants_value(before: str) -> bool:
+    if _LIKE_TABLE.search(before):
+        return False
     return bool(_BEFORE_VALUE.search(before) or _IN_VALUES.search(before))

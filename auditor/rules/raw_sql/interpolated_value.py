@@ -8,8 +8,9 @@ from auditor.rules.errors.caught import span_of
 from auditor.rules.raw_sql.holes import Hole, open_holes
 from auditor.rules.raw_sql.sinks import Given, texts_given, way_of
 from auditor.source.facts import Call, FunctionFacts, ModuleFacts
+from auditor.source.pieces import Kind, Place
 from auditor.source.project import Project
-from auditor.source.provenance import Kind, Place, pieces_of
+from auditor.source.provenance import pieces_of
 
 
 def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hits:

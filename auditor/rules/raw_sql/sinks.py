@@ -9,8 +9,8 @@ from auditor.model.evidence import SourcePath, Step
 from auditor.model.knowledge import SinkRow
 from auditor.model.span import Span
 from auditor.source.facts import At, Attribute, Call, Expr, FunctionFacts, ModuleFacts
+from auditor.source.pieces import Piece
 from auditor.source.project import Project
-from auditor.source.provenance import Piece
 
 _FAMILY = ("sqlalchemy", "oslo_db", "neutron_lib.db", "alembic", "flask_sqlalchemy", "sqlmodel")
 

@@ -1,0 +1,41 @@
+"""Names that tell what a call or value gives, wherever they stand: numbers, quoted text, input."""
+
+from __future__ import annotations
+
+from auditor.source.facts import Arithmetic, Const, Expr, Subscript, dotted
+from auditor.source.pieces import Kind, Piece
+
+NUMBERS = frozenset({"int", "len", "float", "round", "abs", "hash", "id", "ord", "sum", "bool",
+                      "range", "ceil", "floor", "math.ceil", "math.floor", "time.time",
+                      "uuid.uuid4"})  # fmt: skip
+NUMBER_TYPES = frozenset({"int", "float", "bool", "UUID", "uuid.UUID", "datetime", "date",
+                           "datetime.datetime", "datetime.date", "Decimal"})  # fmt: skip
+DIGESTS = frozenset({"hexdigest", "isoformat", "timestamp", "total_seconds", "bit_length"})
+"""Methods whose result holds digits, letters and punctuation that no literal ends at."""
+QUOTES = frozenset({"quote", "quote_name", "quote_identifier", "quote_ident", "quoted_name",
+                     "format_table", "format_column", "literal_processor", "escape_identifier",
+                     "as_string", "Identifier"})  # fmt: skip
+KEEPS = frozenset({"upper", "lower", "strip", "lstrip", "rstrip", "title", "casefold", "replace",
+                    "removeprefix", "removesuffix", "encode", "decode", "ljust", "rjust", "zfill",
+                    "dedent", "copy", "keys", "values", "items"})  # fmt: skip
+INPUTS = frozenset({"input", "sys.argv", "os.environ", "os.getenv", "request", "flask.request"})
+SPREADS = frozenset({"sorted", "list", "tuple", "set", "reversed", "str", "enumerate", "dict",
+                      "max", "min", "repr"})  # fmt: skip
+
+
+def is_number(annotation: Expr | None) -> bool:
+    """`int`, `Optional[int]`, `int | None`."""
+    match annotation:
+        case Subscript(base=base, index=index):
+            return dotted(base).rpartition(".")[2] == "Optional" and is_number(index)
+        case Arithmetic(operator="|", left=left, right=Const(value=None)):
+            return is_number(left)
+        case _:
+            return dotted(annotation) in NUMBER_TYPES
+
+
+def by_convention(name: str, source: str) -> Piece:
+    """An unknown name: a constant if it is written like one (PEP 8), input if it is known as such."""
+    if name.isupper() and len(name) > 1:
+        return Piece(Kind.CONSTANT)
+    return Piece(Kind.INPUT if name in INPUTS else Kind.UNKNOWN, source=source)

@@ -1,0 +1,100 @@
+"""Pieces of a text and where they come from: the values that `auditor.source.provenance` gives."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, replace
+
+from auditor.source.facts import (
+    At,
+    Attribute,
+    Call,
+    Const,
+    Expr,
+    FunctionFacts,
+    ModuleFacts,
+    Name,
+    Subscript,
+)
+from auditor.source.project import Project
+
+DEPTH = 12
+"""Steps a text is followed at most; what lies deeper is unknown."""
+
+
+class Kind(enum.Enum):
+    """Where a piece of text comes from; `is_safe` kinds cannot carry what a user typed."""
+
+    CONSTANT = "constant"
+    NUMBER = "number"
+    QUOTED = "quoted"
+    BOUND = "bound"
+    GUARDED = "guarded"
+    PARAMETER = "parameter"
+    INPUT = "input"
+    UNKNOWN = "unknown"
+
+    @property
+    def is_safe(self) -> bool:
+        return self in _SAFE
+
+
+_SAFE = frozenset({Kind.CONSTANT, Kind.NUMBER, Kind.QUOTED, Kind.BOUND, Kind.GUARDED})
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A place the text went through, and what happened there."""
+
+    path: str
+    at: At
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A piece of the text: literal `text` when it is known, else the `source` of the hole as it is
+    written, with the way it came, from where it starts to where it is used."""
+
+    kind: Kind
+    text: str = ""
+    source: str = ""
+    way: tuple[Passage, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an expression stands: what names mean depends on it."""
+
+    project: Project
+    module: ModuleFacts
+    function: FunctionFacts
+    depth: int = 0
+    seen: frozenset[tuple[str, str, str]] = frozenset()
+
+    def deeper(self, name: str) -> Place:
+        """The same place, one step further from the sink."""
+        key = (self.module.name, self.function.qualname, name)
+        return replace(self, depth=self.depth + 1, seen=self.seen | {key})
+
+    def was_at(self, name: str) -> bool:
+        """Whether this name is being followed already, or the limit is reached."""
+        key = (self.module.name, self.function.qualname, name)
+        return key in self.seen or self.depth >= DEPTH
+
+
+def written(expr: Expr | None) -> str:
+    """The expression roughly as it is written, short enough for a message."""
+    match expr:
+        case Const(value=value):
+            return repr(value)
+        case Name(name=name):
+            return name
+        case Attribute(base=base, name=name):
+            return f"{written(base)}.{name}"
+        case Subscript(base=base, index=index):
+            return f"{written(base)}[{written(index)}]"
+        case Call(func=func, args=args, keywords=keywords):
+            return f"{written(func)}({'...' if args or keywords else ''})"
+        case _:
+            return "..."
