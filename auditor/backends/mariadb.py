@@ -4,6 +4,7 @@ started for the purpose."""
 from __future__ import annotations
 
 import shutil
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -87,6 +88,8 @@ def _local_server() -> Iterator[Path]:
 
 
 def _answer(socket_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as probe:  # pymysql leaks its socket when it is refused
+        probe.connect(str(socket_path))
     url = with_driver(MARIADB, parsed(f"mysql://root@localhost/mysql?unix_socket={socket_path}"))
     with connected(MARIADB, url) as connection:
         connection.exec_driver_sql("SELECT 1")
@@ -113,7 +116,7 @@ def _disconnect(connection: Connection, name: str) -> None:
 
 def _delete_all(connection: Connection) -> None:
     connection.exec_driver_sql("SET FOREIGN_KEY_CHECKS = 0")
-    connection.exec_driver_sql("SET lock_wait_timeout = 3, innodb_lock_wait_timeout = 3")
+    connection.exec_driver_sql("SET lock_wait_timeout = 2, innodb_lock_wait_timeout = 2")
     quote = connection.dialect.identifier_preparer.quote_identifier
     tables = connection.exec_driver_sql(
         "SELECT table_name, coalesce(auto_increment, 1) FROM information_schema.tables"

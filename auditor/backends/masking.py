@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 # A password runs up to the last `@` before the path, so that one holding `@` or `:` stays hidden.
-_USERINFO = re.compile(r"(?P<head>://[^:/?#@]*:)(?P<password>[^/?#]*|.*)(?=@)")
+_USERINFO = re.compile(r"(?P<head>://[^:/?#@]*:)(?:[^?#]*|.*)(?=@)")
 _QUERY_SECRET = re.compile(r"(?i)(?P<key>[?&](?:password|passwd|pwd|sslpassword)=)[^&#]*")
 
 

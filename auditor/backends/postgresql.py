@@ -152,7 +152,7 @@ def _delete_all(connection: Connection) -> None:
     """Rows with DELETE, not TRUNCATE: it waits for no reader that the program left open. One
     statement for all tables, so that foreign keys, even circular ones, are checked at its end."""
     quote = connection.dialect.identifier_preparer.quote_identifier
-    connection.exec_driver_sql("SET lock_timeout = '5s'")
+    connection.exec_driver_sql("SET lock_timeout = '2s'")
     tables = connection.exec_driver_sql(
         "SELECT schemaname, tablename FROM pg_tables"
         " WHERE schemaname NOT IN ('pg_catalog', 'information_schema') ORDER BY 1, 2"

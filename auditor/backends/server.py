@@ -237,7 +237,7 @@ def _mention_leftovers(kind: ServerKind, connection: Connection, admin: URL) -> 
         _LOG.warning(
             "auditor: `%s` holds scratch databases that nobody is connected to, left by an earlier"
             " run that was killed; if no other auditor is running, drop them with: %s",
-            _shown(admin.set(database=None)),
+            _shown(admin.set(database="")),
             " ".join(kind.drop.format(name=name) + ";" for name in sorted(idle)),
         )
 

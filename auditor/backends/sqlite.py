@@ -20,7 +20,7 @@ from auditor.backends.masking import masked
 from auditor.model.errors import DatabaseError
 
 _PREFIX = "sqlite:///"
-_BUSY_SECONDS = 5.0
+_BUSY_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +101,9 @@ def _named(url: str, *, allow_existing: bool) -> SqliteScratch:
 
 def _refusal(url: str, tables: tuple[str, ...]) -> str:
     return (
-        f"`{masked(url)}` is not empty: it holds tables ({len(tables)},"
-        f" such as `{tables[0]}`), and every row of it would be deleted; give `sqlite://` for a scratch database, or say"
-        " --i-know-this-is-a-test-database"
+        f"`{masked(url)}` is not empty: it holds tables ({len(tables)}, such as"
+        f" `{tables[0]}`), and every row of it would be deleted; give `sqlite://` for a scratch"
+        " database, or say --i-know-this-is-a-test-database"
     )
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from auditor.growth.basis import Basis, Sizes, law_of
 from auditor.model.law import ExplainedTerm, Law, Term, TermSite
+from auditor.model.span import Frame
 from auditor.model.tape import Cause, Site
 
 
@@ -27,11 +28,14 @@ PartCounts = Mapping[Sizes, Mapping[Part, int]]
 
 
 def explained(
-    law: Law, variables: Sequence[str], basis: Basis, counts: PartCounts
+    law: Law, variables: Sequence[str], basis: Basis, counts: PartCounts, *, target: str = ""
 ) -> tuple[ExplainedTerm, ...]:
-    """The growing terms of the law, each with its places, those of the largest share first."""
+    """The growing terms of the law, each with its places, those of the largest share first.
+
+    `target` (`module:qualname`) says in which module a place is looked for.
+    """
     own = part_laws(variables, basis, counts)
-    return tuple(ExplainedTerm(term, _sites(term, own)) for term in law.growing)
+    return tuple(ExplainedTerm(term, _sites(term, own, target)) for term in law.growing)
 
 
 def part_laws(variables: Sequence[str], basis: Basis, counts: PartCounts) -> dict[Part, Law | None]:
@@ -45,7 +49,7 @@ def part_laws(variables: Sequence[str], basis: Basis, counts: PartCounts) -> dic
     }
 
 
-def _sites(term: Term, own: Mapping[Part, Law | None]) -> tuple[TermSite, ...]:
+def _sites(term: Term, own: Mapping[Part, Law | None], target: str) -> tuple[TermSite, ...]:
     shares = [
         (share, part)
         for part, law in own.items()
@@ -56,7 +60,7 @@ def _sites(term: Term, own: Mapping[Part, Law | None]) -> tuple[TermSite, ...]:
     shares.sort(key=lambda pair: (-abs(pair[0].coefficient), _order(pair[1])))
     return tuple(
         TermSite(
-            frame=part.site.frame,
+            frame=frame_in(part.site, target),
             cause=str(part.cause),
             shape=part.shape,
             share=str(share),
@@ -64,6 +68,14 @@ def _sites(term: Term, own: Mapping[Part, Law | None]) -> tuple[TermSite, ...]:
         )
         for share, part in shares
     )
+
+
+def frame_in(site: Site, target: str) -> Frame:
+    """The innermost frame in the module of `target`; the innermost of all if none is in it."""
+    module = target.partition(":")[0].replace(".", "/")
+    ends = (f"/{module}.py", f"/{module}/__init__.py")
+    inside = (frame for frame in site.stack if f"/{frame.path}".endswith(ends))
+    return next(inside, site.frame)
 
 
 def _order(part: Part) -> tuple[object, ...]:

@@ -115,7 +115,7 @@ def _with_why(found: LawResult, fit: Fit, counts: Counts) -> LawResult:
     )
     return replace(
         found,
-        terms=explained(fit.law, found.variables, fit.basis, by_part),
+        terms=explained(fit.law, found.variables, fit.basis, by_part, target=found.target),
         notes=(*found.notes, *((f"rows fetched: {rows}",) if rows is not None else ())),
     )
 

@@ -10,7 +10,8 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
 
 from auditor.backends.masking import masked
 from auditor.growth.agree import with_agreement
@@ -53,11 +54,7 @@ def profile_on(
     failed. Raises AuditorError when there is nothing else to report."""
     once = tuple(dict.fromkeys(databases))
     jobs = [Job(tuple(targets), url, allow_existing) for url in once]
-    if len(jobs) == 1:
-        outcomes = [_on_one(jobs[0], progress)]
-    else:
-        load_scenarios(targets)  # a missing scenario is said once, before any server is started
-        outcomes = [_in_child(job, progress) for job in jobs]
+    outcomes = [_on_one(jobs[0], progress)] if len(jobs) == 1 else _in_children(jobs, progress)
     results = tuple(result for outcome in outcomes for result in outcome.results)
     failures = [outcome.failure for outcome in outcomes if outcome.failure is not None]
     if failures and not results:
@@ -95,36 +92,54 @@ def _on_one(job: Job, progress: Progress) -> Profiled:
     return Profiled(results, loaded.problems + tuple(failed))
 
 
-def _in_child(job: Job, progress: Progress) -> Profiled:
+def _in_children(jobs: Sequence[Job], progress: Progress) -> list[Profiled]:
+    """The outcome of each job, all run at the same time, in the order of the jobs."""
     context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe(duplex=False)
-    child = context.Process(target=_child, args=(theirs, job), daemon=True)
-    child.start()
-    theirs.close()
+    children: list[tuple[BaseProcess, Connection]] = []
     try:
-        received = _received(ours, job.url, progress)
+        for job in jobs:
+            ours, theirs = context.Pipe(duplex=False)
+            child = context.Process(target=_child, args=(theirs, job), daemon=True)
+            child.start()
+            theirs.close()
+            children.append((child, ours))
+        received = _received([ours for _, ours in children], progress)
     except BaseException:
-        child.terminate()  # it drops its scratch database and ends
+        for process, _ in children:
+            process.terminate()  # it drops its scratch database and ends
         raise
     finally:
-        child.join()
-    return received
+        for process, _ in children:
+            process.join()
+    return [
+        received.get(ours, Profiled(failure=_ended_without_result(job)))
+        for job, (_, ours) in zip(jobs, children, strict=True)
+    ]
 
 
-def _received(ours: Connection, url: str, progress: Progress) -> Profiled:
-    while True:
-        try:
-            message = ours.recv()
-        except EOFError:
-            return Profiled(
-                failure=AuditorError(
-                    f"the process that worked on `{masked(url)}` ended without a result; what it"
-                    " said, if anything, stands above"
-                )
-            )
-        if isinstance(message, Profiled):
-            return message
-        progress(message)
+def _received(pipes: Sequence[Connection], progress: Progress) -> dict[Connection, Profiled]:
+    """What each child sent as its last message; nothing for one that ended without."""
+    found: dict[Connection, Profiled] = {}
+    waiting = set(pipes)
+    while waiting:
+        for pipe in [one for one in wait(list(waiting)) if isinstance(one, Connection)]:
+            try:
+                message = pipe.recv()
+            except EOFError:
+                waiting.discard(pipe)
+                continue
+            if isinstance(message, Profiled):
+                found[pipe] = message
+            else:
+                progress(message)
+    return found
+
+
+def _ended_without_result(job: Job) -> AuditorError:
+    return AuditorError(
+        f"the process that worked on `{masked(job.url)}` ended without a result; what it said, if"
+        " anything, stands above"
+    )
 
 
 def _child(theirs: Connection, job: Job) -> None:

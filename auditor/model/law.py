@@ -128,7 +128,11 @@ class Holdout:
 
 @dataclass(frozen=True, slots=True)
 class TermSite:
-    """A place that produces part of a term: the user's line, the cause, and the statement shape."""
+    """A place that produces part of a term: the user's line, the cause, and the statement shape.
+
+    `frame` is the innermost line in the module under measurement, or the innermost of all where
+    the call path does not touch that module.
+    """
 
     frame: Frame
     cause: str
@@ -136,7 +140,7 @@ class TermSite:
     share: str
     """This site's own part of the term, such as `7*labels`."""
     stack: tuple[Frame, ...] = ()
-    """The user's call path, innermost first; the first frame is `frame`."""
+    """The user's call path, innermost first; `frame` is one of it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,14 +5,19 @@ metering_sync on sqlite: 10 + 8*labels statements
     labels  routers  rules  statements  rows
          1        1      1          18    12
     hold-out labels=9, routers=7, rules=5: predicted 82, measured 82
-    8*labels
-        7*labels  metering/sync.py:57 in get_sync_data, eager batch Router.ports
-                  SELECT ...
+
+    8*labels comes from
+        8*labels at metering/sync.py:57 in get_sync_data
+            7 eager batch, 1 explicit, executed at metering/objects.py:12 in get_objects
+            eager batch Router.ports
+                SELECT ...
 """
 
 from __future__ import annotations
 
+import itertools
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
@@ -28,6 +33,7 @@ from auditor.model.law import (
     Power,
     Step,
     Term,
+    TermSite,
 )
 
 _COLUMNS = re.compile(r"^SELECT [^()]*? FROM ")
@@ -143,13 +149,44 @@ def _check_in_words(check: Holdout) -> str:
 
 def _term_lines(explained: ExplainedTerm) -> Iterator[str]:
     yield f"{explained.term} comes from"
-    width = max((len(site.share) for site in explained.sites[:_MOST_SITES]), default=0)
-    for site in explained.sites[:_MOST_SITES]:
-        yield f"    {site.share.rjust(width)}  {site.frame}, {site.cause}"
-        yield f"    {' ' * width}  {_cut(site.shape)}"
-    more = len(explained.sites) - _MOST_SITES
-    if more > 0:
-        yield f"    and {more} more places"
+    places = dict.fromkeys(site.frame for site in explained.sites)
+    for frame in places:
+        sites = [site for site in explained.sites if site.frame == frame]
+        executed = {_executed_at(site) for site in sites}
+        yield f"    {_sum_of(sites, explained.term)} at {frame}"
+        yield f"        {_causes_of(sites)}{executed.pop() if len(executed) == 1 else ''}"
+        for site in sites[:_MOST_SITES]:
+            yield f"        {site.cause}{_executed_at(site) if executed else ''}"
+            yield f"            {_cut(site.shape)}"
+        if len(sites) > _MOST_SITES:
+            yield f"        and {len(sites) - _MOST_SITES} more"
+
+
+def _sum_of(sites: Sequence[TermSite], term: Term) -> Term:
+    """What the sites have of the term together."""
+    return Term(sum((_times(site, term) for site in sites), Fraction(0)), term.factors)
+
+
+def _times(site: TermSite, term: Term) -> Fraction:
+    """The coefficient of a share: 7 for `7*labels`."""
+    factors = str(Term(Fraction(1), term.factors))
+    times = site.share[: -len(factors)].removesuffix("*")
+    return Fraction(f"{times}1" if times in {"", "-"} else times)
+
+
+def _causes_of(sites: Sequence[TermSite]) -> str:
+    """`1 explicit, 7 eager batch`."""
+    kinds = Counter(_kind_of(site.cause) for site in sites)
+    return ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+
+
+def _kind_of(cause: str) -> str:
+    """The cause without the relation, which begins with a capital."""
+    return " ".join(itertools.takewhile(lambda word: word.islower(), cause.split())) or cause
+
+
+def _executed_at(site: TermSite) -> str:
+    return f", executed at {site.stack[0]}" if site.stack and site.stack[0] != site.frame else ""
 
 
 def _cut(shape: str) -> str:

@@ -27,7 +27,10 @@ library on sqlite: 2 + shelves statements
     note: rows fetched: shelves + shelves*books
 
     shelves comes from
-        shelves  library_scenarios.py:26 in count_books, lazy load Shelf.books
+        shelves at library_scenarios.py:26 in count_books
+            1 lazy load
+            lazy load Shelf.books
+                SELECT ... FROM books WHERE ? = books.shelf_id ORDER BY books.id
 """
 
 
