@@ -145,7 +145,8 @@ def _usage(error: click.ClickException) -> str:
     ctx = getattr(error, "ctx", None)
     if ctx is None:
         return message
-    return f"{message.rstrip('.')}; `{ctx.command_path} --help` lists what there is"
+    end = " " if message.endswith("?") else "; "  # `Did you mean ...?`
+    return f"{message.rstrip('.')}{end}`{ctx.command_path} --help` lists what there is"
 
 
 def _said(message: str) -> int:

@@ -19,6 +19,7 @@ from auditor.model.finding import Confidence
 from auditor.model.report import Report
 from auditor.model.settings import Settings
 from auditor.report import renderer, text
+from auditor.report.evidence import counted
 
 InScope = Callable[[baseline.Known], bool]
 """Whether what this command looked at could have found a known finding again."""
@@ -50,10 +51,8 @@ def deliver(report: Report, options: ReportOptions, *, in_scope: InScope | None 
         report = baseline.hide(report, known, str(options.baseline), in_scope)
     if options.write_baseline:
         write_atomically(options.write_baseline, baseline.text_of(report.findings))
-        click.echo(
-            f"auditor: wrote {len(report.findings)} findings to `{options.write_baseline}`",
-            err=True,
-        )
+        wrote = counted(len(report.findings), "finding")
+        click.echo(f"auditor: wrote {wrote} to `{options.write_baseline}`", err=True)
     _write(_rendered(report, options), options.output)
     known_now = options.exit_zero or options.write_baseline
     status = report.exit_status

@@ -13,6 +13,7 @@ import click
 from auditor import registry
 from auditor.examples import check_examples
 from auditor.model.errors import AuditorError
+from auditor.report.evidence import counted
 from auditor.report.page import page_of
 from auditor.rule import OnFunction, OnLaws, OnModule, OnOutcomes, OnTape, Rule
 
@@ -71,7 +72,8 @@ def test_command(path: Path | None, codes: tuple[str, ...]) -> None:
             complaints += 1
             click.echo(f"{rule.code} {rule.name}: {complaint}")
     examples = sum(len(rule.bad) + len(rule.good) for rule in rules)
-    click.echo(f"{len(rules)} rules, {examples} examples, {complaints} complaints")
+    counts = ((len(rules), "rule"), (examples, "example"), (complaints, "complaint"))
+    click.echo(", ".join(counted(number, thing) for number, thing in counts))
     if complaints:
         click.get_current_context().exit(1)
     _end_with(catalogue)

@@ -16,20 +16,25 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from auditor.source import facts
+from auditor.source import expressions, facts
 from auditor.source.facts import ModuleFacts
 from auditor.source.parse import NotParsed
 
 _FORMAT = "1"
-_ALLOWED = frozenset(
-    name for name, value in vars(facts).items() if isinstance(value, type) and hasattr(value, "_fields")
-)
+_ALLOWED = {
+    (value.__module__, name): value
+    for home in (facts, expressions)
+    for name, value in vars(home).items()
+    if isinstance(value, type) and hasattr(value, "_fields")
+}
+"""The classes that may stand in an entry, by module and name."""
 
 
 def key_of(source: bytes, path: str, module: str) -> str:
     """The name of the entry for this source: tool and Python version, path and module included."""
     digest = hashlib.sha256(source)
-    digest.update(f"\0{_FORMAT}\0{sys.version_info[:2]}\0{_facts_version()}\0{path}\0{module}".encode())
+    named = f"\0{_FORMAT}\0{sys.version_info[:2]}\0{_facts_version()}\0{path}\0{module}"
+    digest.update(named.encode("utf-8", "surrogatepass"))  # odd file names have half characters
     return digest.hexdigest()
 
 
@@ -38,7 +43,7 @@ def _facts_version() -> str:
     global _version  # noqa: PLW0603 - computed once a process
     if not _version:
         folder = Path(__file__).parent
-        names = ("build", "facts", "lower", "parse", "statements", "strings", "suppress")
+        names = ("build", "expressions", "facts", "lower", "parse", "statements", "strings", "suppress")
         parts = b"".join((folder / f"{name}.py").read_bytes() for name in names)
         _version = hashlib.sha256(parts).hexdigest()
     return _version
@@ -99,6 +104,7 @@ class _Facts(pickle.Unpickler):
     """Loads tuples of facts and nothing else."""
 
     def find_class(self, module: str, name: str) -> Any:
-        if module == facts.__name__ and name in _ALLOWED:
-            return getattr(facts, name)
-        raise pickle.UnpicklingError(f"`{module}.{name}` is not a fact")
+        try:
+            return _ALLOWED[module, name]
+        except KeyError:
+            raise pickle.UnpicklingError(f"`{module}.{name}` is not a fact") from None
