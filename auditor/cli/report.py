@@ -35,23 +35,29 @@ def report_command(*, options: ReportOptions, files: tuple[Path, ...]) -> None:
 
 
 def result_in(file: Path, settings: Settings) -> Report:
-    """The result that a file holds; a tape is judged by the rules of today.
+    """The result that a file holds; a tape is judged by the rules of today, also one whose
+    recording was killed before it was written whole.
 
     Raises AuditorError if the file cannot be read or is no result.
     """
+    from auditor.runtime.store import folder_of, read  # lazy: most commands read no tape
+
+    if _is_sqlite(file) or (not file.exists() and folder_of(file).is_dir()):
+        return judge(read(file), settings)
     try:
-        with file.open("rb") as opened:
-            is_tape = opened.read(len(_SQLITE)) == _SQLITE
-        text = "" if is_tape else file.read_text("utf-8")
+        return _chosen(report_of(file.read_text("utf-8"), str(file)), settings)
     except OSError as error:
         raise AuditorError(f"cannot read `{file}`: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise AuditorError(f"`{file}` is neither a tape nor JSON of ours") from error
-    if not is_tape:
-        return _chosen(report_of(text, str(file)), settings)
-    from auditor.runtime.store import read  # lazy: reports of JSON alone need no tape reader
 
-    return judge(read(file), settings)
+
+def _is_sqlite(file: Path) -> bool:
+    try:
+        with file.open("rb") as opened:
+            return opened.read(len(_SQLITE)) == _SQLITE
+    except OSError:
+        return False
 
 
 def _chosen(report: Report, settings: Settings) -> Report:

@@ -48,7 +48,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
         with redirect_stdout(out), redirect_stderr(err):
             status = main.run(arguments)
         out.flush()
-        return Done(status, out.buffer.getvalue().decode(), err.getvalue())  # type: ignore[attr-defined]
+        return Done(status, out.buffer.getvalue().decode(), err.getvalue())
 
     return finished
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib.metadata
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint
@@ -93,7 +94,7 @@ def test_rules_are_found_by_code_and_by_name(make_rule: MakeRule) -> None:
 def test_without_entry_points_the_built_ins_are_there(
     group: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(registry.importlib.metadata, "entry_points", lambda group: ())
+    monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: ())
     (door,) = registry.doors(group)
     assert len(door.load()) > 0
 
