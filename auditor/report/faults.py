@@ -4,10 +4,11 @@ create_label on sqlite, labels=2, each statement failing once
     deadlock       18 statements, 18 hit, 9 folded into 9 points: 9 recovered
     duplicate       1 statement, 1 hit: 1 swallowed
 
-    swallowed: duplicate; the call returned as if done, and nothing of its work is stored
-        metering/sync.py:71 in create_label, statement 1: INSERT INTO labels (...) VALUES (?)
-        state: labels 1 row missing
-        handler: metering/sync.py:73 in create_label
+    swallowed: the call returned as if done, and nothing of its work is stored
+        duplicate
+        metering/sync.py:71 in create_label, statement 1: INSERT INTO labels (…)
+        state, against success: labels 1 row missing
+        caught at metering/sync.py:73 in create_label
         replay: auditor faults scenarios.py::create_label --db sqlite:// --fault duplicate --at 1
 """
 
@@ -15,7 +16,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 from auditor.model.outcome import FaultOutcome, StateChange, SweepCoverage, Verdict
@@ -24,6 +25,7 @@ from auditor.report.evidence import counted, frame_as_json
 from auditor.sql.shape import brief
 
 _SHAPE_WIDTH = 70
+_SAID_WIDTH = 90
 _MOST_PLACES = 12
 _MOST_NUMBERS = 6
 _AT_COMMIT = "COMMIT"
@@ -42,17 +44,22 @@ def coverage_as_json(coverage: SweepCoverage) -> dict[str, Any]:
 
 def faults_as_text(outcomes: Sequence[FaultOutcome], coverage: Sequence[SweepCoverage] = ()) -> str:
     """The sweep for people: for each scenario and database its coverage, then what was not good."""
-    keys = dict.fromkeys((one.scenario, one.database, one.mode) for one in (*coverage, *outcomes))
+    keys = dict.fromkeys([*map(_sweep_of, coverage), *map(_sweep_of, outcomes)])
     return "\n".join(
         "".join(
             f"{line}\n"
             for line in _of_one_sweep(
-                [one for one in coverage if (one.scenario, one.database, one.mode) == key],
-                [one for one in outcomes if (one.scenario, one.database, one.mode) == key],
+                key,
+                [one for one in coverage if _sweep_of(one) == key],
+                [one for one in outcomes if _sweep_of(one) == key],
             )
         )
         for key in keys
     )
+
+
+def _sweep_of(one: FaultOutcome | SweepCoverage) -> tuple[str, str, str]:
+    return (one.scenario, one.database, one.mode)
 
 
 def _plain(value: Any) -> Any:
@@ -66,12 +73,14 @@ def _plain(value: Any) -> Any:
 
 
 def _of_one_sweep(
-    coverage: Sequence[SweepCoverage], outcomes: Sequence[FaultOutcome]
+    key: tuple[str, str, str],
+    coverage: Sequence[SweepCoverage],
+    outcomes: Sequence[FaultOutcome],
 ) -> Iterator[str]:
-    first: Any = (*coverage, *outcomes)[0]
-    sizes = "".join(f", {name}={size}" for name, size in getattr(first, "sizes", ()))
-    how = "once" if first.mode == "once" else "whenever it comes"
-    yield f"{first.scenario} on {first.database}{sizes}, each statement failing {how}"
+    scenario, database, mode = key
+    sizes = "".join(f", {name}={size}" for name, size in (coverage[0].sizes if coverage else ()))
+    how = "once" if mode == "once" else "whenever it comes"
+    yield f"{scenario} on {database}{sizes}, each statement failing {how}"
     names = [one.fault for one in coverage] or list(dict.fromkeys(o.fault for o in outcomes))
     width = max((len(name) for name in names), default=0)
     certificates = {one.fault: certificate(one) for one in coverage}
@@ -109,44 +118,78 @@ def _verdicts(outcomes: Sequence[FaultOutcome]) -> str:
     return ", ".join(f"{counts[one]} {one.value}" for one in Verdict if counts[one])
 
 
-def _groups(outcomes: Iterable[FaultOutcome]) -> list[list[FaultOutcome]]:
-    """Outcomes that differ only in the statement are told together."""
-    groups: dict[object, list[FaultOutcome]] = {}
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Outcomes that differ only in the fault, its class and the statement: `by_fault` has those of
+    each fault, with the same statements for all."""
+
+    by_fault: tuple[tuple[FaultOutcome, ...], ...]
+
+    @property
+    def first(self) -> FaultOutcome:
+        return self.by_fault[0][0]
+
+
+def _groups(outcomes: Iterable[FaultOutcome]) -> list[_Group]:
+    """Bad outcomes, told together where they are alike; silent losses first, and errors that reach
+    the caller as they are last."""
+    of_fault: dict[object, list[FaultOutcome]] = {}
     for one in outcomes:
         key = (one.fault, one.verdict, one.note, one.escaped, one.changes, one.handlers)
-        groups.setdefault(key, []).append(one)
-    order = list(Verdict)
-    return sorted(groups.values(), key=lambda group: -_severity(group[0].verdict, order))
+        of_fault.setdefault(key, []).append(one)
+    alike: dict[object, list[tuple[FaultOutcome, ...]]] = {}
+    for group in of_fault.values():
+        first = group[0]
+        places = tuple((one.site, one.statement, one.shape) for one in group)
+        told = (first.verdict, first.note, first.changes, first.handlers, bool(first.escaped))
+        alike.setdefault((places, told), []).append(tuple(group))
+    groups = [_Group(tuple(members)) for members in alike.values()]
+    return sorted(groups, key=lambda group: _TOLD.index(group.first.verdict))
 
 
-def _severity(verdict: Verdict, order: list[Verdict]) -> int:
-    """Silent losses first; an error that reaches the caller as it is last."""
-    worst = (Verdict.LEAKED, Verdict.NOT_REACHED)
-    return order.index(verdict) if verdict not in worst else -worst.index(verdict)
+_TOLD = (
+    Verdict.HALF_COMMITTED,
+    Verdict.SWALLOWED,
+    Verdict.CRASHED,
+    Verdict.HUNG,
+    Verdict.BROKEN_SESSION,
+    Verdict.MASKED,
+    Verdict.RETRIED_IN_VAIN,
+    Verdict.LEAKED,
+    Verdict.NOT_REACHED,
+)
+"""Verdicts that are not good, the worst first."""
 
 
-def _of_group(group: Sequence[FaultOutcome]) -> Iterator[str]:
-    first = group[0]
-    escaped = f"; escaped: {first.escaped}" if first.escaped else ""
-    note = f"; {first.note}" if first.note else ""
-    yield f"{first.verdict.value}: {first.fault}{note}{escaped}"
-    for one in group[:_MOST_PLACES]:
+def _of_group(group: _Group) -> Iterator[str]:
+    first, members = group.first, group.by_fault[0]
+    note = f": {first.note}" if first.note else ""
+    yield f"{first.verdict.value}{note}"
+    for outcomes in group.by_fault:
+        one = outcomes[0]
+        escaped = f", escapes as {one.escaped}" if one.escaped else ""
+        tried = f", tried {one.attempts} times" if one.attempts > 1 else ""
+        yield f"    {one.fault}{escaped}{tried}{_said(one)}"
+    for one in members[:_MOST_PLACES]:
         yield f"    {one.site}, {_numbers(one)}{_statement(one)}"
-    if len(group) > _MOST_PLACES:
-        yield f"    ... and {len(group) - _MOST_PLACES} more"
-    if first.escaped_message:
-        yield f"    said: {first.escaped_message[:120]}"
-    if first.attempts > 1:
-        yield f"    tried {first.attempts} times"
+    if len(members) > _MOST_PLACES:
+        yield f"    ... and {len(members) - _MOST_PLACES} more"
     if first.changes:
-        yield f"    state: {', '.join(map(_change, first.changes))}"
+        against = "what was before" if first.escaped else "success"
+        yield f"    state, against {against}: {', '.join(map(_change, first.changes))}"
     for frame in first.handlers:
-        yield f"    handler: {frame}"
+        yield f"    caught at {frame}"
     for frame in first.traceback[:1]:
         if frame != first.site:
-            yield f"    raised at: {frame}"
+            yield f"    raised at {frame}"
     if first.replay:
         yield f"    replay: {first.replay}"
+
+
+def _said(outcome: FaultOutcome) -> str:
+    """What the error said, without the statement that SQLAlchemy adds."""
+    said = outcome.escaped_message.partition(" [SQL: ")[0].partition(" (Background on")[0]
+    return f": {said[:_SAID_WIDTH]}" if said else ""
 
 
 def _numbers(outcome: FaultOutcome) -> str:
