@@ -13,6 +13,7 @@ the process, or does not end, is known by name. Messages, in order:
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -93,6 +94,7 @@ def work(request: Request, database: ScratchDatabase, send: Send) -> None:
 
 
 def _sweep(request: Request, bench: Bench, send: Send) -> None:
+    gc.freeze()  # what is loaded by now stays; collecting after each run is 50 times faster
     expected = fault_free_run(bench, repeated=bool(request.done))
     points: list[Point] = []
     for fault in request.faults:

@@ -1,5 +1,5 @@
-"""Servers for the sweeps of these tests: one of each kind, started once; every sweep makes a database
-of its own on it."""
+"""Servers for the sweeps of these tests: one of each kind, started once. Every sweep makes a
+database of its own on it."""
 
 from __future__ import annotations
 

@@ -222,11 +222,11 @@ def one_transaction_each(own: Service) -> str:
 def makes_ids_and_times(own: Service) -> dict[str, Any]:
     with own.writer as session:
         child = Child(parent_id="p0", made=datetime.now(timezone.utc).replace(tzinfo=None))
-        child.serial = str(uuid.uuid4())
+        child.serial = serial = str(uuid.uuid4())
         session.add(child)
         session.flush()
         insert(session, "b")
-    return {"id": child.id, "serial": child.serial, "made": child.made}
+    return {"id": child.id, "serial": serial, "made": child.made}
 
 
 def reads_nothing(own: Service) -> list[str]:
