@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from auditor.faults.catalogue import fault_named
 from auditor.faults.rows import FAULTS
-from auditor.model.evidence import Executions
+from auditor.model.evidence import Executions, FaultSeen, Growth, SchemaFact, SourcePath
 from auditor.model.finding import Finding
 from auditor.model.law import LawResult
 from auditor.model.law_text import law_of, total_of
@@ -28,6 +28,14 @@ WIDTH = 98
 LINES_SHOWN = 3
 TOLD = ("DBA301", "DBA606", "DBA201", "DBA101")
 """Codes whose first finding is shown: slow, wrong, silent, unsafe."""
+
+WITNESSES = (
+    ("source", (SourcePath, SchemaFact)),
+    ("session", (Executions,)),
+    ("growth", (Growth,)),
+    ("faults", (FaultSeen,)),
+)
+"""Who gives which evidence."""
 
 MEANINGS = {
     Verdict.SWALLOWED: "the caller was told that all is well, and it is not",
@@ -83,7 +91,7 @@ def told(story: Story, colours: Colours) -> str:
         _titled("3. How it grows", _command("profile", story, story.law_before.scenario), colours),
         _growth(story),
         _titled(
-            "4. What happens when the database says no",
+            "4. When the database says no",
             _command("faults", story, story.faults_before[0].scenario),
             colours,
         ),
@@ -97,9 +105,14 @@ def told(story: Story, colours: Colours) -> str:
 
 
 def _titled(title: str, command: str, colours: Colours) -> Iterator[str]:
+    """A title and the command that shows more, on two lines if one cannot hold both."""
     yield ""
     shown = f"{colours.faint}$ {command}{colours.end}" if command else ""
-    yield f"{colours.place}{title}{colours.end}  {shown}".rstrip()
+    heading = f"{colours.place}{title}{colours.end}"
+    if len(title) + len(command) + 4 <= WIDTH:
+        yield f"{heading}  {shown}".rstrip()
+    else:
+        yield from (heading, f"  {shown}")
 
 
 def _command(name: str, story: Story, scenario: str) -> str:
@@ -151,7 +164,7 @@ def _session(story: Story) -> Iterator[str]:
     for frame, entries in lines[:LINES_SHOWN]:
         executions = sum(entry.executions for entry in entries)
         place = f"  {executions:>5} x  {frame.path}:{frame.line}"
-        yield f"{place}  {shortened(_code(story, frame), max(20, WIDTH - len(place)))}"
+        yield f"{place}  {shortened(_code(story, frame), max(20, WIDTH - len(place) - 2))}"
         causes = sorted((-entry.executions, str(entry.cause)) for entry in entries)
         yield from _prose(", ".join(f"{-times:,} {cause}" for times, cause in causes), indent=11)
 
@@ -242,14 +255,20 @@ def _worst_pair(
 def _joined(report: Report, colours: Colours) -> Iterator[str]:
     finding = max(report.findings, key=_weight)
     yield from _finding(finding, colours)
-    for line in evidence_lines(finding.evidence):
-        yield from _prose(line, indent=6, hanging=8)
+    for witness, kinds in WITNESSES:
+        lines = evidence_lines(one for one in finding.evidence if isinstance(one, kinds))
+        for number, line in enumerate(lines):
+            margin = " " * 6 + (witness if number == 0 else "").ljust(9)
+            yield from _prose(line, indent=margin, hanging=17)
 
 
 def _weight(finding: Finding) -> tuple[int, int]:
-    """How many kinds of witness a finding has, and how often its statements were executed."""
+    """How many witnesses a finding has, and how often its statements were executed."""
+    witnesses = sum(
+        any(isinstance(one, kinds) for one in finding.evidence) for _, kinds in WITNESSES
+    )
     executions = sum(e.executions for e in finding.evidence if isinstance(e, Executions))
-    return (len({one.kind for one in finding.evidence}), executions)
+    return (witnesses, executions)
 
 
 def _next_steps() -> Iterator[str]:
@@ -264,13 +283,15 @@ def _sizes(sizes: Iterable[tuple[str, int]]) -> str:
     return ", ".join(f"{name}={size}" for name, size in sizes)
 
 
-def _prose(text: str, *, indent: int = 2, hanging: int = 0) -> list[str]:
-    """The text wrapped; `hanging` is the indent of the lines after the first, if another."""
+def _prose(text: str, *, indent: int | str = 2, hanging: int = 0) -> list[str]:
+    """The text wrapped; `indent` is a width or what stands there, `hanging` the width of the lines
+    after the first, if another."""
+    first = " " * indent if isinstance(indent, int) else indent
     return textwrap.wrap(
         text,
         WIDTH,
-        initial_indent=" " * indent,
-        subsequent_indent=" " * (hanging or indent),
+        initial_indent=first,
+        subsequent_indent=" " * (hanging or len(first)),
         break_on_hyphens=False,
         break_long_words=False,
     )

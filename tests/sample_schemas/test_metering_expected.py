@@ -124,13 +124,15 @@ def test_a_recorded_call_shows_every_statement_with_its_cause(
     } == {**want, "entries": sorted(want["entries"])}
 
 
-@pytest.mark.parametrize("database", ["sqlite://", "postgresql"])
-def test_the_laws_are_those_expected_on_each_database(
-    database: str, scenarios: Mapping[str, Scenario]
-) -> None:
+def test_the_laws_are_those_expected(scenarios: Mapping[str, Scenario]) -> None:
     wanted = EXPECTED["profile"]
-    results = auditor.profile(*(scenarios[name] for name in wanted), database=database)
+    results = auditor.profile(*(scenarios[name] for name in wanted))
     assert {result.scenario: law_as_expected(result) for result in results} == wanted
+
+
+def test_the_law_is_the_same_on_postgresql(scenarios: Mapping[str, Scenario]) -> None:
+    (result,) = auditor.profile(scenarios["metering_sync"], database="postgresql")
+    assert law_as_expected(result) == EXPECTED["profile"]["metering_sync"]
 
 
 @pytest.mark.parametrize("name", EXPECTED["faults"])
@@ -144,8 +146,14 @@ def test_each_fault_gets_the_expected_verdicts(
     assert {fault: dict(verdicts) for fault, verdicts in found.items()} == wanted
 
 
-@pytest.mark.parametrize("mode", ["once", "persistent"])
-@pytest.mark.parametrize("name", [name for name in EXPECTED["faults"] if "repaired" in name])
+@pytest.mark.parametrize(
+    ("name", "mode"),
+    [
+        ("metering_sync_repaired", "once"),
+        ("create_label_repaired", "persistent"),
+        ("create_rule_repaired", "once"),
+    ],
+)
 def test_no_fault_at_all_is_bad_for_a_repaired_twin(
     name: str, mode: str, scenarios: Mapping[str, Scenario]
 ) -> None:
