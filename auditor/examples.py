@@ -118,10 +118,9 @@ def _times(number: int) -> str:
 
 
 def _of_live(rule: Rule, example: LiveExample) -> Iterator[str]:
-    # Lazy: only runtime rules need SQLAlchemy.
-    from sqlalchemy import create_engine
+    from sqlalchemy import create_engine  # lazy: only runtime rules need it
 
-    from auditor.runtime.recorder import record
+    from auditor.runtime.recorder import record  # lazy: imports SQLAlchemy
 
     engine = create_engine("sqlite://")
     try:

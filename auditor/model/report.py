@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from auditor.model.finding import Finding, Problem
 from auditor.model.law import LawResult
-from auditor.model.outcome import FaultOutcome, SweepCoverage
+from auditor.model.outcome import FaultOutcome, SweepCoverage, Verdict
 from auditor.model.tape import Tape
 
 
@@ -34,5 +34,10 @@ class Report:
         all of its work."""
         if any(problem.hides_results for problem in self.problems):
             return 2
-        is_bad = any(not outcome.verdict.is_good for outcome in self.faults)
-        return 1 if self.findings or is_bad else 0
+        return 1 if self.findings or self.bad_faults else 0
+
+    @property
+    def bad_faults(self) -> tuple[FaultOutcome, ...]:
+        """The faults that were injected and came to no good."""
+        reached = (one for one in self.faults if one.verdict is not Verdict.NOT_REACHED)
+        return tuple(one for one in reached if not one.verdict.is_good)

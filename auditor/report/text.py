@@ -166,7 +166,7 @@ def _totals(findings: tuple[Finding, ...]) -> str:
 
 
 def _bad_faults(report: Report) -> Iterator[str]:
-    bad = Counter(one.verdict for one in report.faults if not one.verdict.is_good)
+    bad = Counter(one.verdict for one in report.bad_faults)
     if bad:
         verdicts = ", ".join(
             f"{verdict.value} {bad[verdict]}" for verdict in Verdict if bad[verdict]

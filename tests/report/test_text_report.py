@@ -54,7 +54,11 @@ def test_a_tape_is_summed_up(tape: Tape) -> None:
 
 def test_faults_that_came_to_no_good_are_counted(fault: FaultOutcome) -> None:
     good = replace(fault, verdict=Verdict.RECOVERED)
-    assert text.summary_of(Report(faults=(fault, good), counted={"faults": 2})) == (
+    unreached = replace(fault, verdict=Verdict.NOT_REACHED)
+    assert Report(faults=(good, unreached)).exit_status == 0
+    report = Report(faults=(fault, good, unreached), counted={"faults": 2})
+    assert report.exit_status == 1
+    assert text.summary_of(report) == (
         "no findings\n"
         "1 injected fault came to no good: half-committed 1\n"
         "looked at 2 injected faults\n"
