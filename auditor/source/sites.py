@@ -8,7 +8,17 @@ from typing import NamedTuple
 
 from auditor.model.knowledge import QUERY, ROW, ROW_OR_NONE, CallableRow, Effect, Mode, Of
 from auditor.source.callees import targets_of
-from auditor.source.facts import At, Call, Expr, FunctionFacts, Region, dotted
+from auditor.source.facts import (
+    At,
+    Attribute,
+    Bind,
+    Call,
+    Expr,
+    FunctionFacts,
+    Name,
+    Region,
+    dotted,
+)
 from auditor.source.inference import Inference
 from auditor.source.program import Scope, last_step
 from auditor.source.results import context_of
@@ -22,6 +32,8 @@ _APPLYING = {"map": 0, "filter": 0, "functools.reduce": 0, "itertools.starmap": 
 _VERBS = {
     "select": Effect.READ, "insert": Effect.WRITE, "update": Effect.WRITE, "delete": Effect.WRITE,
 }  # fmt: skip
+_LINKS = 60
+"""Links of a chain of calls looked at."""
 _WRITES = frozenset((Effect.WRITE, Effect.PENDING))
 _MEMORY = ("cache", "memo")
 
@@ -86,7 +98,7 @@ def _of_target(
     if target.row is not None:
         if target.row.effects and not target.row.lazy and _is_plausible(target, call):
             what = _words(target, call)
-            effects = _effects(target.row, call)
+            effects = _effects(scope.function, position, target.row, call)
             yield Site(scope.key, position, call.region, call.at, what, effects, sure=target.sure)
         return
     if target.function is None:
@@ -120,20 +132,44 @@ def _is_plausible(target: Target, call: Call) -> bool:
     return written[:1].isupper()
 
 
-def _effects(row: CallableRow, call: Call) -> tuple[Effect | Mode, ...]:
-    """The effects of a row; a statement that is built in place says whether it reads or writes.
-    What reads in order to write counts as a write."""
+def _effects(
+    function: FunctionFacts, position: int, row: CallableRow, call: Call
+) -> tuple[Effect | Mode, ...]:
+    """The effects of a row; a statement that is built in the function says whether it reads or
+    writes. What reads in order to write counts as a write."""
     if not _WRITES.isdisjoint(row.effects):
         return tuple(e for e in row.effects if e is not Effect.READ)
     if row.effects != (Effect.STATEMENT,) or not call.args:
         return row.effects
-    inner: Expr | None = call.args[0]
-    while inner is not None:
-        verb = _VERBS.get(last_step(inner.func)) if isinstance(inner, Call) else None
-        if verb is not None:
-            return (verb,)
-        inner = getattr(inner, "func" if isinstance(inner, Call) else "base", None)
-    return row.effects
+    verb = _verb(function, position, call.args[0])
+    return row.effects if verb is None else (verb,)
+
+
+def _verb(function: FunctionFacts, position: int, expr: Expr | None) -> Effect | None:
+    """What the innermost call of a chain makes: `update(T).where(...)`, `table.delete()`."""
+    found: Effect | None = None
+    for _ in range(_LINKS):
+        if isinstance(expr, Call):
+            found = _VERBS.get(last_step(expr.func), found)
+            expr = expr.func
+        elif isinstance(expr, Attribute):
+            expr = expr.base
+        elif isinstance(expr, Name):
+            bound = _last_bind(function, position, expr.name)
+            if bound is None:
+                break
+            position, expr = bound
+        else:
+            break
+    return found
+
+
+def _last_bind(function: FunctionFacts, position: int, name: str) -> tuple[int, Expr | None] | None:
+    for index in range(position - 1, -1, -1):
+        event = function.events[index]
+        if isinstance(event, Bind) and event.target == name and event.kind == "assign":
+            return index, event.value
+    return None
 
 
 def _is_remembered(scope: Scope) -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from auditor.model.evidence import SchemaFact, SourcePath, Step
 from auditor.model.finding import Confidence, Severity
 from auditor.model.span import Span
 from auditor.rule import Example, Hit, Hits, OnFunction, Rule
 from auditor.rules.queries.loops import repeating_loop
-from auditor.rules.queries.rows import RowLoop, is_loaded_eagerly, row_loops
+from auditor.rules.queries.rows import RowLoop, are_queried, is_loaded_eagerly, row_loops
 from auditor.source.attributes import attribute_of, relationship_of
 from auditor.source.facts import At, FunctionFacts, ModuleFacts, Read
 from auditor.source.models import Relationship
@@ -30,7 +32,9 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
                 project, function, loop, found.name
             ):
                 seen.add((event.at.line, found.name))
-                yield _hit(module, function, loop, event, relation=found)
+                hit = _hit(module, function, loop, event, relation=found)
+                known = are_queried(project, function, loop)
+                yield hit if known else replace(hit, confidence=Confidence.LOW)
 
 
 def _lazy(project: Project, row: Value, steps: tuple[str, ...]) -> Relationship | None:
@@ -209,6 +213,7 @@ RULE = Rule(
     ),
     known_gaps=(
         "reads in functions that each row is handed to",
+        "rows of a relationship or of an unknown caller: low confidence, their query is not in sight",
         "attributes reached by `getattr`, and rows kept in dicts",
         "an option anywhere in the function that loads the rows counts for all its queries",
         "many-to-one relationships to a few parents are mostly answered by the identity map",

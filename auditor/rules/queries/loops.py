@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from auditor.model.knowledge import Effect
 from auditor.source.facts import (
@@ -11,6 +12,7 @@ from auditor.source.facts import (
     Bind,
     Call,
     Compare,
+    Comprehension,
     Const,
     Expr,
     FunctionFacts,
@@ -31,18 +33,34 @@ from auditor.source.facts import (
 )
 from auditor.source.program import last_step
 from auditor.source.project import Project
+from auditor.source.value import CLASS
 
 LOOPS = frozenset(("for", "comprehension", "while"))
 _STRAIGHT = frozenset(("with", "try", "try-else", "finally"))
 _WRAPPERS = frozenset(
     ("enumerate", "reversed", "sorted", "list", "tuple", "set", "iter", "items", "keys", "values",
-     "product", "zip", "chain", "dict")
+     "product", "zip", "chain", "dict", "fromkeys")
 )  # fmt: skip
 _PIECES = ("chunk", "batch", "partition", "page", "grouper", "slice", "window", "bulk")
 """Words by which iterables of pieces are named: a query for each piece is the cure, not the ill."""
-_SCHEMA = frozenset(("sorted_tables", "get_table_names", "tables", "__subclasses__"))
-"""What the schema bounds, not the data."""
+_SCHEMA = frozenset(
+    ("sorted_tables", "get_table_names", "tables", "columns", "__subclasses__", "__members__")
+)
+"""What the schema or the source bounds, not the data."""
 _TAKING = frozenset(("pop", "popleft", "popitem", "get_nowait"))
+
+
+class _Place(NamedTuple):
+    """A loop in its function, and how many names may still be followed."""
+
+    project: Project
+    module: ModuleFacts
+    function: FunctionFacts
+    loop: Region
+    depth: int = 5
+
+    def deeper(self) -> _Place:
+        return self._replace(depth=self.depth - 1)
 
 
 def repeating_loop(
@@ -59,8 +77,26 @@ def repeating_loop(
             and _repeats(project, module, function, around)
             and not _leaves(function, around, region, position)
         ):
-            return around
+            return None if _chooses_database(function, around, region, position) else around
     return None
+
+
+def _chooses_database(function: FunctionFacts, loop: Region, region: int, position: int) -> bool:
+    """`for cell in cells: with session_of(cell) as session: ...`: each turn asks another database,
+    so one statement cannot answer for all."""
+    event = function.events[position]
+    if not isinstance(event, Call):
+        return False
+    names = {found.name for found in walk(event) if isinstance(found, Name)}
+    turned = set(loop.target)
+    for around in function.ancestors(region):
+        if around.index == loop.index:
+            break
+        for item in around.items:
+            inside = {found.name for found in walk(item.expr) if isinstance(found, Name)}
+            if item.name in names and not turned.isdisjoint(inside):
+                return True
+    return bool(turned) and path_of(event.func)[:1] == (loop.target[0],)
 
 
 def is_conditional(function: FunctionFacts, loop: Region, region: int) -> bool:
@@ -81,7 +117,7 @@ def _repeats(project: Project, module: ModuleFacts, function: FunctionFacts, loo
     words = " ".join((*loop.target, *_names_in(loop.expr))).lower()
     if any(piece in words for piece in _PIECES):
         return False
-    return not _is_bounded(project, module, function, loop, loop.expr)
+    return not _is_bounded(_Place(project, module, function, loop), loop.expr)
 
 
 def _names_in(expr: Expr | None) -> Iterator[str]:
@@ -119,36 +155,36 @@ def _consumes(function: FunctionFacts, loop: Region) -> bool:
     )
 
 
-def _is_bounded(
-    project: Project, module: ModuleFacts, function: FunctionFacts, loop: Region, expr: Expr | None
-) -> bool:
+def _is_bounded(place: _Place, expr: Expr | None) -> bool:
     """Whether the source, not the data, says how often the loop turns."""
+    if isinstance(expr, Comprehension) and place.depth > 0:
+        return _is_bounded(place.deeper(), place.function.regions[expr.region].expr)
     if expr is None or isinstance(expr, (Items, Pairs, Const, Text)):
         return not any(type(e).__name__ in {"Starred", "Comprehension"} for e in walk(expr))
     if isinstance(expr, Call):
-        return _is_bounded_call(project, module, function, loop, expr)
+        return _is_bounded_call(place, expr)
     name = dotted(expr)
-    if not name:
+    if not name or place.depth == 0:
         return False
     last = name.rpartition(".")[2]
     if last in _SCHEMA or (last.isupper() and len(last) > 1):
         return True
-    value = _constant(project, module, function, name)
-    return value is not None and _is_bounded(project, module, function, loop, value)
+    if place.project.value(place.module, place.function, place.loop.first, expr).kind == CLASS:
+        return True  # the members of an enumeration
+    value = _constant(place, name)
+    return value is not None and _is_bounded(place.deeper(), value)
 
 
-def _is_bounded_call(
-    project: Project, module: ModuleFacts, function: FunctionFacts, loop: Region, call: Call
-) -> bool:
+def _is_bounded_call(place: _Place, call: Call) -> bool:
     name = last_step(call.func)
     if name == "range":
-        return _is_bounded_range(function, loop, call)
+        return _is_bounded_range(place.function, place.loop, call)
     if name in _SCHEMA or name in {"count", "repeat", "cycle"}:
         return True
     if name not in _WRAPPERS:
         return False
     inner = call.args or (getattr(call.func, "base", None),)
-    return any(_is_bounded(project, module, function, loop, i) for i in inner if i is not None)
+    return any(_is_bounded(place, i) for i in inner if i is not None)
 
 
 def _is_bounded_range(function: FunctionFacts, loop: Region, call: Call) -> bool:
@@ -165,19 +201,18 @@ def _is_bounded_range(function: FunctionFacts, loop: Region, call: Call) -> bool
     )
 
 
-def _constant(
-    project: Project, module: ModuleFacts, function: FunctionFacts, name: str
-) -> Expr | None:
+def _constant(place: _Place, name: str) -> Expr | None:
     """What a name is bound to when it is bound once, in the function, its class or its module."""
+    function, module = place.function, place.module
     scopes = [function] if function is module.body else [function, module.body]
     for scope in scopes:
         binds = [e for e in scope.events if isinstance(e, Bind) and e.target == name]
         if binds:
-            only = binds[0] if len(binds) == 1 else None
-            return only.value if only is not None and only.kind == "assign" else None
+            value = binds[0].value if len(binds) == 1 and binds[0].kind == "assign" else None
+            return None if scope is not function and isinstance(value, Comprehension) else value
     head, _, last = name.rpartition(".")
     if head in {"self", "cls"} and function.class_name:
-        entry = project.program.classes.get(f"{module.name}.{function.class_name}")
+        entry = place.project.program.classes.get(f"{module.name}.{function.class_name}")
         bound = entry.own.get(last) if entry is not None else None
         return bound.bind.value if bound is not None else None
     return None

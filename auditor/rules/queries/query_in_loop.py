@@ -12,7 +12,7 @@ from auditor.source.facts import At, FunctionFacts, ModuleFacts, Region
 from auditor.source.project import Project
 from auditor.source.sites import Site
 
-_QUERIES = (Effect.READ, Effect.STATEMENT, Effect.REFRESH)
+_QUERIES = (Effect.READ, Effect.STATEMENT)
 
 
 def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hits:
@@ -277,7 +277,7 @@ RULE = Rule(
         "what is kept per key (`if key not in known:`) is not reported, though each key queries",
         "of `while` loops only those that take from what they test are looked at",
         "calls through names the scan cannot follow (callbacks, registries, `getattr`) do nothing",
-        "lazy loads are DBA302; writes are another rule's",
+        "lazy loads are DBA302; writes and refreshes are for other rules",
         "`session.get` may be answered by the identity map",
     ),
     sources=("https://docs.sqlalchemy.org/en/20/orm/queryguide/relationships.html",),

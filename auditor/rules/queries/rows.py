@@ -107,6 +107,15 @@ def _of_function(
                 yield from sources_of(project, target.function, index, value, depth=depth - 1)
 
 
+def are_queried(project: Project, function: FunctionFacts, loop: RowLoop) -> bool:
+    """Whether all expressions that make the rows are in sight, and are calls."""
+    scope = project.program.scope_of(function)
+    position = max(loop.region.first - 1, 0)
+    sources = [e for _, _, e in sources_of(project, scope, position, loop.region.expr)]
+    made = [e for e in sources if not isinstance(e, Const)]
+    return bool(made) and all(isinstance(e, Call) for e in made)
+
+
 def is_loaded_eagerly(project: Project, function: FunctionFacts, loop: RowLoop, name: str) -> bool:
     """Whether an option where the rows are loaded may load relationship `name` with them; options
     that cannot be read count as such."""
