@@ -67,6 +67,7 @@ def pending_outcome(request: Request, point: Point) -> FaultOutcome:
         statement=shot.point.ordinal,
         shape=shot.point.shape,
         site=shot.point.site.frame,
+        stack=shot.point.site.stack,
         verdict=Verdict.CRASHED,
         attempts=1,
         folded=point.folded,

@@ -76,6 +76,8 @@ class FaultOutcome:
     note: str = ""
     folded: tuple[int, ...] = ()
     """Other statements that this outcome stands for: same shape, call path and progress."""
+    stack: tuple[Frame, ...] = ()
+    """The user's call path to the statement, innermost first; the first frame is `site`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -171,7 +171,7 @@ def _of_group(group: _Group) -> Iterator[str]:
         tried = f", tried {one.attempts} times" if one.attempts > 1 else ""
         yield f"    {one.fault}{escaped}{tried}{_said(one)}"
     for one in members[:_MOST_PLACES]:
-        yield f"    {one.site}, {_numbers(one)}{_statement(one)}"
+        yield f"    {one.site}{_caller(one)}, {_numbers(one)}{_statement(one)}"
     if len(members) > _MOST_PLACES:
         yield f"    ... and {len(members) - _MOST_PLACES} more"
     if first.changes:
@@ -190,6 +190,14 @@ def _said(outcome: FaultOutcome) -> str:
     """What the error said, without the statement that SQLAlchemy adds."""
     said = outcome.escaped_message.partition(" [SQL: ")[0].partition(" (Background on")[0]
     return f": {said[:_SAID_WIDTH]}" if said else ""
+
+
+def _caller(outcome: FaultOutcome) -> str:
+    """The line in the file where the work begins, if the statement is not executed there: layers
+    that many callers share tell little."""
+    outwards = [frame for frame in outcome.stack if "<lambda>" not in frame.function]
+    own = [frame for frame in outwards if frame.path == outwards[-1].path]
+    return f", for {own[0]}" if own and own[0].path != outcome.site.path else ""
 
 
 def _numbers(outcome: FaultOutcome) -> str:

@@ -145,4 +145,5 @@ _FAULT: Mapping[str, Callable[[Any], Any]] = {
     "traceback": frames_from_json,
     "handlers": frames_from_json,
     "folded": tuple,
+    "stack": frames_from_json,
 }
