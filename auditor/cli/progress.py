@@ -6,11 +6,9 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, NoReturn
+from typing import Any
 
 from auditor.cli.options import ReportOptions
-
-_TERMINATED = 143
 
 
 @contextmanager
@@ -32,11 +30,7 @@ def progress_line(options: ReportOptions) -> Iterator[Any]:
 @contextmanager
 def terminated_as_interrupted() -> Iterator[None]:
     """SIGTERM ends the command as Ctrl-C does: scratch databases are dropped."""
-
-    def end(_signal: int, _frame: object) -> NoReturn:
-        sys.exit(_TERMINATED)
-
-    before = signal.signal(signal.SIGTERM, end)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
     finally:

@@ -162,7 +162,7 @@ def _module_of_file(path: Path) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
         raise ScenarioError(f"`{path}` does not run: {blamed(error)}") from error
     return module
@@ -189,5 +189,5 @@ def _imported(name: str, of: str = "") -> ModuleType:
         sys.path.insert(0, str(Path.cwd()))  # as `python -m` does
     try:
         return importlib.import_module(name)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ScenarioError(f"{of or f'`{name}`'} cannot be imported: {blamed(error)}") from error

@@ -18,6 +18,10 @@ from auditor.growth.workload import Workload, prepared
 from auditor.model.errors import ScenarioError
 from auditor.model.law import Holdout, LawResult, Point
 
+_NOTHING_SEEN = (
+    "NO STATEMENT WAS SEEN at any size: does the call use the database it is given"
+    " (`database.url`), through SQLAlchemy?"
+)
 Progress = Callable[[str], None]
 OnFailure = Callable[[Scenario, ScenarioError], None]
 
@@ -101,7 +105,7 @@ def _result(scenario: Scenario, database: str, outcome: Fit | Refusal, counts: C
         points=points,
         holdouts=holdouts,
         refusal=outcome.reason if isinstance(outcome, Refusal) else "",
-        notes=(*_fixed(scenario), *counts.notes),
+        notes=(*_fixed(scenario), *counts.notes, *_nothing_seen(counts)),
     )
     if isinstance(outcome, Refusal):
         return found
@@ -126,6 +130,12 @@ def _fixed(scenario: Scenario) -> tuple[str, ...]:
         for name, values in scenario.sizes
         if len(values) == 1
     )
+
+
+def _nothing_seen(counts: Counts) -> tuple[str, ...]:
+    if any(count.statements for count in counts.at.values()):
+        return ()
+    return (_NOTHING_SEEN,)
 
 
 def _holdout(scenario: Scenario, check: Checked) -> Holdout:

@@ -9,6 +9,7 @@ import multiprocessing
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -69,6 +70,12 @@ def profile_on(
 
 
 def _on_one(job: Job, progress: Progress) -> Profiled:
+    """The outcome of a job. What the scenarios print goes to stderr: stdout is the report's."""
+    with redirect_stdout(sys.stderr):
+        return _profiled(job, progress)
+
+
+def _profiled(job: Job, progress: Progress) -> Profiled:
     failed: list[Problem] = []
     errors: list[AuditorError] = []
 
@@ -144,7 +151,7 @@ def _ended_without_result(job: Job) -> AuditorError:
 
 def _child(theirs: Connection, job: Job) -> None:
     """The body of a child process: progress as text, then one `Profiled`, through the pipe."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that scratch databases are dropped
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # scratch databases are dropped
     try:
         theirs.send(_on_one(job, theirs.send))
     except (KeyboardInterrupt, BrokenPipeError):

@@ -39,7 +39,7 @@ class Workload:
         at = f"with {in_words(sizes)}" if sizes else "without sizes"
         try:
             call = self.settled(self.scenario.populate(self.subject, **sizes))
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise ScenarioError(
                 f"scenario `{self.scenario.name}` failed while it was populated {at}:"
                 f" {blamed(error)}"
@@ -55,7 +55,7 @@ class Workload:
         """Make the call; an error that the scenario declares is part of its work."""
         try:
             call()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             if not is_declared(error, self.scenario.declared):
                 raise ScenarioError(
                     f"scenario `{self.scenario.name}` failed in the measured call with"
@@ -79,7 +79,7 @@ def prepared(database: ScratchDatabase, *scenarios: Scenario) -> Iterator[tuple[
         if first.prepare is not None:
             try:
                 subject = settled(first.prepare(database))
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 raise ScenarioError(
                     f"scenario `{first.name}` could not be prepared: {blamed(error)}"
                 ) from error

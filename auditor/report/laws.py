@@ -149,6 +149,10 @@ def _check_in_words(check: Holdout) -> str:
 
 def _term_lines(explained: ExplainedTerm) -> Iterator[str]:
     yield f"{explained.term} comes from"
+    rest = explained.term.coefficient - _sum_of(explained.sites, explained.term).coefficient
+    if rest:
+        missing = Term(rest, explained.term.factors)
+        yield f"    {missing} in places whose own counts follow no law of this kind"
     places = dict.fromkeys(site.frame for site in explained.sites)
     for frame in places:
         sites = [site for site in explained.sites if site.frame == frame]

@@ -115,6 +115,17 @@ async def asynchronous(database, shelves):
     return call
 
 
+@scenario(sizes={"shelves": (1, 2)}, prepare=engine_of)
+def leaving(engine, shelves):
+    raise SystemExit(0)
+
+
+@scenario(sizes={"shelves": (1, 2)})
+def idle(database, shelves):
+    print("a word of the program")
+    return lambda: None
+
+
 CALLS = []
 WARM = []
 """

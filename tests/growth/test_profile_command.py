@@ -73,6 +73,18 @@ def test_several_databases_are_compared(program: Path, capsys: pytest.CaptureFix
     ]
 
 
+def test_what_the_program_prints_stays_out_of_the_report_and_no_statement_is_said_loudly(
+    program: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status = run(["profile", f"{program}::idle", "--format", "json"])
+
+    out, err = capsys.readouterr()
+    (law,) = json.loads(out)["laws"]
+    assert (status, law["law"], law["terms"]) == (0, "0", [])
+    assert law["notes"][0].startswith("NO STATEMENT WAS SEEN at any size")
+    assert "a word of the program" in err
+
+
 def test_a_law_that_is_refused_is_a_problem_with_status_2(
     program: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -103,6 +115,10 @@ FAILS = (
     "scenario `failing` failed in the measured call with shelves=1: LookupError: no shelf 2"
     " (library_scenarios.py:55 in call)"
 )
+LEAVES = (
+    "scenario `leaving` failed while it was populated with shelves=1: SystemExit: 0"
+    " (library_scenarios.py:111 in leaving)"
+)
 UNKNOWN_DATABASE = (
     "`oracle://scott:***@host/` names no database that scratch databases can be made on: known are"
     " `sqlite`, `postgresql`, `mysql`, `mariadb`, such as `sqlite://`"
@@ -121,6 +137,7 @@ NO_SCENARIO = "missing argument `SCENARIOS...`; `auditor profile --help` lists w
         (["library_scenarios.py::libary"], MISPELT),
         (["library_scenarios.py::libary", "--db", "sqlite://", "--db", "postgresql"], MISPELT),
         (["library_scenarios.py::failing"], FAILS),
+        (["library_scenarios.py::leaving"], LEAVES),
         (["library_scenarios.py::library", "--db", "oracle://scott:tiger@host/"], UNKNOWN_DATABASE),
         (["library_scenarios.py::library", "--db", "sqlite:///full.db"], NOT_EMPTY),
         ([], NO_SCENARIO),
@@ -165,11 +182,11 @@ def test_a_terminated_profile_drops_its_scratch_database(program: Path, tmp_path
         "    time.sleep(60)\n"
     )
     command = [sys.executable, "-m", "auditor", "profile", str(hanging)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        place = Path(process.stdout.readline().strip().removeprefix("sqlite:///"))
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        place = Path(process.stderr.readline().strip().removeprefix("sqlite:///"))
         existed = place.exists()
         process.terminate()
         status = process.wait(20)
 
-    assert (existed, place.parent.exists(), status) == (True, False, 143)
+    assert (existed, place.parent.exists(), status) == (True, False, 130)
