@@ -24,7 +24,8 @@ TEXTS = [
 ]
 LIMITS = {"lines": 59, "nesting": 3, "positional parameters": 5}
 EMPTY_NAMES = {"base", "common", "helper", "helpers", "misc", "util", "utils"}
-MACHINE = re.compile(r"(?<![\w.])/(?:home|opt(?!/homebrew)|root|work)/\w|\b\w+\.pypi\.org|\bpythonhosted\b")
+HOSTS = r"\b\w+\.pypi\.org|\bpythonhosted\b"
+MACHINE = re.compile(r"(?<![\w.])/(?:home|opt(?!/homebrew)|root|work)/\w|" + HOSTS)
 BLOCKS = (ast.For, ast.AsyncFor, ast.While, ast.If, ast.With, ast.AsyncWith, ast.Try, ast.Match)
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
