@@ -130,13 +130,36 @@ def metering_label_create(neutron: Neutron, *, labels: int, routers: int) -> Cal
 def metering_rule_create(neutron: Neutron, *, routers: int, rules: int) -> Call:
     """Adds a rule to a label with `rules` rules and tells the agents of its `routers` routers."""
     _seed(neutron, labels=1, routers=routers, rules=rules)
-    body = {
-        "metering_label_id": seed.identity("label"), "direction": "egress", "excluded": False,
-        "source_ip_prefix": "192.0.2.0/24",
-    }  # fmt: skip
-    return lambda: neutron.metering.create_metering_label_rule(
-        neutron.context(), {"metering_label_rule": body}
-    )
+    return lambda: neutron.metering.create_metering_label_rule(neutron.context(), _new_rule())
+
+
+@scenario(
+    name="neutron.metering_rule_create_retried",
+    target=f"{_PLUGIN}.create_metering_label_rule",
+    sizes={"routers": _PAIR, "rules": _PAIR},
+    prepare=prepare,
+    volatile=["meteringlabelrules.id"],
+    declared=[_LABEL_GONE],
+)
+def metering_rule_create_retried(neutron: Neutron, *, routers: int, rules: int) -> Call:
+    """As `neutron.metering_rule_create`, under the retry that Neutron's API puts around it.
+
+    The label has `rules` rules and `routers` routers. Each retry waits as Neutron waits.
+    """
+    _seed(neutron, labels=1, routers=routers, rules=rules)
+    create = neutron.retried(neutron.metering.create_metering_label_rule)
+    return lambda: create(neutron.context(), _new_rule())
+
+
+def _new_rule() -> dict[str, dict[str, object]]:
+    return {
+        "metering_label_rule": {
+            "metering_label_id": seed.identity("label"),
+            "direction": "egress",
+            "excluded": False,
+            "source_ip_prefix": "192.0.2.0/24",
+        }
+    }
 
 
 @scenario(

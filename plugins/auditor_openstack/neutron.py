@@ -22,6 +22,7 @@ import importlib.metadata
 import importlib.util
 import sys
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -70,6 +71,11 @@ class Neutron:
     def context(self) -> Any:
         """A new request context of an administrator."""
         return _module("neutron_lib.context").get_admin_context()
+
+    def retried(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The function under the retry that Neutron's API controllers put around plug-ins."""
+        retry: Callable[..., Callable[..., Any]] = _module("neutron_lib.db.api").retry_db_errors
+        return retry(function)
 
 
 @dataclass(frozen=True, slots=True)
