@@ -29,7 +29,8 @@ def attribute_value(inference: Inference, scope: Scope, position: int, expr: Att
     """What `base.name` is at a place of a function."""
     base = inference.value(scope, position, expr.base)
     found = attribute_of(inference, base, expr.name)
-    if found.kind in {"", METHOD} and (found.receiver is None or not found.receiver.kind):
+    is_open = found.kind in {"", NAME, METHOD}
+    if is_open and (found.receiver is None or not found.receiver.kind):
         return _by_convention(inference, expr) or found
     return found
 

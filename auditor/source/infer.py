@@ -13,17 +13,21 @@ from auditor.source.facts import (
     Choice,
     Comprehension,
     Const,
+    Expr,
+    Items,
     Logic,
     Name,
     Opaque,
+    Pairs,
     Subscript,
+    Text,
 )
 from auditor.source.inference import Inference
 from auditor.source.lookups import name_value
 from auditor.source.models import Models
 from auditor.source.program import Program, Scope
 from auditor.source.results import call_value, entered_value
-from auditor.source.value import INSTANCE, NONE_VALUE, UNKNOWN, Value, joined
+from auditor.source.value import INSTANCE, LITERAL_VALUE, NONE_VALUE, UNKNOWN, Value, joined
 
 _ROWS_OR_LAZY = frozenset((ROWS, QUERY, SCALARS))
 
@@ -35,6 +39,9 @@ def inference_of(program: Program, models: Models) -> Inference:
         Attribute: attribute_value,
         Call: call_value,
         Const: _const,
+        Items: _literal,
+        Pairs: _literal,
+        Text: _literal,
         Subscript: _subscript,
         Comprehension: _comprehension,
         Choice: _choice,
@@ -48,7 +55,13 @@ def _name(inference: Inference, scope: Scope, position: int, expr: Name) -> Valu
 
 
 def _const(inference: Inference, scope: Scope, position: int, expr: Const) -> Value:
-    return NONE_VALUE if expr.value is None else UNKNOWN
+    return NONE_VALUE if expr.value is None else LITERAL_VALUE
+
+
+def _literal(inference: Inference, scope: Scope, position: int, expr: Expr) -> Value:
+    """A display; an empty one stands for "nothing yet" and agrees with whatever comes later."""
+    is_empty = isinstance(expr, (Items, Pairs)) and not expr[-1]
+    return NONE_VALUE if is_empty else LITERAL_VALUE
 
 
 def _subscript(inference: Inference, scope: Scope, position: int, expr: Subscript) -> Value:

@@ -99,8 +99,6 @@ def _is_none(expr: Expr | None) -> bool:
 
 def _instance(inference: Inference, name: str) -> Value:
     """An instance of a class: of the kind its nearest known ancestor is, or just of the class."""
-    if not name or "." not in name:
-        return UNKNOWN
     for ancestor in inference.program.mro(name):
         row = inference.program.knowledge.receivers.get((How.CLASS, "", ancestor))
         if row is not None:

@@ -68,7 +68,7 @@ def _builtin(inference: Inference, scope: Scope, position: int, call: Call, name
         owner = scope.function.class_name
         return Value(SUPER, f"{scope.module.name}.{owner}") if owner else UNKNOWN
     if not call.args:
-        return UNKNOWN
+        return constructed(inference, name)
     first = inference.value(scope, position, call.args[0])
     if name in _SAME_ROWS and first.kind in _ROWS_OR_LAZY:
         return first._replace(kind=ROWS)
@@ -76,7 +76,7 @@ def _builtin(inference: Inference, scope: Scope, position: int, call: Call, name
         return first._replace(kind=NUMBERED)
     if name == "next" and first.kind in _ROWS_OR_LAZY and first.name:
         return first._replace(kind=ROW if len(call.args) == 1 else ROW_OR_NONE)
-    return UNKNOWN
+    return constructed(inference, name)
 
 
 def _given(inference: Inference, scope: Scope, position: int, call: Call, target: Target) -> Value:
@@ -165,8 +165,8 @@ def context_of(
                 return found
             if func.receiver.kind in {CLASS, INSTANCE}:
                 return _inherited_context(inference, func.receiver.name, func.method)
-        if func.kind in {NAME, FUNCTION}:
-            return contexts.get(("", func.name))
+        if func.kind in {NAME, FUNCTION} and ("", func.name) in contexts:
+            return contexts["", func.name]
     value = inference.value(scope, position, expr)
     return contexts.get((value.kind, "")) if value.kind else None
 

@@ -22,6 +22,7 @@ METHOD = "method"
 """Method `method` looked up on `receiver`."""
 SUPER = "super"
 """`super()` inside class `name`."""
+LITERAL = "literal"
 COLUMN = "column"
 NUMBERED = "numbered rows"
 """`enumerate(rows)`."""
@@ -39,6 +40,7 @@ class Value(NamedTuple):
 
 UNKNOWN = Value(UNKNOWN_KIND)
 NONE_VALUE = Value(NONE)
+LITERAL_VALUE = Value(LITERAL)
 
 
 class Target(NamedTuple):

@@ -213,7 +213,7 @@ RULE = Rule(
     ),
     known_gaps=(
         "reads in functions that each row is handed to",
-        "rows of a relationship or of an unknown caller: low confidence, their query is not in sight",
+        "rows of a relationship or an unknown caller: low confidence, their query is not in sight",
         "attributes reached by `getattr`, and rows kept in dicts",
         "an option anywhere in the function that loads the rows counts for all its queries",
         "many-to-one relationships to a few parents are mostly answered by the identity map",
