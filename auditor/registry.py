@@ -70,8 +70,8 @@ class Catalogue:
     problems: tuple[Problem, ...] = ()
 
     def rule(self, code: str) -> Rule | None:
-        """The rule of a code or a name, None if there is none."""
-        wanted = code.upper()
+        """The rule of a code (`DBA301`, or `301` of ours) or a name, None if there is none."""
+        wanted = f"DBA{code}" if code.isdigit() else code.upper()
         return next((r for r in self.rules if wanted in (r.code, r.name.upper())), None)
 
 

@@ -21,6 +21,9 @@ from auditor.model.settings import Settings
 from auditor.report import renderer, text
 from auditor.report.evidence import counted
 
+_STDOUT = ("-", "/dev/stdout")
+"""Names that are written to, never replaced: the second may be a link to somebody's file."""
+
 InScope = Callable[[baseline.Known], bool]
 """Whether what this command looked at could have found a known finding again."""
 
@@ -75,14 +78,22 @@ def _wants_colour(options: ReportOptions) -> bool:
 
 
 def _write(rendered: str, output: Path | None) -> None:
-    if output:
+    if output and str(output) not in _STDOUT:
         write_atomically(output, rendered)
         return
     try:
         sys.stdout.buffer.write(_encoded(rendered))
         sys.stdout.flush()
     except BrokenPipeError:  # `auditor scan | head`: the exit status stays that of the report
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _close_stdout()
+    except OSError as error:
+        _close_stdout()
+        raise AuditorError(f"cannot write to standard output: {error.strerror}") from error
+
+
+def _close_stdout() -> None:
+    """What is still buffered goes nowhere, so that the interpreter's last flush does not fail."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _encoded(rendered: str) -> bytes:

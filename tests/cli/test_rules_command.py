@@ -38,12 +38,8 @@ def test_all_rules_are_listed(run: Run) -> None:
 
 
 def test_a_page_is_found_by_code_and_by_name(run: Run) -> None:
-    by_code, by_name = (
-        run("rules", "explain", "dba101"),
-        run("rules", "explain", "interpolated-value"),
-    )
-    assert by_code.stdout == by_name.stdout
-    assert by_code.stdout.startswith("# DBA101 interpolated-value\n")
+    pages = {run("rules", "explain", it).stdout for it in ("dba101", "101", "interpolated-value")}
+    assert [page.splitlines()[0] for page in pages] == ["# DBA101 interpolated-value"]
 
 
 def test_an_unknown_rule_ends_with_2(run: Run) -> None:

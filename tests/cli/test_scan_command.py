@@ -64,6 +64,30 @@ def test_output_to_a_folder_that_is_not_there_ends_with_2(run: Run, folder: Path
     assert done.stderr == "auditor: cannot write `no/such/report.txt`: No such file or directory\n"
 
 
+@pytest.mark.parametrize("name", ["-", "/dev/stdout"])
+def test_standard_output_can_be_named_and_is_not_replaced(
+    run: Run, folder: Path, name: str
+) -> None:
+    assert run("scan", ".", "-q", "-o", name).stdout.startswith(FOUND)
+    assert not (folder / "-").exists()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is full")
+def test_a_full_disk_ends_with_2(folder: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "auditor", "scan", "--no-cache", "good.py"],
+            cwd=folder,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+    told = "auditor: cannot write to standard output: No space left on device\n"
+    assert (done.returncode, done.stderr) == (2, told)
+
+
 def test_two_runs_give_the_same_bytes(run: Run, folder: Path) -> None:
     cold, warm = run("scan", ".", "--format", "json"), run("scan", ".", "--format", "json")
     assert cold.stdout == warm.stdout
