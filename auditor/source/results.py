@@ -168,6 +168,8 @@ def context_of(
         if func.kind in {NAME, FUNCTION} and ("", func.name) in contexts:
             return contexts["", func.name]
     value = inference.value(scope, position, expr)
+    if value.kind in {NAME, FUNCTION}:  # a decorator that is not called: `@pick_reader`
+        return contexts.get(("", value.name))
     return contexts.get((value.kind, "")) if value.kind else None
 
 

@@ -22,8 +22,9 @@ from auditor.source.facts import Attribute, Bind, Call, FunctionFacts, ModuleFac
 from auditor.source.parse import parse_module
 from auditor.source.project import Project, link
 from auditor.source.results import context_of
+from auditor_openstack import knowledge as openstack
 
-TABLES = knowledge.TABLES
+TABLES = (*knowledge.TABLES, *openstack.TABLES)
 
 
 def _project(source: str, known: Knowledge) -> tuple[Project, ModuleFacts]:
