@@ -137,6 +137,7 @@ def connected(kind: ServerKind, url: URL) -> Iterator[Connection]:
     try:
         engine = sqlalchemy.create_engine(
             url,
+            future=True,  # the way of 2.x on SQLAlchemy 1.4 too
             poolclass=NullPool,
             isolation_level="AUTOCOMMIT",
             connect_args={"connect_timeout": _SECONDS_TO_CONNECT},

@@ -44,7 +44,7 @@ ODD = sa.Table('odd "name', METADATA, sa.Column("id", sa.Integer, primary_key=Tr
 
 
 def engine_of(url: str) -> sa.Engine:
-    return sa.create_engine(url, poolclass=NullPool)
+    return sa.create_engine(url, poolclass=NullPool, future=True)
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -212,8 +212,8 @@ def test_a_file_that_is_not_sqlite_and_a_folder_that_is_not_there_are_told(tmp_p
 @pytest.mark.parametrize(
     ("url", "message"),
     [
-        ("postgresql+psycopg://a:secret@127.0.0.1:1/", "cannot be reached: "),
-        ("postgresql+psycopg://a:secret@h:port/", "is not a database URL"),
+        ("postgresql://a:secret@127.0.0.1:1/", "cannot be reached: "),
+        ("postgresql://a:secret@h:port/", "is not a database URL"),
         ("postgresql+nodriver://a:secret@h/", "names the driver `postgresql\\+nodriver`"),
         ("mysql+pymysql://a:secret@127.0.0.1:1/", "cannot be reached: "),
         ("oracle://a:secret@h/", "names no database that scratch databases can be made on"),

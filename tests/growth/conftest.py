@@ -36,7 +36,7 @@ def count_books(session):
 
 
 def engine_of(database):
-    engine = sa.create_engine(database.url, poolclass=sa.pool.NullPool)
+    engine = sa.create_engine(database.url, poolclass=sa.pool.NullPool, future=True)
     Base.metadata.create_all(engine)
     return engine
 
@@ -106,7 +106,7 @@ def doubling(engine, shelves):
 
 @scenario(sizes={"shelves": (1, 2)})
 async def asynchronous(database, shelves):
-    engine = sa.create_engine(database.url, poolclass=sa.pool.NullPool)
+    engine = sa.create_engine(database.url, poolclass=sa.pool.NullPool, future=True)
 
     async def call():
         with engine.connect() as connection:

@@ -157,16 +157,16 @@ def test_bad_input_says_what_to_do_and_ends_with_status_2(
 def test_an_unreachable_server_is_told_without_its_password(
     program: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    url = "postgresql+psycopg://bob:hunter2@127.0.0.1:1/"
+    url = "mysql+pymysql://bob:hunter2@127.0.0.1:1/"
     status = run(["profile", f"{program}::library", "--db", url])
 
     err = capsys.readouterr().err
     assert status == 2
     assert err.startswith(
-        "auditor: `postgresql+psycopg://bob:***@127.0.0.1:1/postgres` cannot be reached: "
+        "auditor: `mysql+pymysql://bob:***@127.0.0.1:1/information_schema` cannot be reached: "
     )
     assert err.endswith(
-        "; start that server or correct the URL (`postgresql` alone starts a server of its own)\n"
+        "; start that server or correct the URL (`mysql` alone starts a server of its own)\n"
     )
     assert "hunter2" not in err
 
@@ -184,7 +184,8 @@ def test_a_terminated_profile_drops_its_scratch_database(program: Path, tmp_path
     command = [sys.executable, "-m", "auditor", "profile", str(hanging)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
-        place = Path(process.stderr.readline().strip().removeprefix("sqlite:///"))
+        said = (line for line in process.stderr if line.startswith("sqlite:///"))
+        place = Path(next(said).strip().removeprefix("sqlite:///"))
         existed = place.exists()
         process.terminate()
         status = process.wait(20)
