@@ -46,18 +46,14 @@ def profile(
     """
     results: list[LawResult] = []
     for group in _sharing_prepare(scenarios):
-        with ExitStack() as stack:
-            scratch = stack.enter_context(open_scratch(database, allow_existing=allow_existing))
+        with open_scratch(database, allow_existing=allow_existing) as scratch, ExitStack() as stack:
             try:
                 workloads = stack.enter_context(prepared(scratch, *group))
             except ScenarioError as error:
                 on_failure(group[0], error)
                 continue
             for workload in workloads:
-                try:
-                    results.append(_profiled(workload, database_name(database), progress))
-                except ScenarioError as error:
-                    on_failure(workload.scenario, error)
+                results += _profiled_unless_it_fails(workload, database, progress, on_failure)
     return tuple(results)
 
 
@@ -73,6 +69,16 @@ def _sharing_prepare(scenarios: Sequence[Scenario]) -> Iterator[tuple[Scenario, 
 
     for _, group in itertools.groupby(enumerate(scenarios), key=key):
         yield tuple(scenario for _, scenario in group)
+
+
+def _profiled_unless_it_fails(
+    workload: Workload, database: str, progress: Progress, on_failure: OnFailure
+) -> list[LawResult]:
+    try:
+        return [_profiled(workload, database_name(database), progress)]
+    except ScenarioError as error:
+        on_failure(workload.scenario, error)
+        return []
 
 
 def _profiled(workload: Workload, database: str, progress: Progress) -> LawResult:
