@@ -29,10 +29,17 @@ def attribute_value(inference: Inference, scope: Scope, position: int, expr: Att
     """What `base.name` is at a place of a function."""
     base = inference.value(scope, position, expr.base)
     found = attribute_of(inference, base, expr.name)
-    is_open = found.kind in {"", NAME, METHOD}
-    if is_open and (found.receiver is None or not found.receiver.kind):
+    if _is_open(inference, found):
         return _by_convention(inference, expr) or found
     return found
+
+
+def _is_open(inference: Inference, found: Value) -> bool:
+    """Whether nothing in the program says what an attribute is, so that a convention may."""
+    owner = found.receiver
+    if found.kind not in {"", NAME, METHOD} or owner is None or not owner.kind:
+        return found.kind in {"", NAME, METHOD}
+    return owner.kind == INSTANCE and inference.program.method(owner.name, found.method) is None
 
 
 def attribute_of(inference: Inference, value: Value, name: str) -> Value:

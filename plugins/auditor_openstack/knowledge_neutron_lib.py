@@ -124,7 +124,10 @@ _CONTEXTS = Table(
         *(
             ReceiverRow(
                 name, CONTEXT, How.ANY_ATTRIBUTE, source,
-                samples=(f"def f(thing):\n    it = thing.{name}\n",),
+                samples=(
+                    f"def f(thing):\n    it = thing.{name}\n",
+                    f"class Port(Thing):\n    def f(self):\n        it = self.{name}\n",
+                ),
                 near_misses=("def f(thing):\n    it = thing.text\n",),
             )
             for name, source in (
