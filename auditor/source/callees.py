@@ -35,7 +35,8 @@ def targets_of(program: Program, func: Value) -> tuple[Target, ...]:
         return _constructor_targets(program, func)
     if func.kind == NAME:
         row = program.knowledge.callable_named(func.name)
-        return () if row is None else (Target(None, row, UNKNOWN),)
+        owner = Value(CLASS, func.name.rpartition(".")[0])
+        return () if row is None else (Target(None, row, owner),)
     return ()
 
 

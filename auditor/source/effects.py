@@ -16,7 +16,7 @@ from typing import NamedTuple
 from auditor.model.knowledge import Effect, Mode
 from auditor.source.facts import Const, FunctionFacts, Items, Pairs, Return, Test
 from auditor.source.inference import Inference
-from auditor.source.program import Program, Scope
+from auditor.source.program import Program
 from auditor.source.sites import Site, sites_of
 
 _THROUGH = frozenset(
@@ -79,16 +79,17 @@ def _spread_certain(
     callers: Mapping[int, list[Site]],
     summaries: list[dict[Effect | Mode, Origin]],
 ) -> None:
-    covered: dict[tuple[int, Effect | Mode], set[int]] = {}
+    arrived: dict[tuple[int, Effect | Mode], list[Site]] = {}
     waiting = deque((site, effect) for own in sites for site in own for effect in site.effects)
     while waiting:
         site, effect = waiting.popleft()
         if not site.certain or effect in summaries[site.scope]:
             continue
-        scope = program.scopes[site.scope]
-        seen = covered.setdefault((site.scope, effect), set())
-        if _covers(scope, site, seen):
-            summaries[site.scope][effect] = Origin(site, certain=True)
+        own = arrived.setdefault((site.scope, effect), [])
+        own.append(site)
+        first = _covering(program.scopes[site.scope].function, own)
+        if first is not None:
+            summaries[site.scope][effect] = Origin(first, certain=True)
             waiting.extend((caller, effect) for caller in callers.get(site.scope, ()))
 
 
@@ -107,22 +108,30 @@ def _spread_possible(
             waiting.extend((caller, effect) for caller in callers.get(site.scope, ()))
 
 
-def _covers(scope: Scope, site: Site, seen: set[int]) -> bool:
-    """Whether the site, with those seen before in other branches, runs in every call."""
-    function = scope.function
-    if is_short_circuited(function, site) or _is_guarded(function, site.position):
-        return False
-    region = site.region
-    while region >= 0:
-        found = function.regions[region]
-        if found.kind in {"if", "else"}:
-            seen.add(region)
-            if not any(_is_other_branch(function, r, region) for r in seen):
+def _covering(function: FunctionFacts, sites: list[Site]) -> Site | None:
+    """The first of the sites when one of them, or several in all branches of a test, run in every
+    call of the function; None if a call may pass them all by."""
+    certain = [s for s in sites if not is_short_circuited(function, s)]
+    branches = {
+        around.index
+        for site in certain
+        for around in function.ancestors(site.region)
+        if around.kind in {"if", "else"}
+    }
+    if any(_runs(function, site, branches) for site in certain):
+        return certain[0]
+    return None
+
+
+def _runs(function: FunctionFacts, site: Site, branches: set[int]) -> bool:
+    """Whether the site runs in every call, `branches` being those that hold one of the sites."""
+    for around in function.ancestors(site.region):
+        if around.kind in {"if", "else"}:
+            if not any(_is_other_branch(function, b, around.index) for b in branches):
                 return False
-        elif found.kind not in _THROUGH:
+        elif around.kind not in _THROUGH:
             return False
-        region = found.parent
-    return True
+    return not _is_guarded(function, site.position, branches)
 
 
 def _is_other_branch(function: FunctionFacts, one: int, other: int) -> bool:
@@ -146,10 +155,10 @@ _NEAR = 3
 """Lines a statement is taken to reach back at most."""
 
 
-def _is_guarded(function: FunctionFacts, position: int) -> bool:
+def _is_guarded(function: FunctionFacts, position: int, branches: set[int]) -> bool:
     """Whether a return of something found elsewhere (a cached answer) may come before."""
     for event in function.events[:position]:
-        if not isinstance(event, Return) or _is_nothing(event):
+        if not isinstance(event, Return) or _is_nothing(event) or event.region in branches:
             continue
         if function.regions[event.region].kind in {"if", "else"}:
             return True

@@ -35,17 +35,20 @@ class Inference:
     enter: Callable[[Inference, Scope, int, Expr | None], Value]
     """What `as` binds for a context expression."""
     answers: dict[object, Value] = field(default_factory=dict)
+    alive: list[Expr] = field(default_factory=list)
+    """Expressions with an answer: kept, so that no other one gets the same `id`."""
     asked: list[object] = field(default_factory=list)
     """Questions being answered now, outermost first."""
 
     def value(self, scope: Scope, position: int, expr: Expr | None) -> Value:
         """What `expr` is, evaluated in `scope` just before event number `position`."""
         rule = self.rules.get(type(expr))
-        if rule is None:
+        if rule is None or expr is None:
             return UNKNOWN
         key = (scope.key, id(expr))
         found = self.answers.get(key)
         if found is None:
+            self.alive.append(expr)
             found = self.kept(key, lambda: rule(self, scope, position, expr))
         return found
 

@@ -114,6 +114,7 @@ def constructed(inference: Inference, name: str) -> Value:
 
 def _dotted_value(inference: Inference, name: str) -> Value:
     program = inference.program
+    name = program.names.follow(name)
     known = program.knowledge.receivers.get((How.OBJECT, "", name))
     if known is not None:
         return Value(known.kind)

@@ -274,15 +274,18 @@ def _add_backrefs(models: dict[str, Model]) -> None:
 
 
 def _wrappers(program: Program) -> Iterator[tuple[str, tuple[str, WrapperRow]]]:
-    conventions = program.knowledge.wrappers
-    for name in program.classes if conventions else ():
-        for convention in conventions.values():
-            for ancestor in program.mro(name):
-                entry = program.classes.get(ancestor)
-                bound = entry.own.get(convention.name) if entry else None
-                if bound is None or entry is None:
-                    continue
-                mapped = program.names.resolve(entry.module, bound.bind.value)
-                if mapped:
-                    yield name, (mapped, convention)
-                break
+    for convention in program.knowledge.wrappers.values():
+        for name in program.classes:
+            mapped = _wrapped(program, name, convention)
+            if mapped:
+                yield name, (mapped, convention)
+
+
+def _wrapped(program: Program, name: str, convention: WrapperRow) -> str:
+    """The mapped class that a class or its nearest ancestor names, empty if none does."""
+    for ancestor in program.mro(name):
+        entry = program.classes.get(ancestor)
+        bound = entry.own.get(convention.name) if entry is not None else None
+        if entry is not None and bound is not None:
+            return program.names.resolve(entry.module, bound.bind.value)
+    return ""

@@ -120,7 +120,7 @@ class Program:
     def overrides(self, name: str, method: str) -> Iterator[Scope]:
         """The methods of that name in all classes below `name`."""
         waiting = list(self.subclasses.get(name, ()))
-        seen: set[str] = set()
+        seen = {name}
         while waiting:
             below = waiting.pop(0)
             if below in seen:

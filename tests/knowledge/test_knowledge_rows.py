@@ -61,16 +61,19 @@ def _kinds_of_it(project: Project, module: ModuleFacts) -> Iterator[str]:
 
 
 def _opens(project: Project, module: ModuleFacts, row: ContextRow) -> bool:
-    for function in module.functions:
-        scope = project.program.scope_of(function)
-        if row in project.decorating_contexts(module, function):
-            return True
-        for region in function.regions:
-            for item in region.items:
-                position = max(region.first - 1, 0)
-                if context_of(project.inference, scope, position, item.expr) is row:
-                    return True
-    return False
+    return any(
+        row in project.decorating_contexts(module, function) or row in _blocks(project, function)
+        for function in module.functions
+    )
+
+
+def _blocks(project: Project, function: FunctionFacts) -> list[ContextRow | None]:
+    scope = project.program.scope_of(function)
+    return [
+        context_of(project.inference, scope, max(region.first - 1, 0), item.expr)
+        for region in function.regions
+        for item in region.items
+    ]
 
 
 def _retries(project: Project, module: ModuleFacts, row: RetryRow) -> bool:
