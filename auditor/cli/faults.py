@@ -14,6 +14,7 @@ from auditor.model.errors import ScenarioError
 from auditor.model.finding import Problem
 from auditor.model.outcome import SweepCoverage
 from auditor.model.report import Report
+from auditor.report import renderer
 
 if TYPE_CHECKING:
     from auditor.faults.run import Sweep
@@ -86,6 +87,7 @@ def faults_command(
         return
     if not scenarios:
         raise click.UsageError("Missing argument 'SCENARIOS...'.")
+    renderer(options.format)  # an unknown format is said before the work is done
     deliver(_report(scenarios, options, asked), options)
 
 

@@ -63,11 +63,12 @@ class FaultRow:
     """A fault as one dialect tells it.
 
     `error` is the name of the class in the driver's module of errors, `code` the SQLSTATE, error
-    number or SQLite result code name. `message` and `detail` are templates over a `Target`;
-    `pattern` matches the real message and nothing else. `becomes` is the class under oslo.db's
-    filters, `plain` that without them (empty: it cannot happen there). `direct`: oslo.db has no
-    filter that would make `becomes` of it, so that class is raised itself. `deletes`: this is the
-    error of a DELETE. `rolls_back`: this server ends the transaction by itself.
+    number or SQLite result code name, `sqlstate` what MariaDB gives beside its number. `message`
+    and `detail` are templates over a `Target`; `pattern` matches the real message and nothing else.
+    `becomes` is the class under oslo.db's filters, `plain` that without them (empty: it cannot
+    happen there). `direct`: oslo.db has no filter that would make `becomes` of it, so that class
+    is raised itself. `deletes`: this is the error of a DELETE. `rolls_back`: this server ends the
+    transaction by itself.
     """
 
     fault: str
@@ -81,6 +82,7 @@ class FaultRow:
     samples: tuple[str, ...]
     near_misses: tuple[str, ...]
     source: str
+    sqlstate: str = ""
     detail: str = ""
     hint: str = ""
     direct: bool = False
@@ -163,7 +165,8 @@ def target_of(fault: Fault, verb: str, sql: str, keys: TableKeys | None) -> Targ
 
 
 def _column_target(needs: Needs, keys: TableKeys, written: frozenset[str]) -> Target | None:
-    for column in keys.columns:
+    primary = keys.primary.columns if keys.primary is not None else ()
+    for column in sorted(keys.columns, key=lambda one: one.name in primary):
         wanted = column.required if needs is Needs.NOT_NULL else column.length > 0
         if column.name in written and wanted:
             return Target(keys.name, columns=(column.name,), length=column.length)

@@ -73,7 +73,10 @@ def driver_error(row: FaultRow, target: Target, occasion: Occasion) -> BaseExcep
         )
     kind = getattr(importlib.import_module(module), row.error)
     code = "SQLITE_CONSTRAINT_PRIMARYKEY" if _is_primary(row, target) else row.code
-    return _BUILD[row.dialect](kind, code, _message(row, target, occasion))
+    error = _BUILD[row.dialect](kind, code, _message(row, target, occasion))
+    if row.sqlstate and hasattr(error, "sqlstate"):  # PyMySQL since 1.2
+        error.sqlstate = row.sqlstate
+    return error
 
 
 def _is_primary(row: FaultRow, target: Target) -> bool:
@@ -89,7 +92,8 @@ def _message(row: FaultRow, target: Target, occasion: Occasion) -> str:
 
 
 def _fields(target: Target, occasion: Occasion) -> dict[str, Any]:
-    values = [str(occasion.values.get(name, "?")) for name in target.columns]
+    named = target.other_columns if target.deletes else target.columns
+    values = [_value(occasion.values, name) for name in named]
     database = str(getattr(occasion.raw, "db", b"") or "db").strip("b'")
     quoted = {
         name: ", ".join(f"`{column}`" for column in columns)
@@ -109,6 +113,11 @@ def _fields(target: Target, occasion: Occasion) -> dict[str, Any]:
         "foreign_key": f"`{database}`.`{target.table}`, CONSTRAINT `{target.constraint}`"
         f" FOREIGN KEY ({quoted['own']}) REFERENCES `{target.other_table}` ({quoted['other']})",
     }
+
+
+def _value(values: Mapping[str, Any], column: str) -> str:
+    """The value sent for a column; SQLAlchemy numbers those of a WHERE clause."""
+    return str(values.get(column, values.get(f"{column}_1", "?")))
 
 
 def _built_sqlite(kind: type[BaseException], code: str, message: str) -> BaseException:
@@ -163,13 +172,14 @@ def _roll_back(occasion: Occasion) -> None:
 def _raised_by_server(row: FaultRow, target: Target, occasion: Occasion) -> BaseException | None:
     """The error as the server raises it. None if it cannot: it has no PL/pgSQL."""
     fields = _fields(target, occasion)
+    is_of_table = target.constraint or row.fault == "not-null"
     options = {
         "ERRCODE": row.code,
         "MESSAGE": row.message.format_map(fields),
         "DETAIL": row.detail.format_map(fields),
         "HINT": row.hint,
-        "SCHEMA": "public" if target.constraint or target.columns else "",
-        "TABLE": target.table if target.constraint or target.columns else "",
+        "SCHEMA": "public" if is_of_table else "",
+        "TABLE": target.table if is_of_table else "",
         "CONSTRAINT": target.constraint,
         "COLUMN": target.columns[0] if row.fault == "not-null" else "",
     }

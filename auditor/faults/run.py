@@ -10,6 +10,7 @@ import logging
 import multiprocessing
 import os
 import shlex
+import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -124,8 +125,8 @@ def chosen_faults(
     else:
         found = tuple(dict.fromkeys(fault_named(name, FAULTS) for name in names))
     for fault in found:
-        if not applies_to(fault, dialect):
-            known = ", ".join(f"`{one.name}`" for one in faults_of(dialect))
+        known = ", ".join(f"`{one.name}`" for one in faults_of(dialect))
+        if known and not applies_to(fault, dialect):  # no faults at all: no scratch database either
             raise FaultError(f"`{dialect}` never has the fault `{fault.name}`: it has {known}")
     if at is not None and len({fault.moment is Moment.STATEMENT for fault in found}) > 1:
         raise FaultError(
@@ -163,7 +164,7 @@ class _Conversation:
         self._scratch = scratch
         self._progress = progress
         self._deadline = deadline
-        self._planned: list[SweepCoverage] = []
+        self._planned: dict[str, SweepCoverage] = {}
         self._ended: dict[int, FaultOutcome] = {}
         self._running: Began | None = None
         self._was_stuck = self._is_over = False
@@ -172,13 +173,18 @@ class _Conversation:
         """Children, one after the other, until all is done or the budget is spent."""
         deaths = 0
         while not self._is_over:
-            self._planned, self._running, self._was_stuck = [], None, False
+            self._running, self._was_stuck = None, False
             self._hear_out()
             if not self._is_over and not self._was_stuck:
                 deaths += 1
                 self._bury(deaths)
+        if len(self._planned) < len(self._request.faults):
+            raise ScenarioError(
+                f"scenario `{self._request.scenario.name}`: the budget was spent before the first"
+                " fault; give more seconds"
+            )
         outcomes = tuple(self._ended[number] for number in sorted(self._ended))
-        return Sweep(outcomes, tuple(_counted(one, outcomes) for one in self._planned))
+        return Sweep(outcomes, tuple(_counted(one, outcomes) for one in self._planned.values()))
 
     def _hear_out(self) -> None:
         """All that one child says, until it is over or the child has died."""
@@ -186,12 +192,20 @@ class _Conversation:
         with _child(request, self._scratch) as messages:
             while not self._is_over:
                 if not messages.poll(self._patience()):
-                    self._is_over = self._has_no_time()
+                    self._give_up()
                     return
                 try:
                     self._hear(messages.recv())
                 except EOFError:
                     return
+
+    def _give_up(self) -> None:
+        """Nothing was heard for too long: the budget is spent, or the child hangs."""
+        self._is_over = self._has_no_time()
+        if self._running is not None:
+            note = f"the call did not end within {self._request.seconds:g} seconds"
+            hung = replace(self._running.outcome, verdict=Verdict.HUNG, note=note)
+            self._running = replace(self._running, outcome=hung)
 
     def _patience(self) -> float:
         own = _SECONDS_TO_START if self._running is None else self._request.seconds + _GRACE
@@ -204,7 +218,7 @@ class _Conversation:
     def _hear(self, message: Message) -> None:
         match message:
             case Planned():
-                self._planned.append(message.coverage)
+                self._planned[message.coverage.fault] = message.coverage
             case Began():
                 self._running = message
                 site = message.outcome.site
@@ -270,7 +284,9 @@ def _child(request: Request, scratch: ScratchDatabase) -> Iterator[Connection]:
 
 def _be_child(request: Request, scratch: ScratchDatabase, pipe: Connection) -> None:
     """What the child does. What the workload prints and logs stays out of the report."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, who ends this child
     os.dup2(2, 1)
+    sys.stdout = sys.stderr
     logging.lastResort = logging.NullHandler()
     work(request, scratch, pipe.send)
     sys.stderr.flush()

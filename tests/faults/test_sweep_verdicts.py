@@ -33,8 +33,8 @@ class Child(Base):  # type: ignore[valid-type,misc]
     __tablename__ = "children"
     id = sa.Column(sa.Integer, primary_key=True)
     parent_id = sa.Column(sa.String(36), sa.ForeignKey("parents.id"), nullable=False)
-    made = sa.Column(sa.DateTime)
-    serial = sa.Column(sa.String(36))
+    made: Any = sa.Column(sa.DateTime)
+    serial: Any = sa.Column(sa.String(36))
 
 
 class InUse(Exception):
@@ -300,7 +300,19 @@ def test_a_program_gets_its_verdicts_on_sqlite(act: Callable[[Service], Any]) ->
     assert verdicts_of(sweep(workload(act), faults=tuple(CASES[act]))) == CASES[act]
 
 
-@pytest.mark.parametrize("act", CASES)
+@pytest.mark.parametrize(
+    "act",
+    [
+        swallows_in_writer,
+        queries_in_the_handler,
+        handles_outside_of_the_savepoint,
+        retries_inside_the_transaction,
+        retries,
+        makes_ids_and_times,
+        reports,
+        deletes_and_reports,
+    ],
+)
 def test_a_program_gets_its_verdicts_on_postgresql(
     act: Callable[[Service], Any], postgresql: str
 ) -> None:
