@@ -27,8 +27,9 @@ class Count:
     parts: Mapping[Part, int]
 
 
-class NotRepeatable(Exception):  # noqa: N818  not an error: a reason to refuse a law
-    """Two equal calls executed different numbers of statements; the message says what differs."""
+class Uncountable(Exception):  # noqa: N818  not an error: a reason to refuse a law
+    """Two equal calls executed different numbers of statements, or not all could be seen; the
+    message says which."""
 
 
 class Counts:
@@ -41,7 +42,7 @@ class Counts:
         self.notes: tuple[str, ...] = ()
 
     def statements(self, sizes: Sizes) -> int:
-        """How many statements the call executes at `sizes`. Raises NotRepeatable."""
+        """How many statements the call executes at `sizes`. Raises Uncountable."""
         if not self.at:
             self._warm_up(sizes)
         if sizes not in self.at:
@@ -49,7 +50,7 @@ class Counts:
         return self.at[sizes].statements
 
     def confirm(self, sizes: Sizes) -> None:
-        """Count again where it was counted long ago. Raises NotRepeatable if that has changed."""
+        """Count again where it was counted long ago. Raises Uncountable if that has changed."""
         self._compare(sizes, self.at[sizes], self._once(sizes))
 
     def _warm_up(self, sizes: Sizes) -> None:
@@ -76,11 +77,18 @@ class Counts:
             self._workload.called(call, named)
         del call
         gc.collect(1)  # sessions that the call left give their connections back
+        self._trust(recording.tape)
         return count_of(recording.tape)
+
+    @staticmethod
+    def _trust(tape: Tape) -> None:
+        """Raises Uncountable if the recorder could not see everything."""
+        for loss in tape.losses:
+            raise Uncountable(f"not everything could be seen: {loss.subject}: {loss.message}")
 
     def _compare(self, sizes: Sizes, first: Count, second: Count) -> None:
         if first.statements != second.statements:
-            raise NotRepeatable(
+            raise Uncountable(
                 f"not repeatable: at {in_words(self._named(sizes))} one call executed"
                 f" {first.statements} statements and an equal one {second.statements};"
                 f" {_differences(first.parts, second.parts)}"

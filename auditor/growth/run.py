@@ -11,7 +11,7 @@ from auditor.backends.masking import masked
 from auditor.backends.scratch import dialect_of, has_server, open_scratch
 from auditor.growth.attribute import explained
 from auditor.growth.basis import Sizes
-from auditor.growth.count import Counts, NotRepeatable
+from auditor.growth.count import Counts, Uncountable
 from auditor.growth.fit import Checked, Fit, Refusal, infer, law_without_more_points
 from auditor.growth.scenario import Scenario
 from auditor.growth.workload import Workload, prepared
@@ -89,7 +89,7 @@ def _profiled(workload: Workload, database: str, progress: Progress) -> LawResul
     try:
         outcome = infer(counts.statements, scenario.variables, grid)
         counts.confirm(next(iter(counts.at)))
-    except NotRepeatable as difference:
+    except Uncountable as difference:
         outcome = Refusal(str(difference), {})
     return _result(scenario, database, outcome, counts)
 

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,8 +15,10 @@ from auditor.growth.load import load_scenarios
 from auditor.growth.run import profile
 from auditor.growth.scenario import Scenario
 from auditor.model.errors import ScenarioError
+from auditor.model.finding import Problem
 from auditor.model.law import Holdout, LawResult, Point
 from auditor.model.span import Frame
+from auditor.model.tape import Tape
 
 DATABASES = ("sqlite://", "postgresql")
 NOT_CALLABLE = (
@@ -169,6 +173,21 @@ def test_a_call_that_does_not_repeat_itself_is_refused_with_what_differs(
     assert result.refusal == (
         "not repeatable: at shelves=1 one call executed 2 statements and an equal one 3;"
         f" what differs: 2 and 3 times `SELECT ?` at library_scenarios.py:{line} in unsteady.call"
+    )
+
+
+def test_no_law_is_given_where_the_recorder_lost_statements(
+    program: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def losing(*_: Any) -> AbstractContextManager[Any]:
+        return nullcontext(SimpleNamespace(tape=Tape(losses=(Problem("recorder", "it broke"),))))
+
+    monkeypatch.setattr("auditor.growth.count.record", losing)
+    result = profiled(program, "library")
+
+    assert (result.law, result.refusal) == (
+        None,
+        "not everything could be seen: recorder: it broke",
     )
 
 
