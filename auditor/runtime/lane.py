@@ -5,8 +5,9 @@ transaction and raw stack, looks one tuple up in each ledger and adds to a list.
 costs more happens once for each new tuple, in `Ledger.open_cell`. Nothing here raises into the
 program: an error of ours detaches the lane and becomes a loss of its recordings.
 
-The raw stack is all frames outwards as (id of code object, instruction offset): ids because
-hashing a code object reads its bytecode, offsets because finding a line reads a table.
+The raw stack is all frames outwards: their instruction offsets are hashed, their code objects are
+compared by identity. (Hashing a code object reads its bytecode, finding a line reads a table, and
+the `id` of a code object is a new number each time: measured, docs/adr/0003-recorder-seam.md.)
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import os
 import sys
 from collections.abc import Callable
 from time import perf_counter
+from types import CodeType
 from typing import Any
 
 from auditor.runtime.cells import (
@@ -28,11 +30,11 @@ from auditor.runtime.cells import (
     UNITS,
     Cell,
 )
-from auditor.runtime.ledger import Ledger, RawKey
+from auditor.runtime.ledger import Ledger
 from auditor.runtime.rows import count_rows
 from auditor.runtime.running import running
 from auditor.runtime.sites import frame_behind_greenlet
-from auditor.runtime.statements import StatementFacts, facts_of_execution
+from auditor.runtime.statements import FACTS, facts_of_execution
 from auditor.runtime.transactions import SAVEPOINT, UNIT, Unit, unit_of
 
 FAILED = "_auditor_failed"
@@ -40,7 +42,6 @@ FAILED = "_auditor_failed"
 
 _ENVIRONMENT: dict[Any, Any] = getattr(os.environ, "_data", {})  # os.environ decodes on each look
 _RUNNING_TEST = b"PYTEST_CURRENT_TEST"
-_DEPTHS = range(160)  # frames; more of a deep recursion costs much and tells nothing
 _perf_counter = perf_counter
 
 
@@ -105,7 +106,11 @@ class Lane:
         if not self.ledgers or context is None:
             return
         try:
-            facts = facts_of_execution(statement, context)
+            compiled = context.compiled
+            if compiled is not None and statement is context.statement:
+                facts = compiled.__dict__.get(FACTS) or facts_of_execution(statement, context)
+            else:
+                facts = facts_of_execution(statement, context)
             if not facts.counted:
                 return
             connection = context.root_connection
@@ -113,14 +118,9 @@ class Lane:
             if not unit.is_ours:
                 return
             kind = unit.kind if connection._nested_transaction is None else SAVEPOINT  # noqa: SLF001
-            key = self._key(facts, kind, sys._getframe(2))  # noqa: SLF001 - the only cheap way
-            cells = []
-            for ledger in self.ledgers:
-                cell = ledger.cells.get(key)
-                if cell is None:
-                    cell = ledger.open_cell(key, context, sys._getframe(2))  # noqa: SLF001
+            cells = self._cells([facts, kind, running_test(), self], sys._getframe(2), context)  # noqa: SLF001
+            for cell in cells:
                 _add(cell, unit, sent, seconds)
-                cells.append(cell)
             if failed:
                 connection.__dict__[FAILED] = cells
             elif facts.returns_rows:
@@ -128,12 +128,27 @@ class Lane:
         except Exception as error:  # noqa: BLE001 - our errors must not reach the program
             self._lost(self, error)
 
-    def _key(self, facts: StatementFacts, kind: str, frame: Any) -> RawKey:
-        parts: list[Any] = [facts, kind, running_test(), self]
-        _walk(parts, frame)
+    def _cells(self, parts: list[Any], frame: Any, context: Any) -> list[Cell]:
+        """The cell of each ledger for the raw stack that begins at `frame`."""
+        start = frame
+        codes: list[CodeType] = []
+        add_code, add = codes.append, parts.append
+        while frame is not None:
+            add_code(frame.f_code)
+            add(frame.f_lasti)
+            frame = frame.f_back
         if self.is_async:
-            _walk(parts, frame_behind_greenlet())
-        return tuple(parts)
+            _walk(codes, parts, frame_behind_greenlet())
+        key = tuple(parts)
+        cells = []
+        for ledger in self.ledgers:
+            for known, cell in ledger.cells.get(key, ()):
+                if known == codes:
+                    cells.append(cell)
+                    break
+            else:
+                cells.append(ledger.open_cell(key, codes, context, start))
+        return cells
 
     def _call_hooks(self, context: Any, statement: str, cursor: Any) -> None:
         """Lets hooks see a statement before it runs; what they raise is the statement's error."""
@@ -149,16 +164,11 @@ class Lane:
                 hook(context, statement, cursor, ledger.ordinal)
 
 
-def _walk(parts: list[Any], frame: Any) -> None:
-    if frame is None:
-        return
-    add = parts.append
-    for _ in _DEPTHS:
-        add(id(frame.f_code))
-        add(frame.f_lasti)
+def _walk(codes: list[CodeType], parts: list[Any], frame: Any) -> None:
+    while frame is not None:
+        codes.append(frame.f_code)
+        parts.append(frame.f_lasti)
         frame = frame.f_back
-        if frame is None:
-            return
 
 
 def _add(cell: Cell, unit: Unit, sent: int, seconds: float) -> None:

@@ -1,10 +1,9 @@
 """What one recording has seen so far: the entries, and a cache that finds them by raw stack.
 
-    cells       raw key -> cell        the hot path's look-up; may be emptied at any time
-    entries     EntryKey -> cell       what the tape is made of, in order of first execution
-    endings     (kind, site, database, test) -> begun, committed, rolled back, seconds
-
-Keys hold ids of code objects, so the code objects are kept alive as long as the keys are.
+cells       raw key -> [(code objects, cell)]    the hot path's look-up; may be emptied any time
+entries     EntryKey -> cell                     what the tape is made of, in order of first
+                                                 execution
+endings     (kind, site, database, test) -> begun, committed, rolled back, seconds
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ from auditor.runtime.transactions import Unit
 MOST_RAW_KEYS = 4096  # about 5 kB each; entries are found again by their resolved key
 
 RawKey = tuple[Any, ...]
-"""(StatementFacts, transaction kind, running test, Lane, code id, offset, code id, offset, ...)."""
+"""(StatementFacts, transaction kind, running test, Lane, offset, offset, ...), innermost first."""
 
 Hook = Callable[[Any, str, Any, int], None]
 """Called before a statement runs with its execution context, text, cursor and ordinal (from 1;
@@ -46,11 +45,10 @@ class Ledger:
     def __init__(self, root: str, hooks: tuple[Hook, ...] = ()) -> None:
         self.hooks = hooks
         self.ordinal = 0
-        self.cells: dict[RawKey, Cell] = {}
+        self.cells: dict[RawKey, list[tuple[list[CodeType], Cell]]] = {}
         self.losses: dict[Problem, None] = {}
         self._root = root
         self._entries: dict[EntryKey, Cell] = {}
-        self._kept_alive: dict[int, CodeType] = {}
         self._endings: dict[tuple[str, Site, str, str], list[Any]] = {}
 
     @property
@@ -67,8 +65,8 @@ class Ledger:
         """Everything executed so far, DDL as well: changes whenever the tape does."""
         return sum(cell[EXECUTIONS] for cell in list(self._entries.values()))
 
-    def open_cell(self, raw: RawKey, context: Any, frame: FrameType) -> Cell:
-        """The cell for a raw key that is not in the cache. `frame` is where the raw stack began."""
+    def open_cell(self, raw: RawKey, codes: list[CodeType], context: Any, frame: FrameType) -> Cell:
+        """The cell for a raw stack that is not in the cache; `frame` is where it began."""
         facts, kind, test, lane = raw[:4]
         places = places_from(frame)
         if lane.is_async:
@@ -84,9 +82,8 @@ class Ledger:
         )
         cell = self._entries.setdefault(key, new_cell(site))
         if len(self.cells) >= MOST_RAW_KEYS:
-            self.cells, self._kept_alive = {}, {}
-        self._kept_alive.update((id(code), code) for code, _ in places)
-        self.cells[raw] = cell
+            self.cells = {}
+        self.cells.setdefault(raw, []).append((codes, cell))
         return cell
 
     def end_transaction(self, unit: Unit, *, committed: bool, database: str, test: object) -> None:

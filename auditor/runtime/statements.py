@@ -17,7 +17,8 @@ from auditor.sql.tables import tables_of
 from auditor.sql.verbs import CONTROLS, DEFINES, READS, WRITES, verb_of
 
 MOST_KEPT = 8192  # statements kept by shape; the table starts anew when it is full
-_ATTRIBUTE = "_auditor_facts"
+FACTS = "_auditor_facts"
+"""Attribute of a compiled construct that holds its facts."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,7 +69,7 @@ def facts_of_execution(statement: str, context: Any) -> StatementFacts:
     compiled = context.compiled
     if compiled is None or (statement is not context.statement and not _is_page(context)):
         return facts_of_text(statement)
-    found: StatementFacts | None = compiled.__dict__.get(_ATTRIBUTE)
+    found: StatementFacts | None = compiled.__dict__.get(FACTS)
     return _facts_of_compiled(compiled, statement) if found is None else found
 
 
@@ -84,7 +85,7 @@ def _facts_of_compiled(compiled: Any, executed: str) -> StatementFacts:
     if "__[SCHEMA_" in text:
         return facts_of_text(executed)
     found = _facts(shape_of(text), path_text(compiled))
-    compiled.__dict__[_ATTRIBUTE] = found
+    compiled.__dict__[FACTS] = found
     return found
 
 

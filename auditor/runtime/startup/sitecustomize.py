@@ -46,7 +46,7 @@ class WaitForSqlalchemy:
                 run_module(module)
                 begin()
 
-            spec.loader.exec_module = exec_module
+            spec.loader.exec_module = exec_module  # type: ignore[method-assign]
         return spec
 
 
@@ -92,5 +92,5 @@ if os.environ.get(TAPE):
     if "sqlalchemy" in sys.modules:
         begin()
     else:
-        sys.meta_path.insert(0, WaitForSqlalchemy())  # type: ignore[arg-type]
+        sys.meta_path.insert(0, WaitForSqlalchemy())
 run_hidden()
