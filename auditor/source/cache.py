@@ -43,7 +43,16 @@ def _facts_version() -> str:
     global _version  # noqa: PLW0603 - computed once a process
     if not _version:
         folder = Path(__file__).parent
-        names = ("build", "expressions", "facts", "lower", "parse", "statements", "strings", "suppress")
+        names = (
+            "build",
+            "expressions",
+            "facts",
+            "lower",
+            "parse",
+            "statements",
+            "strings",
+            "suppress",
+        )
         parts = b"".join((folder / f"{name}.py").read_bytes() for name in names)
         _version = hashlib.sha256(parts).hexdigest()
     return _version

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from auditor.source.facts import Attribute, Bind, ClassFacts, Expr, FunctionFacts, ModuleFacts, dotted
+from auditor.source.facts import (
+    Attribute,
+    Bind,
+    ClassFacts,
+    Expr,
+    FunctionFacts,
+    ModuleFacts,
+    dotted,
+)
 from auditor.source.project import Project
 
 _OWN = frozenset({"self", "cls"})
@@ -58,20 +66,20 @@ def of_attribute(
 def _module_binds(module: ModuleFacts, name: str) -> Iterator[Definition]:
     body = module.body
     for event in body.events:
-        if isinstance(event, Bind) and event.target == name and event.kind != "define":
-            if not any(r.kind == "class" for r in body.ancestors(event.region)):
-                yield Definition(module, body, event)
+        if not isinstance(event, Bind) or event.target != name or event.kind == "define":
+            continue
+        if not any(region.kind == "class" for region in body.ancestors(event.region)):
+            yield Definition(module, body, event)
 
 
 def _attribute_binds(module: ModuleFacts, class_name: str, name: str) -> Iterator[Definition]:
     for found in module.classes:
         if found.qualname == class_name:
             yield from _of_class(module, found, name)
-    for function in module.functions:
-        if function.class_name == class_name:
-            for event in function.events:
-                if isinstance(event, Bind) and event.target in (f"self.{name}", f"cls.{name}"):
-                    yield Definition(module, function, event)
+    methods = (f for f in module.functions if f.class_name == class_name)
+    for function, event in ((method, event) for method in methods for event in method.events):
+        if isinstance(event, Bind) and event.target in (f"self.{name}", f"cls.{name}"):
+            yield Definition(module, function, event)
 
 
 def _of_class(module: ModuleFacts, found: ClassFacts, name: str) -> Iterator[Definition]:

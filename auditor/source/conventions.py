@@ -35,7 +35,7 @@ def is_number(annotation: Expr | None) -> bool:
 
 
 def by_convention(name: str, source: str) -> Piece:
-    """An unknown name: a constant if it is written like one (PEP 8), input if it is known as such."""
+    """An unknown name: a constant if written like one (PEP 8), input if known as such."""
     if name.isupper() and len(name) > 1:
         return Piece(Kind.CONSTANT)
     return Piece(Kind.INPUT if name in INPUTS else Kind.UNKNOWN, source=source)

@@ -56,8 +56,10 @@ def discover(
     for given in roots:
         root = Path(given)
         if not root.exists():
-            raise AuditorError(f"`{given}` does not exist below `{_shown(here, here)}`: name a Python"
-                               " file or a folder to scan")  # fmt: skip
+            raise AuditorError(
+                f"`{given}` does not exist (looked for from the working directory): name a Python"
+                " file or a folder to scan"
+            )
         for file in _python_files(root, problems):
             source = _source_file(file, root, here)
             if any(fnmatch.fnmatch(source.path, pattern) for pattern in exclude):
@@ -76,13 +78,17 @@ def _python_files(root: Path, problems: list[Problem]) -> Iterator[Path]:
         return
 
     def unreadable(error: OSError) -> None:
-        problems.append(Problem(_shown(Path(error.filename), Path.cwd()),
-                                f"folder not read: {error.strerror}", hides_results=True))  # fmt: skip
+        folder = _shown(Path(error.filename), Path.cwd())
+        said = f"folder not read: {error.strerror}"
+        problems.append(Problem(folder, said, hides_results=True))
 
     seen: set[tuple[int, int]] = set()
     for folder, names, files in os.walk(root, onerror=unreadable, followlinks=True):
         identity = os.stat(folder)
-        if (identity.st_dev, identity.st_ino) in seen:  # a loop of symbolic links, or a second way in
+        if (
+            identity.st_dev,
+            identity.st_ino,
+        ) in seen:  # a loop of symbolic links, or a second way in
             names.clear()
             continue
         seen.add((identity.st_dev, identity.st_ino))
@@ -101,7 +107,9 @@ def _is_test(inner: Path) -> bool:
 
 def _source_file(file: Path, root: Path, here: Path) -> SourceFile:
     is_package = file.name == "__init__.py"
-    return SourceFile(str(file), _shown_source(file, root, here), module_name(file, root), is_package)
+    return SourceFile(
+        str(file), _shown_source(file, root, here), module_name(file, root), is_package
+    )
 
 
 def module_name(file: Path, root: Path) -> str:
@@ -137,4 +145,6 @@ def _shown(path: Path, here: Path) -> str:
     absolute = path.absolute()
     if absolute == here:
         return "."
-    return absolute.relative_to(here).as_posix() if absolute.is_relative_to(here) else path.as_posix()
+    return (
+        absolute.relative_to(here).as_posix() if absolute.is_relative_to(here) else path.as_posix()
+    )

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple, Union
+from typing import NamedTuple
 
 
 class At(NamedTuple):
@@ -41,7 +41,7 @@ class Subscript(NamedTuple):
     """`base[index]`; a slice is `Opaque` of its parts."""
 
     base: Expr
-    index: Expr
+    index: Expr  # type: ignore[assignment]  # hides tuple.index, which facts do not need
 
 
 class Starred(NamedTuple):
@@ -165,10 +165,10 @@ class Opaque(NamedTuple):
     children: tuple[Expr, ...]
 
 
-Expr = Union[
-    Const, Name, Attribute, Subscript, Starred, Call, Text, Items, Pairs, Compare, Logic, Not,
-    Arithmetic, Choice, Comprehension, Lambda, Opaque,
-]  # fmt: skip
+Expr = (
+    Const | Name | Attribute | Subscript | Starred | Call | Text | Items | Pairs | Compare | Logic
+    | Not | Arithmetic | Choice | Comprehension | Lambda | Opaque
+)  # fmt: skip
 
 
 def path_of(expr: Expr | None) -> tuple[str, ...]:

@@ -22,34 +22,76 @@ with `==`: `Name("x") == Const("x")`. Lines and columns count from 1.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple, Union
+from typing import NamedTuple
 
 from auditor.source.expressions import (
-    Arithmetic as Arithmetic,
-    At as At,
-    Attribute as Attribute,
-    Call as Call,
-    Choice as Choice,
-    Compare as Compare,
-    Comprehension as Comprehension,
-    Const as Const,
-    Expr as Expr,
-    Items as Items,
-    Keyword as Keyword,
-    Lambda as Lambda,
-    Logic as Logic,
-    Name as Name,
-    Not as Not,
-    Opaque as Opaque,
-    Pairs as Pairs,
-    Starred as Starred,
-    Subscript as Subscript,
-    Text as Text,
-    children_of as children_of,
-    dotted as dotted,
-    path_of as path_of,
-    walk as walk,
+    Arithmetic,
+    At,
+    Attribute,
+    Call,
+    Choice,
+    Compare,
+    Comprehension,
+    Const,
+    Expr,
+    Items,
+    Keyword,
+    Lambda,
+    Logic,
+    Name,
+    Not,
+    Opaque,
+    Pairs,
+    Starred,
+    Subscript,
+    Text,
+    children_of,
+    dotted,
+    path_of,
+    walk,
 )
+
+__all__ = [
+    "Arithmetic",
+    "At",
+    "Attribute",
+    "Bind",
+    "Call",
+    "Choice",
+    "ClassFacts",
+    "Compare",
+    "Comprehension",
+    "Const",
+    "Event",
+    "Expr",
+    "FunctionFacts",
+    "Items",
+    "Jump",
+    "Keyword",
+    "Lambda",
+    "Logic",
+    "ModuleFacts",
+    "Name",
+    "Not",
+    "Opaque",
+    "Pairs",
+    "Parameter",
+    "Raise",
+    "Read",
+    "Region",
+    "Return",
+    "Starred",
+    "Subscript",
+    "Suppression",
+    "Test",
+    "Text",
+    "WithItem",
+    "Yield",
+    "children_of",
+    "dotted",
+    "path_of",
+    "walk",
+]
 
 
 class Bind(NamedTuple):
@@ -58,7 +100,8 @@ class Bind(NamedTuple):
     `target` is dotted (`routers`, `self.cache`); an item store ends in `[]` (`found[]`). `kind` is
     `assign`, `augment` (value is the whole new value), `loop` (value is the iterable), `with`
     (value is the context expression), `except`, `unpack` (value is the whole right side), `define`
-    (a def or class statement), `capture` (a match pattern) or `delete`. `annotation` is what is written after the colon.
+    (a def or class statement), `capture` (a match pattern) or `delete`. `annotation` is what is
+    written after the colon.
     """
 
     target: str
@@ -80,9 +123,9 @@ class Read(NamedTuple):
 
 
 class Test(NamedTuple):
-    """A condition. `kind` is `if`, `while`, `assert`, `choice` (`a if test else b`), `logic` (an item
-    of `and`/`or` that decides about the next), `filter` (of a comprehension) or `match`. `region` is
-    where it is evaluated."""
+    """A condition. `kind` is `if`, `while`, `assert`, `choice` (`a if test else b`), `logic` (an
+    item of `and`/`or` that decides about the next), `filter` (of a comprehension) or `match`.
+    `region` is where it is evaluated."""
 
     expr: Expr
     kind: str
@@ -126,7 +169,7 @@ class Jump(NamedTuple):
     region: int
 
 
-Event = Union[Call, Bind, Read, Test, Raise, Return, Yield, Jump]
+Event = Call | Bind | Read | Test | Raise | Return | Yield | Jump
 
 
 class WithItem(NamedTuple):
@@ -151,7 +194,7 @@ class Region(NamedTuple):
       loop-else `partner` is the loop
     """
 
-    index: int
+    index: int  # type: ignore[assignment]  # hides tuple.index, which facts do not need
     kind: str
     parent: int
     at: At

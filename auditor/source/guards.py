@@ -1,7 +1,7 @@
 """Guards: tests that let a name through only with values somebody listed or checked.
 
-    if column not in ALLOWED: raise ValueError(column)      if name.isidentifier(): ...
-    assert kind in ("a", "b")                               if not NAME.fullmatch(name): return
+if column not in ALLOWED: raise ValueError(column)      if name.isidentifier(): ...
+assert kind in ("a", "b")                               if not NAME.fullmatch(name): return
 """
 
 from __future__ import annotations
@@ -31,11 +31,12 @@ def is_guarded(function: FunctionFacts, name: str) -> bool:
 
     The order of test and use is not looked at: a guard in a function is taken to guard its name.
     """
-    for event in function.events:
-        if isinstance(event, Test) and _lists(event.expr, name):
-            if event.kind == "assert" or _decides(function, event):
-                return True
-    return False
+    return any(
+        isinstance(event, Test)
+        and _lists(event.expr, name)
+        and (event.kind == "assert" or _decides(function, event))
+        for event in function.events
+    )
 
 
 def _lists(test: Expr, name: str) -> bool:
@@ -65,8 +66,7 @@ def _decides(function: FunctionFacts, test: Test) -> bool:
 
 def _is_negative(test: Expr) -> bool:
     return any(
-        isinstance(found, Not)
-        or (isinstance(found, Compare) and "not in" in found.operators)
+        isinstance(found, Not) or (isinstance(found, Compare) and "not in" in found.operators)
         for found in walk(test)
     )
 

@@ -129,7 +129,7 @@ def _link(to: FunctionBuilder, base: Expr, link: Any, *, emit: bool) -> Expr:
     return Subscript(base, Const(link.slice.value))
 
 
-def _call(to: FunctionBuilder, node: Any, awaited: bool = False) -> Expr:
+def _call(to: FunctionBuilder, node: Any, *, awaited: bool = False) -> Expr:
     func = lower(to, node.func)
     args = tuple(lower(to, arg) for arg in node.args)
     keywords = tuple(Keyword(k.arg or "", lower(to, k.value)) for k in node.keywords)
@@ -186,9 +186,9 @@ def _unary(to: FunctionBuilder, node: Any) -> Expr:
     operand = lower(to, node.operand)
     if isinstance(node.op, ast.Not):
         return Not(operand, at_of(node))
-    if isinstance(node.op, ast.USub) and isinstance(operand, Const):
-        if isinstance(operand.value, (int, float)):
-            return Const(-operand.value)
+    match operand:
+        case Const(value=int() | float() as number) if isinstance(node.op, ast.USub):
+            return Const(-number)
     return Arithmetic(_OPERATORS[type(node.op)], None, operand)
 
 

@@ -23,7 +23,7 @@ _DEPTH = 6000
 """Recursion limit while a tree is lowered: a few hundred nested blocks or calls."""
 
 
-class NotParsed(AuditorError):
+class NotParsed(AuditorError):  # noqa: N818 - it says what is the case
     """The file is not Python source that can be read; the message says why and on which line."""
 
 
@@ -38,7 +38,7 @@ def parse_module(path: str, name: str, source: bytes, *, is_package: bool = Fals
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             tree = ast.parse(source)
-        return _module(path, name, is_package, source, tree)
+        return _module(path, name, is_package=is_package, source=source, tree=tree)
     except SyntaxError as error:
         where = f"line {error.lineno}: " if error.lineno else ""
         raise NotParsed(f"{where}{error.msg}") from error
@@ -50,9 +50,11 @@ def parse_module(path: str, name: str, source: bytes, *, is_package: bool = Fals
         sys.setrecursionlimit(limit)
 
 
-def _module(path: str, name: str, is_package: bool, source: bytes, tree: ast.Module) -> ModuleFacts:
+def _module(
+    path: str, name: str, *, is_package: bool, source: bytes, tree: ast.Module
+) -> ModuleFacts:
     lines = source.count(b"\n") + 1
-    module = ModuleBuilder(name, is_package)
+    module = ModuleBuilder(name, is_package=is_package)
     at = At(1, 1, lines, 1)
     body = FunctionBuilder(at, "module")
     block(module, body, tree.body)

@@ -74,8 +74,8 @@ def _pieces(place: Place, expr: Expr | None) -> Iterator[Piece]:
             yield Piece(_kind_of_constant(value), text="" if value is None else str(value))
         case Text(parts=parts):
             for part in parts:
-                yield from [Piece(Kind.CONSTANT, part)] if isinstance(part, str) else _pieces(
-                    place, part
+                yield from (
+                    [Piece(Kind.CONSTANT, part)] if isinstance(part, str) else _pieces(place, part)
                 )
         case Name(name=name):
             yield from _of_name(place, name)
@@ -94,6 +94,24 @@ def _kind_of_constant(value: object) -> Kind:
 
 def _of_compound(place: Place, expr: Expr) -> Iterator[Piece]:
     match expr:
+        case Choice(then=then, otherwise=otherwise):
+            yield from _pieces(place, then)
+            yield from _pieces(place, otherwise)
+        case Arithmetic():
+            yield from _of_arithmetic(place, expr)
+        case Logic(items=items) | Items(items=items) | Pairs(values=items):
+            for item in items:
+                yield from _pieces(place, item)
+        case Starred(value=inner) | Comprehension(element=inner):
+            yield from _pieces(place, inner)
+        case Opaque(children=()):
+            yield Piece(Kind.CONSTANT)
+        case _:
+            yield Piece(Kind.UNKNOWN, source=written(expr))
+
+
+def _of_arithmetic(place: Place, expr: Arithmetic) -> Iterator[Piece]:
+    match expr:
         case Arithmetic(operator="%d"):
             yield Piece(Kind.NUMBER, "0")
         case Arithmetic(operator="*", left=left, right=right):
@@ -103,23 +121,6 @@ def _of_compound(place: Place, expr: Expr) -> Iterator[Piece]:
             yield from _pieces(place, right)
         case Arithmetic():
             yield Piece(Kind.NUMBER, "0")
-        case Choice(then=then, otherwise=otherwise):
-            yield from _pieces(place, then)
-            yield from _pieces(place, otherwise)
-        case Logic(items=items) | Items(items=items):
-            for item in items:
-                yield from _pieces(place, item)
-        case Pairs(values=values):
-            for value in values:
-                yield from _pieces(place, value)
-        case Starred(value=value):
-            yield from _pieces(place, value)
-        case Comprehension(element=element):
-            yield from _pieces(place, element)
-        case Opaque(children=()):
-            yield Piece(Kind.CONSTANT)
-        case _:
-            yield Piece(Kind.UNKNOWN, source=written(expr))
 
 
 def _repeated(place: Place, left: Expr | None, right: Expr) -> Iterator[Piece]:
@@ -248,7 +249,7 @@ def _enclosing(place: Place) -> Place | None:
 
 
 def _of_chain(place: Place, expr: Attribute | Subscript) -> Iterator[Piece]:
-    """Attributes and items: constants of classes, look-ups in constant dicts, input, else unknown."""
+    """Attributes and items: constants of classes, items of constants, input, else unknown."""
     path = path_of(expr)
     if path and (path[0] in INPUTS or ".".join(path[:2]) in INPUTS):
         yield Piece(Kind.INPUT, source=written(expr))
@@ -293,7 +294,9 @@ def _dynamic(place: Place, expr: Expr) -> Iterator[Piece]:
         for piece in _of_parameter(place, path[0]):
             yield replace(piece, source=written(expr))
         return
-    last = path[-2] if path[-1:] in (("value",), ("name",)) and len(path) > 1 else "".join(path[-1:])
+    last = (
+        path[-2] if path[-1:] in (("value",), ("name",)) and len(path) > 1 else "".join(path[-1:])
+    )
     yield by_convention(last, written(expr))
 
 
@@ -301,9 +304,7 @@ def _of_call(place: Place, call: Call) -> Iterator[Piece]:
     name = dotted(call.func)
     resolved = place.project.resolve(place.module, name)
     method = call.func.name if isinstance(call.func, Attribute) else name
-    if name in NUMBERS or resolved in NUMBERS:
-        yield Piece(Kind.NUMBER, "0")
-    elif method in DIGESTS:
+    if name in NUMBERS or resolved in NUMBERS or method in DIGESTS:
         yield Piece(Kind.NUMBER, "0")
     elif method in QUOTES:
         yield Piece(Kind.QUOTED, source=written(call))
@@ -371,5 +372,3 @@ def _arguments(function: FunctionFacts, call: Call) -> dict[str, Expr]:
     passed = dict(zip(names, call.args, strict=False))
     passed.update((keyword.name, keyword.value) for keyword in call.keywords if keyword.name)
     return passed
-
-

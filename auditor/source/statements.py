@@ -34,7 +34,7 @@ from auditor.source.strings import concatenated
 class ModuleBuilder:
     """Collects imports, classes and functions of a module while its statements are visited."""
 
-    def __init__(self, name: str, is_package: bool) -> None:
+    def __init__(self, name: str, *, is_package: bool) -> None:
         self.name = name
         self.package = name if is_package else name.rpartition(".")[0]
         self.imports: dict[str, str] = {}
@@ -184,14 +184,20 @@ def _match(module: ModuleBuilder, to: FunctionBuilder, node: Any) -> None:
     to.emit(Test(subject, "match", at_of(node.subject), to.region))
     for case in node.cases:
         with to.inside("case", _around(case.body), expr=subject) as region:
-            for pattern in ast.walk(case.pattern):
-                name = getattr(pattern, "name", None) or getattr(pattern, "rest", None)
-                if isinstance(name, str):
-                    to.emit(Bind(name, subject, "capture", at_of(pattern), region))
+            for pattern, name in _captures(case.pattern):
+                to.emit(Bind(name, subject, "capture", at_of(pattern), region))
             if case.guard is not None:
                 guard = lower(to, case.guard)
                 to.emit(Test(guard, "if", at_of(case.guard), region))
             block(module, to, case.body)
+
+
+def _captures(pattern: ast.pattern) -> Iterator[tuple[ast.AST, str]]:
+    """The names that a pattern binds, and where."""
+    for found in ast.walk(pattern):
+        name = getattr(found, "name", None) or getattr(found, "rest", None)
+        if isinstance(name, str):
+            yield found, name
 
 
 def _assign(module: ModuleBuilder, to: FunctionBuilder, node: Any) -> None:

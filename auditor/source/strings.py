@@ -12,7 +12,9 @@ from collections.abc import Mapping, Sequence
 
 from auditor.source.facts import Arithmetic, At, Call, Const, Expr, Items, Opaque, Pairs, Text
 
-_PERCENT = re.compile(r"%(?:\((?P<key>[^)]*)\))?[-#0 +]*(?:\d+|\*)?(?:\.(?:\d+|\*))?(?P<kind>[a-zA-Z%])")
+_PERCENT = re.compile(
+    r"%(?:\((?P<key>[^)]*)\))?[-#0 +]*(?:\d+|\*)?(?:\.(?:\d+|\*))?(?P<kind>[a-zA-Z%])"
+)
 _NUMERIC = frozenset("diufFeEgGxXobn")
 
 Part = str | Expr

@@ -20,7 +20,7 @@ _COMMENT = re.compile(r"#\s*auditor:\s*ignore\b(?:\[(?P<codes>[^\]]*)\])?[\s:,-]
 
 
 def suppressions_in(source: bytes, tree: ast.Module) -> tuple[Suppression, ...]:
-    """All suppression comments of a module, in order; empty codes or reason are kept as they are."""
+    """All suppression comments of a module, in order; an empty code or reason is kept."""
     if _MARK not in source:
         return ()
     headers = sorted(_headers(tree))

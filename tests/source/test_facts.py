@@ -18,11 +18,13 @@ from auditor.source.facts import (
     Read,
     Region,
     Return,
-    Test as Condition,
     Text,
     Yield,
     dotted,
     path_of,
+)
+from auditor.source.facts import (
+    Test as Condition,
 )
 from auditor.source.parse import NotParsed, parse_module
 
@@ -69,7 +71,7 @@ def test_events_come_in_order_of_evaluation() -> None:
 def test_a_loop_evaluates_its_iterable_outside_and_its_body_inside() -> None:
     found = function("def f(q):\n    for row in q.all():\n        send(row.name)\n    done()")
     loop = found.regions[1]
-    assert loop.kind == "for" and loop.target == ("row",)
+    assert (loop.kind, loop.target) == ("for", ("row",))
     assert [told(e) for e in found.inside(loop)] == [
         "loop row", "read send", "read row.name", "call send",
     ]  # fmt: skip
@@ -117,7 +119,7 @@ def test_handlers_know_their_try_and_the_types_they_catch() -> None:
     assert kinds["handler"].types == ()
     assert kinds["try-else"].partner == kinds["finally"].partner == kinds["try"].index
     raised = next(e for e in found.events if isinstance(e, Raise))
-    assert raised.has_cause and dotted(raised.cause) == "e"
+    assert (raised.has_cause, dotted(raised.cause)) == (True, "e")
 
 
 def test_branches_carry_their_test_and_their_partner() -> None:

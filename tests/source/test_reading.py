@@ -30,8 +30,9 @@ def found(root: Path, *, tests: bool = False, exclude: tuple[str, ...] = ()) -> 
 def test_modules_are_named_from_the_top_of_their_package(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tree(tmp_path, {"src/pkg/__init__.py": "", "src/pkg/sub/__init__.py": "", "src/pkg/sub/m.py": "",
-                    "src/pkg/space/n.py": "", "src/alone.py": ""})  # fmt: skip
+    tree(tmp_path, {"src/pkg/__init__.py": "", "src/pkg/sub/__init__.py": "",
+                    "src/pkg/sub/m.py": "", "src/pkg/space/n.py": "",
+                    "src/alone.py": ""})  # fmt: skip
     monkeypatch.chdir(tmp_path)
     expected = {
         "src/alone.py": "alone",

@@ -61,13 +61,12 @@ def _classes(module: ModuleFacts, written: Expr) -> tuple[Expr, ...]:
     if isinstance(written, Name):
         for event in module.body.events:
             if isinstance(event, Bind) and event.target == written.name:
-                if isinstance(event.value, Items):
-                    return event.value.items
+                return event.value.items if isinstance(event.value, Items) else (written,)
     return (written,)
 
 
 def database_errors(project: Project, handler: Handler) -> tuple[str, ...]:
-    """The types of the handler that are known database errors; absent rows and misuse of the ORM are not."""
+    """The types of the handler that are known database errors (see `NOT_FAILURES`)."""
     return tuple(
         name
         for name in handler.types

@@ -68,8 +68,8 @@ RULE = Rule(
     since="0.1.0",
     severity=Severity.WARNING,
     confidence=Confidence.MEDIUM,
-    message="the handler for `{error}` does not run (taking it that the work in its `try` is done on"
-    " an engine of oslo.db, which this module imports): {truth}",
+    message="the handler for `{error}` does not run (taking it that the work in its `try` is done"
+    " on an engine of oslo.db, which this module imports): {truth}",
     why=(
         "An engine made by oslo.db translates errors as they leave the driver. Every"
         " `sqlalchemy.exc.IntegrityError` becomes DBDuplicateEntry, DBReferenceError,"

@@ -52,9 +52,7 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
             yield Hit(span_of(module, use.at), function.qualname, fields)
 
 
-def _through_names(
-    project: Project, module: ModuleFacts, function: FunctionFacts
-) -> Iterator[Use]:
+def _through_names(project: Project, module: ModuleFacts, function: FunctionFacts) -> Iterator[Use]:
     for position, bind in enumerate(function.events):
         if (
             isinstance(bind, Bind)
@@ -99,10 +97,9 @@ def _hands_on(project: Project, module: ModuleFacts, function: FunctionFacts, de
             if any(isinstance(e, Test) and _mentions(e.expr, name) for e in function.events):
                 continue
             values = [b.value for b in function.events if isinstance(b, Bind) and b.target == name]
-        for value in values:
-            if isinstance(value, Call) and any(value is e for e in function.events):
-                if _may_find_nothing(project, module, function, value, depth + 1):
-                    return True
+        calls = [v for v in values if isinstance(v, Call) and any(v is e for e in function.events)]
+        if any(_may_find_nothing(project, module, function, v, depth + 1) for v in calls):
+            return True
     return False
 
 
@@ -114,15 +111,19 @@ def _is_aggregate(call: Call) -> bool:
 
 
 def _first_use(function: FunctionFacts, position: int, bind: Bind) -> Read | None:
-    """The first read of an attribute or item of the name; None if it is tested, handed to a function
-    that may test it, or bound again before."""
-    name = bind.target
+    """The first read of an attribute or item of the name; None if it is tested, handed to a
+    function that may test it, or bound again before."""
+    name = tuple(bind.target.split("."))
     for event in function.events[position + 1 :]:
-        if _settles(event, name):
+        if _settles(event, bind.target):
             return None
-        if isinstance(event, Read) and event.path[: len(name.split("."))] == tuple(name.split(".")):
-            if len(event.path) > len(name.split(".")):
-                return event if _may_follow(function, bind, event) else None
+        if (
+            isinstance(event, Read)
+            and event.path[: len(name)] == name
+            and event.path != name
+            and _may_follow(function, bind, event)
+        ):
+            return event
     return None
 
 
@@ -158,7 +159,13 @@ def _may_follow(function: FunctionFacts, bind: Bind, read: Read) -> bool:
     """Whether the read runs after this bind: not in another branch of the same `if` or `try`."""
     around = {region.index for region in function.ancestors(read.region)}
     for region in function.ancestors(bind.region):
-        if region.index not in around and region.kind in ("if", "else", "case", "handler", "lambda"):
+        if region.index not in around and region.kind in (
+            "if",
+            "else",
+            "case",
+            "handler",
+            "lambda",
+        ):
             return False
         if region.index in around:
             break
@@ -193,14 +200,17 @@ def _expressions(event: Event) -> Iterator[Expr]:
 
 def _is_caught(function: FunctionFacts, use: Use) -> bool:
     """Whether a handler around the use waits for what None would raise."""
-    for region in function.regions:
-        if region.kind == "try" and region.at.line <= use.at.line <= region.at.end_line:
-            for handler in function.regions:
-                if handler.kind == "handler" and handler.partner == region.index:
-                    types = {dotted(t) for t in handler.types}
-                    if not types or types & _CATCHES:
-                        return True
-    return False
+    around = {
+        region.index
+        for region in function.regions
+        if region.kind == "try" and region.at.line <= use.at.line <= region.at.end_line
+    }
+    return any(
+        handler.kind == "handler"
+        and handler.partner in around
+        and (not handler.types or {dotted(t) for t in handler.types} & _CATCHES)
+        for handler in function.regions
+    )
 
 
 def _method(call: Call) -> str:
@@ -213,12 +223,12 @@ RULE = Rule(
     since="0.1.0",
     severity=Severity.WARNING,
     confidence=Confidence.MEDIUM,
-    message="`{name}` may be None here: `{lookup}()` at line {line} gives None when there is no such"
-    " row (taking it that the row may be gone by then), and nothing tests it",
+    message="`{name}` may be None here: `{lookup}()` at line {line} gives None when there is no"
+    " such row (taking it that the row may be gone by then), and nothing tests it",
     why=(
-        "Between the request that named a row and this read of it another request may delete it. The"
-        " look-up then gives None, and the next attribute raises AttributeError: a 500 that names"
-        " neither the row nor the look-up."
+        "Between the request that named a row and this read of it another request may delete it."
+        " The look-up then gives None, and the next attribute raises AttributeError: a 500 that"
+        " names neither the row nor the look-up."
     ),
     instead="Test it and raise the domain's not-found error, or use `.one()` and handle"
     " NoResultFound.",

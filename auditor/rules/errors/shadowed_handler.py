@@ -61,8 +61,8 @@ RULE = Rule(
     message="the handler for `{error}` never runs on its own: {how}",
     why=(
         "Python tries handlers from top to bottom and takes the first whose class fits. A handler"
-        " for a subclass below one for its base is dead, and what it was written to do never happens;"
-        " a subclass beside its base in one tuple says less than it seems to."
+        " for a subclass below one for its base is dead, and what it was written to do never"
+        " happens; a subclass beside its base in one tuple says less than it seems to."
     ),
     instead="Put the handler for the subclass first, or remove the class that adds nothing.",
     checks=(OnFunction(check),),

@@ -30,7 +30,8 @@ from auditor.source.facts import (
 from auditor.source.project import Project
 
 _LOGGERS = frozenset({"log", "logger", "logging", "_log", "_logger", "warnings", "self.log",
-                      "self.logger", "self._logger", "current_app.logger", "app.logger"})  # fmt: skip
+                      "self.logger", "self._logger", "current_app.logger",
+                      "app.logger"})  # fmt: skip
 _PRINTS = frozenset({"print", "traceback.print_exc", "warn"})
 _DUPLICATE = "oslo_db.exception.DBDuplicateEntry"
 _WRITES = frozenset({"add", "add_all", "commit", "flush", "delete", "create", "update", "save",
@@ -81,9 +82,7 @@ def _does_nothing_about_it(event: object) -> bool:
 
 def _is_log(call: Call) -> bool:
     name = dotted(call.func)
-    return (
-        name in _PRINTS or name.rpartition(".")[0].lower() in _LOGGERS or name in ("str", "repr")
-    )
+    return name in _PRINTS or name.rpartition(".")[0].lower() in _LOGGERS or name in ("str", "repr")
 
 
 def _is_default(value: Expr) -> bool:
@@ -99,7 +98,7 @@ def _is_default(value: Expr) -> bool:
 
 
 def _is_an_answer(function: FunctionFacts, handler: Handler) -> bool:
-    """Whether failing is what the function tells: one flag from the handler, the other elsewhere."""
+    """Whether failing is what the function tells: one flag here, the other elsewhere."""
     told = _flags(_returns(function, handler.region.index))
     told_elsewhere = _flags(_returns(function, 0)) - told
     return bool(told) and bool(told_elsewhere)

@@ -28,9 +28,7 @@ def _is_sink(project: Project, module: ModuleFacts, call: Call) -> bool:
     return ("", project.resolve(module, call.func)) in project.knowledge.sinks
 
 
-def _hit(
-    module: ModuleFacts, function: FunctionFacts, given: Given, holes: list[Hole]
-) -> Hit:
+def _hit(module: ModuleFacts, function: FunctionFacts, given: Given, holes: list[Hole]) -> Hit:
     names = list(dict.fromkeys(hole.piece.source for hole in holes))
     return Hit(
         span_of(module, given.call.at),

@@ -50,8 +50,8 @@ RULE = Rule(
     message="`{call}()` is given a plain string: SQLAlchemy 2.x raises ObjectNotExecutableError or"
     " ArgumentError here",
     why=(
-        "Up to 1.3 a string was taken for a statement; 1.4 warns, 2.x refuses it. Such a line fails on"
-        " its first execution, so what is left of them stands where no test goes."
+        "Up to 1.3 a string was taken for a statement; 1.4 warns, 2.x refuses it. Such a line fails"
+        " on its first execution, so what is left of them stands where no test goes."
     ),
     instead="Wrap it in `sqlalchemy.text()`, or write the statement as an expression.",
     checks=(OnFunction(check),),

@@ -1,4 +1,4 @@
-"""DBA606: one variable, two meanings: what one round of a loop left in it decides about the next."""
+"""DBA606: one variable, two meanings: what one round of a loop left decides about the next."""
 
 from __future__ import annotations
 
@@ -81,9 +81,10 @@ def _varying(function: FunctionFacts, loop: Region) -> set[str]:
     """The loop's own names, and those bound in it from them."""
     varying = {target for target in loop.target if "." not in target}
     for event in function.inside(loop):
-        if isinstance(event, Bind) and "." not in event.target:
-            if _names_in(event.value) & varying or _reads_in(function, event) & varying:
-                varying.add(event.target.removesuffix("[]"))
+        if not isinstance(event, Bind) or "." in event.target:
+            continue
+        if (_names_in(event.value) | _reads_in(function, event)) & varying:
+            varying.add(event.target.removesuffix("[]"))
     return varying
 
 
@@ -114,8 +115,8 @@ def _exclusive(function: FunctionFacts, one: Bind, two: Bind) -> bool:
 
 
 def _fresh(function: FunctionFacts, loop: Region, once: Bind) -> bool:
-    """Whether the name is bound anew in every round on the way to the test: the test then asks about
-    this round's value."""
+    """Whether the name is bound anew in every round on the way to the test: the test then asks
+    about this round's value."""
     guard = function.regions[once.region]
     way = {region.index for region in function.ancestors(guard.parent)}
     return any(
@@ -146,14 +147,14 @@ RULE = Rule(
     since="0.1.0",
     severity=Severity.WARNING,
     confidence=Confidence.HIGH,
-    message="`{name}` holds what belongs to one element here and what is shared by all at line {once}"
-    " (`if` it is empty): after this line, a later round of the loop at line {loop} takes this"
-    " element's value for the shared one",
+    message="`{name}` holds what belongs to one element here and what is shared by all at line"
+    " {once} (`if` it is empty): after this line, a later round of the loop at line {loop} takes"
+    " this element's value for the shared one",
     why=(
-        "A variable that is filled once and kept (`if not rows: rows = load_all()`) must not also be"
-        " filled for the current element. Results then depend on the order of the elements: whatever"
-        " the last element left decides what the next one sees, and no ORDER BY is there to make"
-        " it the same twice."
+        "A variable that is filled once and kept (`if not rows: rows = load_all()`) must not also"
+        " be filled for the current element. Results then depend on the order of the elements:"
+        " whatever the last element left decides what the next one sees, and no ORDER BY is there to"
+        " make it the same twice."
     ),
     instead="Two names: one loaded before the loop for all, one bound in every round.",
     checks=(OnFunction(check),),
@@ -259,8 +260,7 @@ RULE = Rule(
         ),
     ),
     known_gaps=(
-        "only this form of a misleading name is seen; names whose number or kind contradicts their"
-        " value are not",
+        "only this form is seen: names whose number or kind contradicts their value are not",
         "a value kept in an attribute or a dict is not followed",
     ),
 )

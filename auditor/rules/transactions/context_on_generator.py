@@ -29,9 +29,9 @@ RULE = Rule(
     message="`{function}` is a generator below a {mode} decorator: calling it opens and closes the"
     " {mode} and runs none of the body; the body runs later, outside of it",
     why=(
-        "Calling a generator function only makes the generator. The decorator's block is entered and"
-        " left around that, and the statements of the body run when somebody iterates: on a context"
-        " that has no session any more (NoEngineContextEstablished), or on whatever session happens"
+        "Calling a generator function only makes the generator. The decorator's block is entered"
+        " and left around that, and the statements of the body run when somebody iterates: on a"
+        " context that has no session any more (NoEngineContextEstablished), or on whatever session happens"
         " to be open there, in another transaction than the one that was asked for."
     ),
     instead="`with reader.using(context):` inside the generator, around the loop that yields; or"
