@@ -124,9 +124,10 @@ def _step(link: Any) -> str:
 def _link(to: FunctionBuilder, base: Expr, link: Any, *, emit: bool) -> Expr:
     if isinstance(link, ast.Attribute):
         return Attribute(base, link.attr)
-    if emit or not isinstance(link.slice, ast.Constant):
-        return Subscript(base, lower(to, link.slice))
-    return Subscript(base, Const(link.slice.value))
+    index = link.slice
+    if not emit and isinstance(index, ast.Constant) and isinstance(index.value, str):
+        return Subscript(base, Const(index.value))
+    return Subscript(base, lower(to, index))
 
 
 def _call(to: FunctionBuilder, node: Any, *, awaited: bool = False) -> Expr:

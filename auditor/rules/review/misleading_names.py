@@ -153,8 +153,8 @@ RULE = Rule(
     why=(
         "A variable that is filled once and kept (`if not rows: rows = load_all()`) must not also"
         " be filled for the current element. Results then depend on the order of the elements:"
-        " whatever the last element left decides what the next one sees, and no ORDER BY is there to"
-        " make it the same twice."
+        " whatever the last element left decides what the next one sees, and no ORDER BY is there"
+        " to make it the same twice."
     ),
     instead="Two names: one loaded before the loop for all, one bound in every round.",
     checks=(OnFunction(check),),

@@ -31,8 +31,8 @@ RULE = Rule(
     why=(
         "Calling a generator function only makes the generator. The decorator's block is entered"
         " and left around that, and the statements of the body run when somebody iterates: on a"
-        " context that has no session any more (NoEngineContextEstablished), or on whatever session happens"
-        " to be open there, in another transaction than the one that was asked for."
+        " context that has no session any more (NoEngineContextEstablished), or on whatever"
+        " session happens to be open there, in another transaction than the one that was asked for."
     ),
     instead="`with reader.using(context):` inside the generator, around the loop that yields; or"
     " collect the rows and return a list.",
