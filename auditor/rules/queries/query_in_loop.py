@@ -64,7 +64,7 @@ def _hit(
     fields = {
         "chain": _chain(project, way),
         "loop": line,
-        "turns": "in turns whose condition holds" if sometimes else "in every turn",
+        "turns": "in some turns" if sometimes else "in every turn",
         "assumes": _assumption(way, certain=certain),
     }
     steps = [Step(_span(module, At(line, 1, line, 1)), "the loop")]
@@ -278,6 +278,7 @@ RULE = Rule(
         "of `while` loops only those that take from what they test are looked at",
         "calls through names the scan cannot follow (callbacks, registries, `getattr`) do nothing",
         "lazy loads are DBA302; writes and refreshes are for other rules",
+        "a list bounded by the configuration (drivers, back ends) looks like one bounded by data",
         "`session.get` may be answered by the identity map",
     ),
     sources=("https://docs.sqlalchemy.org/en/20/orm/queryguide/relationships.html",),
