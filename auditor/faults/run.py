@@ -287,7 +287,7 @@ def _be_child(request: Request, scratch: ScratchDatabase, pipe: Connection) -> N
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, who ends this child
     os.dup2(2, 1)
     sys.stdout = sys.stderr
-    logging.lastResort = logging.NullHandler()
+    logging.disable()  # tracebacks of errors that we made would bury the report
     work(request, scratch, pipe.send)
     sys.stderr.flush()
     os._exit(0)
