@@ -116,7 +116,7 @@ def _lines(result: LawResult) -> Iterator[str]:
         yield f"{on}: no law"
         yield f"    {result.refusal}"
     else:
-        yield f"{on}: {result.law} statements"
+        yield f"{on}: {result.law} {'statement' if str(result.law) == '1' else 'statements'}"
         yield f"    {growth_in_words(result.law, result.variables)}"
     if result.target:
         yield f"    measured: {result.target}"
