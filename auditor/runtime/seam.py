@@ -3,7 +3,7 @@ each dialect object. docs/adr/0003-recorder-seam.md says why, with the measured 
 
     DefaultDialect and classes that override   a trap: the first statement of a dialect object
     one of the three methods                   not yet seen attaches that object
-    Engine.__init__                            attaches the dialect of each new engine, also of a
+    DefaultDialect.engine_created              attaches the dialect of each new engine, also of a
                                                dialect class that was loaded after the start
     the dialect object itself                  carries the wrappers; nothing else costs anything
 
@@ -68,13 +68,14 @@ def trap_dialects(patches: Patches, attach: Callable[[Any], None]) -> None:
     an engine is made."""
     for owner, name in _definitions():
         patches.put(owner, name, _trap(vars(owner)[name], name, attach))
-    made = Engine.__init__
+    inherited: Any = DefaultDialect.engine_created  # a classmethod: called for its own class below
 
-    def init(engine: Any, *arguments: Any, **named: Any) -> None:
-        made(engine, *arguments, **named)
+    def engine_created(cls: type[DefaultDialect], engine: Engine) -> None:
+        inherited.__func__(cls, engine)
         attach(engine.dialect)
 
-    patches.put(Engine, "__init__", init)
+    # Not around `Engine.__init__`: create_engine() reads the names of its parameters off its code.
+    patches.put(DefaultDialect, "engine_created", classmethod(engine_created))
 
 
 def wrap_dialect(dialect: Any, wrap: Wrap) -> None:
