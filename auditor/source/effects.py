@@ -8,6 +8,7 @@ Recursion ends by itself: an effect enters a function once.
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,6 +24,10 @@ _THROUGH = frozenset(
     ("with", "try", "finally", "try-else", "for", "comprehension", "function", "while")
 )
 """Regions that are taken to run when what is around them runs; a loop's collection is not empty."""
+
+
+_SITES = 64
+"""Uncertain sites of one effect in one function that are weighed together at most."""
 
 
 class Origin(NamedTuple):
@@ -86,6 +91,8 @@ def _spread_certain(
         if not site.certain or effect in summaries[site.scope]:
             continue
         own = arrived.setdefault((site.scope, effect), [])
+        if len(own) == _SITES:
+            continue
         own.append(site)
         first = _covering(program.scopes[site.scope].function, own)
         if first is not None:
@@ -141,7 +148,8 @@ def _is_other_branch(function: FunctionFacts, one: int, other: int) -> bool:
 def is_short_circuited(function: FunctionFacts, site: Site) -> bool:
     """Whether an `and`, `or` or conditional expression decides about the site: a test of that kind
     stands before it in the same statement."""
-    for event in reversed(function.events[: site.position]):
+    for position in range(site.position - 1, -1, -1):
+        event = function.events[position]
         if isinstance(event, Test):
             return event.kind in {"logic", "choice"} and event.region == site.region
         if type(event).__name__ not in {"Read", "Call"}:
@@ -157,7 +165,7 @@ _NEAR = 3
 
 def _is_guarded(function: FunctionFacts, position: int, branches: set[int]) -> bool:
     """Whether a return of something found elsewhere (a cached answer) may come before."""
-    for event in function.events[:position]:
+    for event in itertools.islice(function.events, position):
         if not isinstance(event, Return) or _is_nothing(event) or event.region in branches:
             continue
         if function.regions[event.region].kind in {"if", "else"}:

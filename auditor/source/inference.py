@@ -20,7 +20,7 @@ from auditor.source.models import Models
 from auditor.source.program import Program, Scope
 from auditor.source.value import UNKNOWN, Value
 
-_DEPTH = 40
+_DEPTH = 120
 """Questions asked inside each other at most."""
 
 

@@ -31,6 +31,8 @@ from auditor.source.value import (
 
 _CALLERS = 12
 """Callers a parameter is followed to; with more of them it is unknown."""
+_REACHING = 40
+"""Binds that may reach a use; with more of them the name is unknown."""
 _STRAIGHT = frozenset(("function", "with", "try", "class", "finally", "try-else"))
 """Regions whose events run whenever the region around them does."""
 _ONE = frozenset((ROWS, QUERY, SCALARS))
@@ -165,6 +167,8 @@ def _reaching(scope: Scope, position: int, indices: tuple[int, ...]) -> tuple[li
     around = {region.index for region in function.ancestors(use)}
     reaching: list[int] = []
     for index in reversed(indices):
+        if len(reaching) > _REACHING:
+            return [], False
         if index >= position or not _is_visible(scope, index, position):
             continue
         reaching.append(index)

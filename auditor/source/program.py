@@ -156,10 +156,10 @@ def program_of(modules: Mapping[str, ModuleFacts], knowledge: Knowledge) -> Prog
     binds, calls = _indexed(scopes)
     names = names_of(modules)
     classes = _classes(ordered, names, functions, bodies, scopes)
-    subclasses: dict[str, tuple[str, ...]] = {}
+    subclasses: dict[str, list[str]] = {}
     for entry in classes.values():
         for base in entry.bases:
-            subclasses[base] = (*subclasses.get(base, ()), entry.dotted)
+            subclasses.setdefault(base, []).append(entry.dotted)
     return Program(
         knowledge=knowledge,
         names=names,
@@ -167,7 +167,7 @@ def program_of(modules: Mapping[str, ModuleFacts], knowledge: Knowledge) -> Prog
         functions=functions,
         bodies=bodies,
         classes=classes,
-        subclasses=subclasses,
+        subclasses={base: tuple(below) for base, below in subclasses.items()},
         binds=binds,
         calls={name: tuple(sites) for name, sites in calls.items()},
         keys={id(scope.function): scope.key for scope in scopes},
@@ -180,7 +180,7 @@ def _indexed(
     binds: list[Mapping[str, tuple[int, ...]]] = []
     calls: dict[str, list[CallSite]] = {}
     for scope in scopes:
-        own: dict[str, tuple[int, ...]] = {}
+        own: dict[str, list[int]] = {}
         for index, event in enumerate(scope.function.events):
             kind = type(event)
             if kind is Call:
@@ -188,8 +188,8 @@ def _indexed(
                 calls.setdefault(last_step(site.call.func), []).append(site)
             elif kind is Bind:
                 target = event.target  # type: ignore[union-attr]  # `kind` says so
-                own[target] = (*own.get(target, ()), index)
-        binds.append(own)
+                own.setdefault(target, []).append(index)
+        binds.append({target: tuple(indices) for target, indices in own.items()})
     return tuple(binds), calls
 
 

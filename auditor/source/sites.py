@@ -3,6 +3,7 @@ and transaction contexts. What a site calls inside the program is followed by `e
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -20,7 +21,7 @@ from auditor.source.facts import (
     dotted,
 )
 from auditor.source.inference import Inference
-from auditor.source.program import Scope, last_step
+from auditor.source.program import Program, Scope, last_step
 from auditor.source.results import context_of
 from auditor.source.value import CLASS, FUNCTION, METHOD, NAME, Target, Value
 
@@ -60,9 +61,8 @@ def sites_of(inference: Inference, scope: Scope) -> Iterator[Site]:
     """All sites of a function, in order; those in the body of a lambda are left out, because it
     runs some other time."""
     function = scope.function
-    deferred = _deferred(function)
     for position, event in enumerate(function.events):
-        if type(event) is Call and not any(r.first <= position < r.last for r in deferred):
+        if type(event) is Call and not _is_deferred(function, event):
             yield from _of_call(inference, scope, position, event)
     for region in function.regions:
         if region.kind in {"for", "comprehension"}:
@@ -71,8 +71,8 @@ def sites_of(inference: Inference, scope: Scope) -> Iterator[Site]:
             yield from _of_with(inference, scope, region)
 
 
-def _deferred(function: FunctionFacts) -> tuple[Region, ...]:
-    return tuple(r for r in function.regions if r.kind == "lambda")
+def _is_deferred(function: FunctionFacts, call: Call) -> bool:
+    return any(region.kind == "lambda" for region in function.ancestors(call.region))
 
 
 def _of_call(inference: Inference, scope: Scope, position: int, call: Call) -> Iterator[Site]:
@@ -98,7 +98,7 @@ def _of_target(
     if target.row is not None:
         if target.row.effects and not target.row.lazy and _is_plausible(target, call):
             what = _words(target, call)
-            effects = _effects(scope.function, position, target.row, call)
+            effects = _row_effects(inference.program, scope, position, target.row, call=call)
             yield Site(scope.key, position, call.region, call.at, what, effects, sure=target.sure)
         return
     if target.function is None:
@@ -132,8 +132,8 @@ def _is_plausible(target: Target, call: Call) -> bool:
     return written[:1].isupper()
 
 
-def _effects(
-    function: FunctionFacts, position: int, row: CallableRow, call: Call
+def _row_effects(
+    program: Program, scope: Scope, position: int, row: CallableRow, *, call: Call
 ) -> tuple[Effect | Mode, ...]:
     """The effects of a row; a statement that is built in the function says whether it reads or
     writes. What reads in order to write counts as a write."""
@@ -141,11 +141,11 @@ def _effects(
         return tuple(e for e in row.effects if e is not Effect.READ)
     if row.effects != (Effect.STATEMENT,) or not call.args:
         return row.effects
-    verb = _verb(function, position, call.args[0])
+    verb = _verb(program, scope, position, call.args[0])
     return row.effects if verb is None else (verb,)
 
 
-def _verb(function: FunctionFacts, position: int, expr: Expr | None) -> Effect | None:
+def _verb(program: Program, scope: Scope, position: int, expr: Expr | None) -> Effect | None:
     """What the innermost call of a chain makes: `update(T).where(...)`, `table.delete()`."""
     found: Effect | None = None
     for _ in range(_LINKS):
@@ -155,21 +155,15 @@ def _verb(function: FunctionFacts, position: int, expr: Expr | None) -> Effect |
         elif isinstance(expr, Attribute):
             expr = expr.base
         elif isinstance(expr, Name):
-            bound = _last_bind(function, position, expr.name)
-            if bound is None:
+            indices = program.binds[scope.key].get(expr.name, ())
+            before = bisect.bisect_left(indices, position)
+            bind = scope.function.events[indices[before - 1]] if before else None
+            if not isinstance(bind, Bind) or bind.kind != "assign":
                 break
-            position, expr = bound
+            position, expr = indices[before - 1], bind.value
         else:
             break
     return found
-
-
-def _last_bind(function: FunctionFacts, position: int, name: str) -> tuple[int, Expr | None] | None:
-    for index in range(position - 1, -1, -1):
-        event = function.events[index]
-        if isinstance(event, Bind) and event.target == name and event.kind == "assign":
-            return index, event.value
-    return None
 
 
 def _is_remembered(scope: Scope) -> bool:

@@ -8,7 +8,7 @@ from auditor.model.evidence import SchemaFact, SourcePath, Step
 from auditor.model.finding import Confidence, Severity
 from auditor.model.span import Span
 from auditor.rule import Example, Hit, Hits, OnFunction, Rule
-from auditor.rules.queries.loops import repeating_loop
+from auditor.rules.queries.loops import loops_of, repeating_loop
 from auditor.rules.queries.rows import RowLoop, are_queried, is_loaded_eagerly, row_loops
 from auditor.source.attributes import attribute_of, relationship_of
 from auditor.source.facts import At, FunctionFacts, ModuleFacts, Read
@@ -20,6 +20,7 @@ from auditor.source.value import Value
 def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hits:
     """Reads of lazy relationships below loops over rows; one hit for each relationship and line."""
     seen: set[tuple[int, str]] = set()
+    loops = loops_of(project, module, function)
     for loop in row_loops(project, function):
         for position in range(loop.region.first, loop.region.last):
             event = function.events[position]
@@ -28,9 +29,8 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
             found = _lazy(project, loop.rows, event.path[1:])
             if found is None or (event.at.line, found.name) in seen:
                 continue
-            if _repeats(project, module, function, event, position) and not is_loaded_eagerly(
-                project, function, loop, found.name
-            ):
+            repeating = repeating_loop(loops, region=event.region, position=position)
+            if repeating is not None and not is_loaded_eagerly(project, function, loop, found.name):
                 seen.add((event.at.line, found.name))
                 hit = _hit(module, function, loop, event, relation=found)
                 known = are_queried(project, function, loop)
@@ -47,13 +47,6 @@ def _lazy(project: Project, row: Value, steps: tuple[str, ...]) -> Relationship 
             return relation
         value = attribute_of(project.inference, value, name)
     return None
-
-
-def _repeats(
-    project: Project, module: ModuleFacts, function: FunctionFacts, event: Read, position: int
-) -> bool:
-    found = repeating_loop(project, module, function, region=event.region, position=position)
-    return found is not None
 
 
 def _hit(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -63,19 +64,39 @@ class _Place(NamedTuple):
         return self._replace(depth=self.depth - 1)
 
 
-def repeating_loop(
-    project: Project, module: ModuleFacts, function: FunctionFacts, *, region: int, position: int
-) -> Region | None:
+class Loops(NamedTuple):
+    """The loops of a function. `exits` are the positions of events that leave one; `repeats` keeps
+    what was found about a loop, by region."""
+
+    project: Project
+    module: ModuleFacts
+    function: FunctionFacts
+    exits: tuple[int, ...]
+    repeats: dict[int, bool]
+
+
+def loops_of(project: Project, module: ModuleFacts, function: FunctionFacts) -> Loops:
+    """The loops of a function, for any number of questions."""
+    exits = tuple(
+        position
+        for position, event in enumerate(function.events)
+        if isinstance(event, (Return, Raise)) or (isinstance(event, Jump) and event.kind == "break")
+    )
+    return Loops(project, module, function, exits, {})
+
+
+def repeating_loop(loops: Loops, *, region: int, position: int) -> Region | None:
     """The innermost loop around an event that runs it again and again, as often as data says; None
     if there is none, or the event is in a handler or behind a test that lets it run once."""
+    function = loops.function
     for around in function.ancestors(region):
         if around.kind in {"handler", "lambda", "class"} or _is_cached(function, around):
             return None
         if (
             around.kind in LOOPS
             and around.first <= position < around.last
-            and _repeats(project, module, function, around)
-            and not _leaves(function, around, region, position)
+            and _repeats(loops, around)
+            and not _leaves(loops, around, region, position)
         ):
             return None if _chooses_database(function, around, region, position) else around
     return None
@@ -109,15 +130,24 @@ def is_conditional(function: FunctionFacts, loop: Region, region: int) -> bool:
     return False
 
 
-def _repeats(project: Project, module: ModuleFacts, function: FunctionFacts, loop: Region) -> bool:
-    if _sleeps(project, function, loop):
+def _repeats(loops: Loops, loop: Region) -> bool:
+    found = loops.repeats.get(loop.index)
+    if found is None:
+        found = loops.repeats[loop.index] = _is_long(loops, loop)
+    return found
+
+
+def _is_long(loops: Loops, loop: Region) -> bool:
+    """Whether data says how often the loop turns, and each turn does the same work anew."""
+    if _sleeps(loops.project, loops.function, loop):
         return False
     if loop.kind == "while":
-        return _consumes(function, loop)
+        return _consumes(loops.function, loop)
     words = " ".join((*loop.target, *_names_in(loop.expr))).lower()
     if any(piece in words for piece in _PIECES):
         return False
-    return not _is_bounded(_Place(project, module, function, loop), loop.expr)
+    place = _Place(loops.project, loops.module, loops.function, loop)
+    return not _is_bounded(place, loop.expr)
 
 
 def _names_in(expr: Expr | None) -> Iterator[str]:
@@ -218,29 +248,28 @@ def _constant(place: _Place, name: str) -> Expr | None:
     return None
 
 
-def _leaves(function: FunctionFacts, loop: Region, region: int, position: int) -> bool:
+def _leaves(loops: Loops, loop: Region, region: int, position: int) -> bool:
     """Whether the loop ends for certain once the event has run: a return, break or raise follows
     in the same straight line."""
     straight = set()
-    for around in function.ancestors(region):
-        if around.index == loop.index:
-            straight.add(around.index)
-            break
+    for around in loops.function.ancestors(region):
         straight.add(around.index)
+        if around.index == loop.index:
+            break
         if around.kind in LOOPS:
             straight.clear()
         elif around.kind not in _STRAIGHT:
-            return _ends(function, loop, position, straight)
-    return _ends(function, loop, position, straight)
+            break
+    return _ends(loops, loop, position, straight)
 
 
-def _ends(function: FunctionFacts, loop: Region, position: int, regions: set[int]) -> bool:
-    for event in function.events[position : loop.last]:
-        if event.region not in regions and not _is_else_of_try(function, event.region, regions):
-            continue
-        if isinstance(event, (Return, Raise)):
-            return True
-        if isinstance(event, Jump) and event.kind == "break":
+def _ends(loops: Loops, loop: Region, position: int, regions: set[int]) -> bool:
+    after = bisect.bisect_left(loops.exits, position)
+    for exit_position in loops.exits[after:]:
+        if exit_position >= loop.last:
+            return False
+        region = loops.function.events[exit_position].region
+        if region in regions or _is_else_of_try(loops.function, region, regions):
             return True
     return False
 

@@ -7,7 +7,7 @@ from auditor.model.finding import Confidence, Severity
 from auditor.model.knowledge import Effect
 from auditor.model.span import Span
 from auditor.rule import Example, Hit, Hits, OnFunction, Rule
-from auditor.rules.queries.loops import is_conditional, repeating_loop
+from auditor.rules.queries.loops import Loops, is_conditional, loops_of, repeating_loop
 from auditor.source.facts import At, FunctionFacts, ModuleFacts, Region
 from auditor.source.project import Project
 from auditor.source.sites import Site
@@ -18,11 +18,12 @@ _QUERIES = (Effect.READ, Effect.STATEMENT)
 def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hits:
     """Sites that issue a query, inside a loop that data makes long; one hit for each line."""
     seen: set[int] = set()
+    loops = loops_of(project, module, function)
     for site in project.sites(function):
         effect = _query(project, site)
         if effect is None or site.at.line in seen:
             continue
-        loop = _loop(project, module, function, site)
+        loop = _loop(loops, site)
         if loop is not None:
             seen.add(site.at.line)
             yield _hit(project, module, function, site, effect=effect, loop=loop)
@@ -35,12 +36,10 @@ def _query(project: Project, site: Site) -> Effect | None:
     return min(found, key=lambda e: not done[e]) if found else None
 
 
-def _loop(
-    project: Project, module: ModuleFacts, function: FunctionFacts, site: Site
-) -> Region | None:
+def _loop(loops: Loops, site: Site) -> Region | None:
     if site.per_element:
-        return function.regions[site.region]
-    return repeating_loop(project, module, function, region=site.region, position=site.position)
+        return loops.function.regions[site.region]
+    return repeating_loop(loops, region=site.region, position=site.position)
 
 
 def _hit(
