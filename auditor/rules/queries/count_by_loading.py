@@ -1,0 +1,115 @@
+"""DBA306: all rows are loaded to learn how many there are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from auditor.model.finding import Confidence, Severity
+from auditor.rule import Example, Hit, Hits, OnFunction, Rule
+from auditor.rules.errors.caught import span_of
+from auditor.rules.queries.loading import Loaded, loaded_once
+from auditor.source.facts import Call, Expr, FunctionFacts, ModuleFacts, Name, dotted
+from auditor.source.project import Project
+
+
+def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hits:
+    """`len()` of rows that nothing else looks at."""
+    for position, event in enumerate(function.events):
+        if isinstance(event, Call) and dotted(event.func) == "len" and len(event.args) == 1:
+            for loaded in _counted(project, module, function, position, event.args[0]):
+                yield Hit(span_of(module, event.at), function.qualname, {"load": loaded.what})
+
+
+def _counted(
+    project: Project, module: ModuleFacts, function: FunctionFacts, position: int, expr: Expr
+) -> Iterator[Loaded]:
+    loaded = loaded_once(project, module, function, position, expr)
+    if loaded is not None and not (isinstance(expr, Name) and loaded.reads > 1):
+        yield loaded
+
+
+_IMPORTS = """
+            from sqlalchemy import func, select
+            from sqlalchemy.orm import Session
+            from app.models import Label
+"""
+RULE = Rule(
+    code="DBA306",
+    name="count-by-loading",
+    since="0.1.0",
+    severity=Severity.WARNING,
+    confidence=Confidence.HIGH,
+    message="`{load}` loads every row only for `len()`: the database can count them",
+    why=(
+        "Each row crosses the network and becomes an object, with all its eager relations, to be"
+        " thrown away for one number. `SELECT count(*)` sends that number."
+    ),
+    instead="`session.scalar(select(func.count()).select_from(Label).where(...))` or"
+    " `query.count()`.",
+    checks=(OnFunction(check),),
+    bad=(
+        Example(
+            "len() of all()",
+            _IMPORTS
+            + """
+            def labels(session: Session):
+                return len(session.query(Label).filter_by(shared=True).all())  # expect: DBA306
+            """,
+        ),
+        Example(
+            "through a name that nothing else reads",
+            _IMPORTS
+            + """
+            def labels(session: Session):
+                rows = session.scalars(select(Label)).all()
+                return {"count": len(rows)}  # expect: DBA306
+            """,
+        ),
+        Example(
+            "in a test",
+            _IMPORTS
+            + """
+            def check(session: Session, project, limit):
+                labels = session.query(Label).filter_by(project=project)
+                if len(labels.all()) > limit:  # expect: DBA306
+                    raise OverLimit(project)
+            """,
+        ),
+    ),
+    good=(
+        Example(
+            "the database counts",
+            _IMPORTS
+            + """
+            def labels(session: Session):
+                return session.query(Label).filter_by(shared=True).count()
+            """,
+        ),
+        Example(
+            "the rows are used too",
+            _IMPORTS
+            + """
+            def labels(session: Session):
+                rows = session.query(Label).all()
+                LOG.debug("%d labels", len(rows))
+                return [row.name for row in rows]
+            """,
+        ),
+        Example(
+            "len() of something else",
+            """
+            def labels(session, names):
+                return len(names.all())
+            """,
+        ),
+        Example(
+            "one column of one row",
+            _IMPORTS
+            + """
+            def size(session: Session, key):
+                return len(session.scalar(select(Label.name).where(Label.id == key)))
+            """,
+        ),
+    ),
+    known_gaps=("rows that a function of the project loads are not reported",),
+)
