@@ -1,7 +1,7 @@
 """`auditor record -- COMMAND...`: run any Python command and record what it does to its database.
 
 Every Python process that the command starts finds `auditor/runtime/startup` first on PYTHONPATH;
-what happens then is told there and in docs/adr/0005. The command's own output, exit status and
+what happens then is told there. The command's own output, exit status and
 signals are left alone: everything we say goes to stderr.
 """
 
@@ -32,7 +32,7 @@ SHOWN = 5
 
 
 @click.command(
-    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+    context_settings={"allow_interspersed_args": False},
     options_metavar="[-o FILE] [-q] --",
 )
 @click.option(
