@@ -5,6 +5,7 @@ from __future__ import annotations
 from auditor.model.knowledge import QUERY, ROW, ROWS, SCALARS, How
 from auditor.source.callees import targets_of
 from auditor.source.facts import (
+    Arithmetic,
     Bind,
     Call,
     Const,
@@ -78,7 +79,23 @@ def annotated(inference: Inference, scope: Scope, annotation: Expr | None) -> Va
     if left is not None:
         sides = (left, getattr(annotation, "right", None))
         return joined([annotated(inference, scope, s) for s in sides if not _is_none(s)])
-    return _instance(inference, inference.program.names.resolve(scope.module, annotation))
+    name = inference.program.names.resolve(scope.module, annotation)
+    alias = _alias(inference, name)
+    return alias if alias.kind else _instance(inference, name)
+
+
+def _alias(inference: Inference, name: str) -> Value:
+    """What `Session_ = Annotated[Session, Depends(make)]` in a module of the program stands for."""
+    program = inference.program
+    module, rest = program.names.split(name)
+    if module is None or not rest or name in program.classes:
+        return UNKNOWN
+    body = program.bodies[module.name]
+    indices = program.binds[body.key].get(rest, ())
+    bind = body.function.events[indices[0]] if len(indices) == 1 else None
+    if not isinstance(bind, Bind) or not isinstance(bind.value, (Subscript, Arithmetic)):
+        return UNKNOWN
+    return inference.kept(("alias", name), lambda: annotated(inference, body, bind.value))
 
 
 def _annotated_generic(inference: Inference, scope: Scope, annotation: Subscript) -> Value:

@@ -250,3 +250,35 @@ def test_an_event_of_a_function_is_found_by_identity() -> None:
     kinds = [type(event) for event in function.events]
     assert kinds.count(Bind) == 2
     assert kinds[-1] is Return
+
+
+def test_annotated_aliases_and_unions_say_what_a_parameter_is() -> None:
+    project = project_of(
+        app__deps="""
+        from typing import Annotated
+        from sqlalchemy.ext.asyncio import AsyncSession
+        Database = Annotated[AsyncSession, Depends(make)]
+        """,
+        app__use="""
+        from sqlalchemy.orm import Session
+        from app.deps import Database
+        def one(db: Database): pass
+        def two(db: Session | None = None): pass
+        def three(db: "Session"): pass
+        """,
+    )
+    names = ("app.use.one", "app.use.two", "app.use.three")
+    assert [kind_of(project, name, "db") for name in names] == [("session", "")] * 3
+
+
+def test_async_sessions_are_known_from_their_factory() -> None:
+    project = project_of(
+        app="""
+        from sqlalchemy.ext.asyncio import async_sessionmaker
+        Maker = async_sessionmaker()
+        async def run():
+            async with Maker() as one:
+                pass
+        """
+    )
+    assert kind_of(project, "app.run", "one") == ("session", "")
