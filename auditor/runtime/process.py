@@ -108,8 +108,15 @@ class Process:
 
 
 def _lose(lane: Lane, error: Exception) -> None:
-    """Ends observation of a dialect after an error of ours; its wrappers stay and are idle."""
+    """Ends observation of a dialect after an error of ours; its wrappers stay and are idle. A
+    program at its recursion limit costs us that statement only."""
     ledgers = lane.ledgers
+    if isinstance(error, RecursionError):
+        for ledger in ledgers:
+            ledger.lose(
+                f"recorder on {lane.database}", "a statement at the recursion limit is lost"
+            )
+        return
     lane.write_to(())
     lane.is_broken = True
     for ledger in ledgers:

@@ -7,6 +7,7 @@ user's: SQLAlchemy, the standard library, test runners and this project.
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 import sysconfig
@@ -79,7 +80,8 @@ def is_library(code: CodeType) -> bool:
 
 
 def site_of(places: Sequence[Place], root: str) -> Site:
-    """The user's part of a raw stack, innermost first; plumbing only if there is nothing else."""
+    """The user's part of a raw stack, innermost first; plumbing only if there is nothing else. A
+    function that calls itself from one line is one frame, however deep: depth is data, not place."""
     for kept in ({"user"}, {"user", "plumbing"}):
         frames = [
             _frame(code, offset, root)
@@ -87,7 +89,7 @@ def site_of(places: Sequence[Place], root: str) -> Site:
             if _standing(code.co_filename) in kept
         ]
         if frames:
-            return Site(tuple(_merged(frames)))
+            return Site(tuple(frame for frame, _ in itertools.groupby(_merged(frames))))
     return Site(())
 
 

@@ -362,3 +362,19 @@ def test_a_wrong_engine_is_refused_with_its_name() -> None:
     wanted = r"record\(\) wants an Engine or AsyncEngine, got `'x'`"
     with pytest.raises(TypeError, match=wanted), record("x"):
         pass
+
+
+def test_recursion_is_one_place_however_deep(engine: sa.Engine) -> None:
+    def walk(depth: int) -> None:
+        if depth:
+            walk(depth - 1)
+        else:
+            connection.execute(sa.text("select 1"))
+
+    with record(engine) as recording, engine.connect() as connection:
+        for depth in (3, 5, 9):
+            walk(depth)
+    (entry,) = recording.tape.entries
+    name = "test_recursion_is_one_place_however_deep"
+    assert entry.executions == 3
+    assert [frame.function for frame in entry.site.stack] == [f"{name}.walk", f"{name}.walk", name]
