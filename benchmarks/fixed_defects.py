@@ -4,8 +4,8 @@ many of those it leaves alone after it.
     python benchmarks/fixed_defects.py CASES.jsonl CLONES [--all] [--only ID] [--verbose]
 
 CASES is a file of facts, one case a line (`repo`, `fix_sha`, `path`, `lines`, `post_func_lines`,
-`cls`, `detect`, `core`, ...). CLONES holds a bare clone of each repository as `owner+name/repo` or
-`owner+name`. A hit is any finding of the class's families on the flagged lines, three lines wider; a
+`cls`, `detect`, `core`, ...). CLONES holds a bare clone of each repository as `owner+name/repo`
+or `owner+name`. A hit is any finding of the class's families on the flagged lines, three lines wider; a
 false alarm is such a finding, of the same code, still inside the function after the fix. For
 detect `i` the function's file is scanned alone, for `ii` too, for `iii` the whole repository.
 """
@@ -46,6 +46,7 @@ class Outcome:
 
 
 def main() -> int:
+    """Judge the chosen cases and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("cases", type=Path)
     parser.add_argument("clones", type=Path)
@@ -125,6 +126,7 @@ def package_of(clone: Path, revision: str, path: str) -> str:
 def codes(
     found: list[dict[str, Any]], case: dict[str, Any], first: int, last: int
 ) -> tuple[str, ...]:
+    """The codes of the class's families between two lines."""
     return tuple(
         finding["code"]
         for finding in found
@@ -135,6 +137,7 @@ def codes(
 
 
 def told(outcome: Outcome) -> str:
+    """One case in one line."""
     case = outcome.case
     state = "missed"
     if outcome.problem:
@@ -145,6 +148,7 @@ def told(outcome: Outcome) -> str:
 
 
 def table(outcomes: list[Outcome]) -> str:
+    """Shares by class and by how much must be read to see the defect."""
     cases: Counter[tuple[str, str]] = Counter()
     hits: Counter[tuple[str, str]] = Counter()
     silent: Counter[tuple[str, str]] = Counter()
