@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from auditor.model.span import Span
 from auditor.source.facts import (
     At,
+    Attribute,
     Bind,
     Call,
     Event,
@@ -25,6 +26,8 @@ from auditor.source.project import Project
 NOT_FAILURES = ("sqlalchemy.exc.InvalidRequestError", "sqlalchemy.orm.exc.StaleDataError")
 """Errors that tell about rows (`NoResultFound`, `ObjectDeletedError`) or about how the ORM is used,
 not about the database: a caller may well answer them."""
+_BROAD = frozenset(("Exception", "BaseException", "builtins.Exception", "builtins.BaseException"))
+_ENDS = frozenset(("exit", "_exit", "abort", "fail", "reraise", "raise_with_traceback"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +110,56 @@ def _reraises(function: FunctionFacts, handler: Handler) -> bool:
     return any(
         isinstance(event, Call) and dotted(event.func).endswith("save_and_reraise_exception")
         for event in function.inside(handler.region)
+    )
+
+
+def catches(project: Project, handler: Handler, error: str) -> bool:
+    """Whether the handler is for the error class of this name or for one above it."""
+    return is_broad(handler) or any(
+        project.knowledge.is_error(error, name) for name in handler.types if name
+    )
+
+
+def is_broad(handler: Handler) -> bool:
+    """Whether the handler takes everything: `except:`, `except Exception:`."""
+    return not handler.types or any(name in _BROAD for name in handler.types)
+
+
+def first_for(
+    project: Project, handlers: Iterable[Handler], tried: Region, errors: Iterable[str]
+) -> Iterator[tuple[Handler, str]]:
+    """For each of the errors, the handler of a `try` that it gets to, if there is one."""
+    own = [handler for handler in handlers if handler.tried.index == tried.index]
+    for error in errors:
+        found = next((handler for handler in own if catches(project, handler, error)), None)
+        if found is not None:
+            yield found, error
+
+
+def may_raise(function: FunctionFacts, handler: Handler) -> bool:
+    """Whether some path through the handler raises, or ends the program or the request."""
+    return _reraises(function, handler) or any(
+        isinstance(event, Raise)
+        or (isinstance(event, Call) and short(f".{dotted(event.func)}") in _ENDS)
+        for event in function.inside(handler.region)
+    )
+
+
+def calls_within(function: FunctionFacts, region: Region) -> tuple[Call, ...]:
+    """The calls of a region, those in a lambda left out."""
+    return tuple(
+        event
+        for event in function.inside(region)
+        if isinstance(event, Call)
+        and not any(r.kind == "lambda" for r in function.ancestors(event.region))
+    )
+
+
+def is_called(function: FunctionFacts, region: Region, *names: str) -> bool:
+    """Whether a call in the region is written with one of the names as its last step."""
+    return any(
+        isinstance(call.func, (Attribute, Name)) and call.func.name in names
+        for call in calls_within(function, region)
     )
 
 
