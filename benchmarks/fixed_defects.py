@@ -5,9 +5,9 @@ many of those it leaves alone after it.
 
 CASES is a file of facts, one case a line (`repo`, `fix_sha`, `path`, `lines`, `post_func_lines`,
 `cls`, `detect`, `core`, ...). CLONES holds a bare clone of each repository as `owner+name/repo`
-or `owner+name`. A hit is any finding of the class's families on the flagged lines, three lines wider; a
-false alarm is such a finding, of the same code, still inside the function after the fix. For
-detect `i` the function's file is scanned alone, for `ii` too, for `iii` the whole repository.
+or `owner+name`. A hit is any finding of the class's families on the flagged lines, three lines
+wider; a false alarm is such a finding, of the same code, still inside the function after the fix.
+For detect `i` and `ii` the file is scanned alone, for `iii` the whole package it belongs to.
 """
 
 from __future__ import annotations
