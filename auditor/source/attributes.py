@@ -8,7 +8,7 @@ from auditor.source.facts import Attribute, Expr, dotted
 from auditor.source.inference import Inference
 from auditor.source.lookups import annotated, dotted_value
 from auditor.source.models import Relationship
-from auditor.source.program import Bound, Scope
+from auditor.source.program import PROPERTIES, Bound, Program, Scope
 from auditor.source.results import returned
 from auditor.source.value import (
     CLASS,
@@ -21,7 +21,6 @@ from auditor.source.value import (
     joined,
 )
 
-_PROPERTIES = ("property", "cached_property", "hybrid_property", "memoized_property")
 _OF_ROWS = frozenset((ROW, ROW_OR_NONE))
 
 
@@ -67,6 +66,11 @@ def relationship_of(inference: Inference, value: Value, name: str) -> Relationsh
     return model.relationships.get(name) if model else None
 
 
+def is_property(program: Program, method: Scope) -> bool:
+    """Whether reading the method's name runs it."""
+    return is_decorated(program, method, *PROPERTIES)
+
+
 def _by_convention(inference: Inference, expr: Expr) -> Value | None:
     written = dotted(expr)
     receivers = inference.program.knowledge.receivers
@@ -98,9 +102,9 @@ def _of_instance(inference: Inference, value: Value, name: str) -> Value | None:
     program = inference.program
     method = program.method(value.name, name)
     if method is not None:
-        is_property = is_decorated(program, method, *_PROPERTIES)
-        found = returned(inference, method, value) if is_property else UNKNOWN
-        return (_of_row(inference, value, name) or found) if is_property else None
+        if not is_property(program, method):
+            return None
+        return _of_row(inference, value, name) or returned(inference, method, value)
     return _of_row(inference, value, name) or _assigned(inference, value, name)
 
 

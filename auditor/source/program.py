@@ -22,6 +22,9 @@ from auditor.source.facts import (
 )
 from auditor.source.names import Names, names_of
 
+PROPERTIES = ("property", "cached_property", "hybrid_property", "memoized_property")
+"""Decorators, by the last step of their name, under which reading a method's name runs it."""
+
 
 class Scope(NamedTuple):
     """A function in its module; `key` is its number in the program."""
@@ -82,6 +85,8 @@ class Program:
     """By scope key: indices of the events that bind a name."""
     calls: Mapping[str, tuple[CallSite, ...]]
     """By the last step of what is called."""
+    properties: frozenset[str]
+    """Names of methods that are properties and call something."""
     keys: Mapping[int, int]
     """Scope keys by `id` of the function facts."""
     mros: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -170,8 +175,17 @@ def program_of(modules: Mapping[str, ModuleFacts], knowledge: Knowledge) -> Prog
         subclasses={base: tuple(below) for base, below in subclasses.items()},
         binds=binds,
         calls={name: tuple(sites) for name, sites in calls.items()},
+        properties=frozenset(_properties(scopes)),
         keys={id(scope.function): scope.key for scope in scopes},
     )
+
+
+def _properties(scopes: list[Scope]) -> Iterator[str]:
+    for scope in scopes:
+        function = scope.function
+        is_property = any(last_step(d) in PROPERTIES for d in function.decorators)
+        if is_property and any(type(event) is Call for event in function.events):
+            yield function.name
 
 
 def _indexed(

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from auditor.model.knowledge import QUERY, ROW, ROW_OR_NONE, CallableRow, Effect, Mode, Of
+from auditor.source.attributes import attribute_of, is_property
 from auditor.source.callees import targets_of
 from auditor.source.facts import (
     At,
@@ -17,13 +18,15 @@ from auditor.source.facts import (
     Expr,
     FunctionFacts,
     Name,
+    Read,
     Region,
     dotted,
 )
 from auditor.source.inference import Inference
+from auditor.source.lookups import name_value
 from auditor.source.program import Program, Scope, last_step
 from auditor.source.results import context_of
-from auditor.source.value import CLASS, FUNCTION, METHOD, NAME, Target, Value
+from auditor.source.value import CLASS, FUNCTION, INSTANCE, METHOD, NAME, Target, Value
 
 _ITERATING = frozenset(
     ("list", "tuple", "set", "frozenset", "sorted", "sum", "min", "max", "any", "all", "dict")
@@ -61,9 +64,13 @@ def sites_of(inference: Inference, scope: Scope) -> Iterator[Site]:
     """All sites of a function, in order; those in the body of a lambda are left out, because it
     runs some other time."""
     function = scope.function
+    properties = inference.program.properties
     for position, event in enumerate(function.events):
-        if type(event) is Call and not _is_deferred(function, event):
-            yield from _of_call(inference, scope, position, event)
+        if isinstance(event, Call):
+            if not _is_deferred(function, event):
+                yield from _of_call(inference, scope, position, event)
+        elif isinstance(event, Read) and not properties.isdisjoint(event.path[1:]):
+            yield from _of_read(inference, scope, position, event)
     for region in function.regions:
         if region.kind in {"for", "comprehension"}:
             yield from _of_loop(inference, scope, region)
@@ -71,8 +78,24 @@ def sites_of(inference: Inference, scope: Scope) -> Iterator[Site]:
             yield from _of_with(inference, scope, region)
 
 
-def _is_deferred(function: FunctionFacts, call: Call) -> bool:
-    return any(region.kind == "lambda" for region in function.ancestors(call.region))
+def _is_deferred(function: FunctionFacts, event: Call | Read) -> bool:
+    return any(region.kind == "lambda" for region in function.ancestors(event.region))
+
+
+def _of_read(inference: Inference, scope: Scope, position: int, read: Read) -> Iterator[Site]:
+    """Properties of the program that a chain of attributes runs."""
+    if _is_deferred(scope.function, read):
+        return
+    program = inference.program
+    value = name_value(inference, scope, position, read.path[0])
+    for step in read.path[1:]:
+        found = program.method(value.name, step) if value.kind == INSTANCE else None
+        if found is not None and is_property(program, found):
+            remembered = _is_remembered(found)
+            yield Site(
+                scope.key, position, read.region, read.at, step, (), found.key, not remembered
+            )
+        value = attribute_of(inference, value, step)
 
 
 def _of_call(inference: Inference, scope: Scope, position: int, call: Call) -> Iterator[Site]:

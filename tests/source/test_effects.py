@@ -182,3 +182,33 @@ def test_things_only_named_like_a_session_do_nothing_unless_used_like_one() -> N
     assert does(project, "app.fetch") == {}
     assert does(project, "app.head") == {}
     assert does(project, "app.load") == {"read": True}
+
+
+def test_reading_a_property_runs_it_and_a_cached_one_may_not() -> None:
+    project = project_of(
+        """
+        import functools
+        class Store:
+            def __init__(self, session: Session):
+                self.session = session
+            @property
+            def routers(self):
+                return self.session.query(Router).all()
+            @functools.cached_property
+            def kept(self):
+                return self.session.query(Router).all()
+            def plain(self):
+                return self.session.query(Router).all()
+        def one(session):
+            return Store(session).routers
+        def two(store: Store):
+            return [router.id for router in store.routers]
+        def three(store: Store):
+            return store.kept
+        def four(store: Store):
+            return store.plain
+        """
+    )
+    assert does(project, "app.two") == {"read": True}
+    assert does(project, "app.three") == {"read": False}
+    assert does(project, "app.four") == {}
