@@ -43,6 +43,8 @@ MAPPED_CLASS = "mapped class"
 CONTEXT = "context"
 """A request context that carries `.session`."""
 SESSION_FACTORY = "session factory"
+COLUMN = "column"
+"""A mapped attribute that is a column: `Model.size`."""
 CURSOR = "cursor"
 """A DB-API cursor."""
 DRIVER_CONNECTION = "driver connection"
@@ -225,7 +227,8 @@ class ErrorRow:
 class SinkRow:
     """A callable that puts text into SQL. The text is argument `position` (from 0, -1: every
     positional argument) or keyword `keyword`. `refuses_str` tells that SQLAlchemy 2.x raises on a
-    plain `str` there. Samples and near misses as for CallableRow."""
+    plain `str` there, `only_with` that the text is SQL only where that keyword is written. Samples
+    and near misses as for CallableRow."""
 
     name: str
     source: str
@@ -234,6 +237,7 @@ class SinkRow:
     position: int = 0
     keyword: str = ""
     refuses_str: bool = False
+    only_with: str = ""
     samples: tuple[str, ...] = ()
     near_misses: tuple[str, ...] = ()
 

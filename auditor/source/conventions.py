@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from auditor.source.facts import Arithmetic, Const, Expr, Subscript, dotted
+from auditor.source.facts import Arithmetic, Attribute, Call, Const, Expr, Subscript, dotted, walk
 from auditor.source.pieces import Kind, Piece
 
 NUMBERS = frozenset({"int", "len", "float", "round", "abs", "hash", "id", "ord", "sum", "bool",
@@ -18,9 +18,25 @@ QUOTES = frozenset({"quote", "quote_name", "quote_identifier", "quote_ident", "q
 KEEPS = frozenset({"upper", "lower", "strip", "lstrip", "rstrip", "title", "casefold", "replace",
                     "removeprefix", "removesuffix", "encode", "decode", "ljust", "rjust", "zfill",
                     "dedent", "copy", "keys", "values", "items"})  # fmt: skip
+SCHEMA_OBJECTS = frozenset({"Table", "Column", "InstrumentedAttribute", "QueryableAttribute",
+                             "ColumnElement", "Mapped", "Index", "Sequence"})  # fmt: skip
 INPUTS = frozenset({"input", "sys.argv", "os.environ", "os.getenv", "request", "flask.request"})
 SPREADS = frozenset({"sorted", "list", "tuple", "set", "reversed", "str", "enumerate", "dict",
                       "max", "min", "repr"})  # fmt: skip
+
+_DOUBLED = ("'", '"', "`")
+
+
+def doubles_quotes(call: Call) -> bool:
+    """`.replace("'", "''")`, and the same for the quotes of identifiers, anywhere in a chain."""
+    link: Expr = call
+    while isinstance(link, Call) and isinstance(link.func, Attribute):
+        if link.func.name == "replace" and len(link.args) == 2:  # noqa: PLR2004 - old and new
+            old, new = (getattr(arg, "value", None) for arg in link.args)
+            if isinstance(old, str) and old in _DOUBLED and new in (old * 2, "\\" + old):
+                return True
+        link = link.func.base
+    return False
 
 
 def is_number(annotation: Expr | None) -> bool:
@@ -39,3 +55,13 @@ def by_convention(name: str, source: str) -> Piece:
     if name.isupper() and len(name) > 1:
         return Piece(Kind.CONSTANT)
     return Piece(Kind.INPUT if name in INPUTS else Kind.UNKNOWN, source=source)
+
+
+def names_schema_object(annotation: Expr | None) -> bool:
+    """`Table`, `InstrumentedAttribute[str]`, `Optional["Column"]`: tables and columns of a schema."""
+    for found in walk(annotation):
+        quoted = found.value if isinstance(found, Const) and isinstance(found.value, str) else ""
+        name = (quoted or dotted(found)).partition("[")[0].rpartition(".")[2]
+        if name in SCHEMA_OBJECTS:
+            return True
+    return False

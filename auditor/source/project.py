@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from auditor.model.knowledge import ContextRow, Knowledge, RetryRow
 from auditor.source.callees import targets_of
@@ -35,6 +36,8 @@ class Project:
     program: Program
     inference: Inference
     found: dict[str, Effects] = field(default_factory=dict)
+    shared: dict[str, Any] = field(default_factory=dict)
+    """What several rules ask for and one of them found first, by the name of who keeps it."""
 
     @property
     def knowledge(self) -> Knowledge:

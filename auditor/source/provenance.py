@@ -22,7 +22,9 @@ from auditor.source.conventions import (
     QUOTES,
     SPREADS,
     by_convention,
+    doubles_quotes,
     is_number,
+    names_schema_object,
 )
 from auditor.source.facts import (
     Arithmetic,
@@ -34,7 +36,6 @@ from auditor.source.facts import (
     Comprehension,
     Const,
     Expr,
-    FunctionFacts,
     Items,
     Logic,
     Name,
@@ -48,10 +49,12 @@ from auditor.source.facts import (
     path_of,
 )
 from auditor.source.guards import is_guarded
-from auditor.source.pieces import Kind, Passage, Piece, Place, written
+from auditor.source.passing import arguments_of, passed_to
+from auditor.source.pieces import DEPTH, Kind, Passage, Piece, Place, written
+from auditor.source.strings import formatted, percent
 
 _PIECES = 400
-_CALLERS = 8
+_CALLERS = 40
 """Callers a parameter is followed to; one that has more is the caller's business."""
 
 
@@ -116,6 +119,8 @@ def _of_arithmetic(place: Place, expr: Arithmetic) -> Iterator[Piece]:
             yield Piece(Kind.NUMBER, "0")
         case Arithmetic(operator="*", left=left, right=right):
             yield from _repeated(place, left, right)
+        case Arithmetic(operator="%", left=left, right=right) if template := _template(place, left):
+            yield from _pieces(place, percent(Const(template), right, At(0, 0, 0, 0)))
         case Arithmetic(operator="+" | "%" | "|", left=left, right=right):
             yield from _pieces(place, left)
             yield from _pieces(place, right)
@@ -206,19 +211,11 @@ def _of_parameter(place: Place, name: str) -> Iterator[Piece]:
 def _passed(place: Place, name: str) -> Iterator[Piece]:
     """What is passed for a parameter by the calls of the project that run this function; something
     unknown if there are too many, or one that cannot be read."""
-    sites = place.project.program.calls.get(place.function.name, ())
-    if len(sites) > _CALLERS:
+    if len(place.project.program.calls.get(place.function.name, ())) > _CALLERS:
         yield Piece(Kind.UNKNOWN, source=name)
         return
-    for site in sites:
-        module, function = site.scope.module, site.scope.function
-        target = place.project.callee(module, function, site.call)
-        if target is None or target[1] is not place.function:
-            continue
-        given = _arguments(place.function, site.call).get(name)
-        default = next(p.default for p in place.function.parameters if p.name == name)
-        there = replace(place, module=module, function=function)
-        yield from _pieces(there, given if given is not None else default)
+    for scope, _, given in passed_to(place.project, place.function, name, at_most=_CALLERS):
+        yield from _pieces(replace(place, module=scope.module, function=scope.function), given)
 
 
 def _of_global(place: Place, name: str) -> Iterator[Piece]:
@@ -268,12 +265,23 @@ def _of_attribute(place: Place, expr: Attribute) -> Iterator[Piece]:
     if base and base[-1] in ("__table__", "__mapper__"):  # a mapped table's own names
         yield Piece(Kind.CONSTANT)
         return
+    if expr.name in ("key", "name", "fullname") and _is_schema_object(place, base):
+        yield Piece(Kind.CONSTANT)
+        return
     found = constants.of_attribute(place.project, place.module, place.function, expr)
     name = written(expr)
     if found and not place.was_at(name):
         yield from _defined(place.deeper(name), found)
     else:
         yield from _dynamic(place, expr)
+
+
+def _is_schema_object(place: Place, path: tuple[str, ...]) -> bool:
+    """Whether a parameter is annotated as a table or column: its name was declared, not typed."""
+    for parameter in place.function.parameters:
+        if path == (parameter.name,):
+            return names_schema_object(parameter.annotation)
+    return False
 
 
 def _of_item(place: Place, expr: Subscript) -> Iterator[Piece]:
@@ -306,7 +314,7 @@ def _of_call(place: Place, call: Call) -> Iterator[Piece]:
     method = call.func.name if isinstance(call.func, Attribute) else name
     if name in NUMBERS or resolved in NUMBERS or method in DIGESTS:
         yield Piece(Kind.NUMBER, "0")
-    elif method in QUOTES:
+    elif method in QUOTES or doubles_quotes(call):
         yield Piece(Kind.QUOTED, source=written(call))
     elif name in INPUTS or name.partition(".")[0] in INPUTS:
         yield Piece(Kind.INPUT, source=written(call))
@@ -328,6 +336,11 @@ def _kept(place: Place, call: Call) -> Iterator[Piece]:
 
 def _of_method(place: Place, call: Call) -> Iterator[Piece]:
     func = call.func
+    if isinstance(func, Attribute) and func.name == "format":
+        template = _template(place, func.base)
+        if template:
+            yield from _pieces(place, formatted(template, call))
+            return
     if isinstance(func, Attribute) and func.name in ("join", "format", *KEEPS):
         yield from _pieces(place, func.base)
         for value in (*call.args, *(keyword.value for keyword in call.keywords)):
@@ -338,6 +351,15 @@ def _of_method(place: Place, call: Call) -> Iterator[Piece]:
             yield from _pieces(place, default)
     else:
         yield from _returned(place, call)
+
+
+def _template(place: Place, expr: Expr | None) -> str:
+    """The text of a template kept in a name or attribute; empty unless it is one constant."""
+    if not isinstance(expr, (Name, Attribute)) or place.depth >= DEPTH:
+        return ""
+    pieces = tuple(_pieces(place.deeper(f"{written(expr)} (template)"), expr))
+    is_one = len(pieces) == 1 and pieces[0].kind is Kind.CONSTANT
+    return pieces[0].text if is_one and ("{" in pieces[0].text or "%" in pieces[0].text) else ""
 
 
 def _returned(place: Place, call: Call) -> Iterator[Piece]:
@@ -352,7 +374,7 @@ def _returned(place: Place, call: Call) -> Iterator[Piece]:
     values = [e.value for e in function.events if isinstance(e, Return) and e.value is not None]
     if not values or function.is_generator:
         yield Piece(Kind.UNKNOWN, source=source)
-    passed = _arguments(function, call)
+    passed = arguments_of(function, call)
     for value in values:
         for piece in _pieces(there, value):
             given = passed.get(piece.source) if piece.kind is Kind.PARAMETER else None
@@ -363,12 +385,3 @@ def _returned(place: Place, call: Call) -> Iterator[Piece]:
             for outer in _pieces(place.deeper(source), given):
                 way = (*outer.way, passage)
                 yield outer if outer.kind.is_safe else replace(outer, way=way)
-
-
-def _arguments(function: FunctionFacts, call: Call) -> dict[str, Expr]:
-    names = [p.name for p in function.parameters if p.kind == "positional"]
-    if function.class_name and names[:1] in (["self"], ["cls"]):
-        names = names[1:]
-    passed = dict(zip(names, call.args, strict=False))
-    passed.update((keyword.name, keyword.value) for keyword in call.keywords if keyword.name)
-    return passed

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from auditor.model import knowledge
 from auditor.model.knowledge import CallableRow
 from auditor.source.program import Scope
 
@@ -23,7 +24,7 @@ METHOD = "method"
 SUPER = "super"
 """`super()` inside class `name`."""
 LITERAL = "literal"
-COLUMN = "column"
+COLUMN = knowledge.COLUMN
 NUMBERED = "numbered rows"
 """`enumerate(rows)`."""
 

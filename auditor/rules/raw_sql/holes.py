@@ -1,12 +1,18 @@
-"""What stands before a hole tells what belongs into it: a value, or (elsewhere) an identifier."""
+"""What stands around a hole tells what belongs into it: a value, an identifier, or a whole clause.
+
+WHERE id = {a value}      FROM {an identifier}      WHERE {an identifier} = :id
+LIMIT {a value}           ORDER BY {an identifier}  WHERE name = 'x' {a clause}
+"""
 
 from __future__ import annotations
 
+import enum
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from auditor.source.pieces import Piece
+from auditor.model.finding import Confidence
+from auditor.source.pieces import Kind, Piece
 
 _BEFORE_VALUE = re.compile(
     r"(?:[=<>]|\b(?:like|ilike|in|values|between|limit|offset|interval|is|regexp|rlike|similar\s+to"
@@ -15,32 +21,96 @@ _BEFORE_VALUE = re.compile(
 )
 _LIKE_TABLE = re.compile(r"\bcreate\s+(?:temporary\s+)?table\s+\S+\s+\(?like\s*$", re.IGNORECASE)
 _IN_VALUES = re.compile(r"\b(?:values|in)\s*\([^()]*$", re.IGNORECASE)
+_BIND_NAME = re.compile(r"(?:^|[^:\w]):$")
+_BEFORE_IDENTIFIER = re.compile(
+    r"(?:\b(?:from|join|into|update|table|exists|by|distinct|index|on|column|constraint|references"
+    r"|schema|database|view|sequence|set|select|truncate|role|user|using|trigger|function|analyze"
+    r"|vacuum|savepoint|collate|only|rename\s+to|grant|revoke|key|extension|call|pragma)\s*"
+    r"|[\w\"`\])]\.|\b(?!in\b|values\b)\w+\(\s*(?:distinct\s+)?)$",
+    re.IGNORECASE,
+)
+_BEFORE_TEST = re.compile(r"\b(?:where|and|or|on|having|not|set|when)\s*\(*\s*$", re.IGNORECASE)
+_AFTER_COLUMN = re.compile(
+    r"\s*(?:[=<>]|!=|(?:not\s+)?(?:in|like|ilike|between)\b|is\b)", re.IGNORECASE
+)
+_LISTS = re.compile(
+    r"\b(select|by|into|from|set|values|in|where|having|table|on|returning)\b", re.IGNORECASE
+)
+_LISTS_NAMES = frozenset({"select", "by", "into", "from", "returning"})
+
+
+class Role(enum.Enum):
+    """What belongs into a hole."""
+
+    VALUE = "value"
+    IDENTIFIER = "identifier"
+    CLAUSE = "clause"
+    """Conditions, a list of columns with their types, a whole statement."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hole:
-    """A hole that is not safe, and whether a value or an identifier is put into it."""
+    """A hole that is not safe, what belongs into it, and whether it stands between quotes."""
 
     piece: Piece
-    is_value: bool
+    role: Role
     is_quoted: bool
 
 
 def open_holes(pieces: Sequence[Piece]) -> Iterator[Hole]:
     """The holes through which something not known to be harmless enters the text."""
     before = ""
-    for piece in pieces:
+    for index, piece in enumerate(pieces):
         if not piece.kind.is_safe:
-            quoted = _inside_quotes(before)
-            yield Hole(piece, quoted or _wants_value(before), quoted)
+            after = next(iter(pieces[index + 1 : index + 2]), None)
+            is_quoted = before.count("'") % 2 == 1
+            role = Role.VALUE if is_quoted else _role(before, after.text if after else "")
+            yield Hole(piece, role, is_quoted)
         before += piece.text if piece.kind.is_safe and piece.text else "x"
 
 
-def _inside_quotes(before: str) -> bool:
-    return before.count("'") % 2 == 1
+def _role(before: str, after: str) -> Role:
+    if _BIND_NAME.search(before):
+        return Role.CLAUSE
+    if before.count('"') % 2 == 1 or before.count("`") % 2 == 1 or _LIKE_TABLE.search(before):
+        return Role.IDENTIFIER
+    if _BEFORE_VALUE.search(before) or _IN_VALUES.search(before):
+        return Role.VALUE
+    if _BEFORE_TEST.search(before):
+        return Role.IDENTIFIER if _AFTER_COLUMN.match(after) else Role.CLAUSE
+    if _BEFORE_IDENTIFIER.search(before) or _continues_names(before):
+        return Role.IDENTIFIER
+    return Role.CLAUSE
 
 
-def _wants_value(before: str) -> bool:
-    if _LIKE_TABLE.search(before):
+def _continues_names(before: str) -> bool:
+    """Whether a list of names goes on here: `SELECT a, {b}`, `INSERT INTO t (`, `ORDER BY a, `."""
+    if before.rstrip()[-1:] not in {",", "("}:
         return False
-    return bool(_BEFORE_VALUE.search(before) or _IN_VALUES.search(before))
+    leads = _LISTS.findall(before)
+    return bool(leads) and leads[-1].lower() in _LISTS_NAMES
+
+
+def origin_of(holes: Sequence[Hole]) -> str:
+    """Where what is put in comes from, worst first, as a message says it."""
+    kinds = {hole.piece.kind for hole in holes}
+    if Kind.INPUT in kinds:
+        return "it comes from outside the program"
+    if Kind.PARAMETER in kinds:
+        return "the caller decides what it is"
+    return "where it comes from is not known"
+
+
+def confidence_of(holes: Sequence[Hole], *, sure: bool) -> Confidence:
+    """High for a complete path from outside or a hole between quotes, medium for a parameter."""
+    kinds = {hole.piece.kind for hole in holes}
+    if not sure:
+        return Confidence.LOW
+    if Kind.INPUT in kinds or any(hole.is_quoted for hole in holes):
+        return Confidence.HIGH
+    return Confidence.MEDIUM if Kind.PARAMETER in kinds else Confidence.LOW
+
+
+def names_of(holes: Sequence[Hole]) -> str:
+    """The holes as they are written, each once: `` `name`, `row[...]` ``."""
+    return ", ".join(f"`{name}`" for name in dict.fromkeys(hole.piece.source for hole in holes))

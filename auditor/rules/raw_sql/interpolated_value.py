@@ -5,62 +5,52 @@ from __future__ import annotations
 from auditor.model.finding import Confidence, Severity
 from auditor.rule import Example, Hit, Hits, OnFunction, Rule
 from auditor.rules.errors.caught import span_of
-from auditor.rules.raw_sql.holes import Hole, open_holes
-from auditor.rules.raw_sql.sinks import Given, texts_given, way_of
-from auditor.source.facts import Call, FunctionFacts, ModuleFacts
+from auditor.rules.raw_sql.holes import (
+    Hole,
+    Role,
+    confidence_of,
+    names_of,
+    open_holes,
+    origin_of,
+)
+from auditor.rules.raw_sql.sinks import Given, handed_on, is_looked_at_itself, texts_given, way_of
+from auditor.source.facts import FunctionFacts, ModuleFacts
 from auditor.source.pieces import Kind, Place
 from auditor.source.project import Project
 from auditor.source.provenance import pieces_of
 
 
 def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hits:
-    """Texts given to sinks that have a hole where a value belongs."""
+    """Texts given to sinks that have a hole where a value belongs, or that come from outside."""
     place = Place(project, module, function)
     for given in texts_given(project, module, function):
-        if isinstance(given.text, Call) and _is_sink(project, module, given.text):
-            continue  # the inner call is looked at itself
-        holes = [hole for hole in open_holes(pieces_of(place, given.text)) if hole.is_value]
+        if is_looked_at_itself(project, module, given):
+            continue
+        is_whole = not handed_on(function, given.text)
+        holes = [
+            hole
+            for hole in open_holes(pieces_of(place, given.text))
+            if hole.role is Role.VALUE or (_is_sent(hole) and is_whole)
+        ]
         if holes:
             yield _hit(module, function, given, holes)
 
 
-def _is_sink(project: Project, module: ModuleFacts, call: Call) -> bool:
-    return ("", project.resolve(module, call.func)) in project.knowledge.sinks
+def _is_sent(hole: Hole) -> bool:
+    """Whether conditions or a whole statement come from outside the program."""
+    return hole.role is Role.CLAUSE and hole.piece.kind is Kind.INPUT
 
 
 def _hit(module: ModuleFacts, function: FunctionFacts, given: Given, holes: list[Hole]) -> Hit:
-    names = list(dict.fromkeys(hole.piece.source for hole in holes))
+    is_proven = given.sure and any(hole.piece.kind is Kind.INPUT for hole in holes)
     return Hit(
         span_of(module, given.call.at),
         function.qualname,
-        {"holes": ", ".join(f"`{name}`" for name in names), "origin": _origin(holes)},
+        {"holes": names_of(holes), "origin": origin_of(holes)},
         (way_of(module, given, tuple(hole.piece for hole in holes)),),
-        confidence=_confidence(given, holes),
-        severity=Severity.ERROR if _kinds(holes) & {Kind.INPUT} and given.sure else None,
+        confidence=confidence_of(holes, sure=given.sure),
+        severity=Severity.ERROR if is_proven else None,
     )
-
-
-def _kinds(holes: list[Hole]) -> set[Kind]:
-    return {hole.piece.kind for hole in holes}
-
-
-def _origin(holes: list[Hole]) -> str:
-    kinds = _kinds(holes)
-    if Kind.INPUT in kinds:
-        return "it comes from outside the program"
-    if Kind.PARAMETER in kinds:
-        return "the caller decides what it is"
-    return "where it comes from is not known"
-
-
-def _confidence(given: Given, holes: list[Hole]) -> Confidence:
-    """High for a complete path from outside, or a hole between quotes; medium for a parameter."""
-    if not given.sure:
-        return Confidence.LOW
-    kinds = _kinds(holes)
-    if Kind.INPUT in kinds or any(hole.is_quoted for hole in holes):
-        return Confidence.HIGH
-    return Confidence.MEDIUM if Kind.PARAMETER in kinds else Confidence.LOW
 
 
 RULE = Rule(

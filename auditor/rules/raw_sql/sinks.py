@@ -1,62 +1,159 @@
-"""Calls through which text becomes SQL, as the rules of family 1xx see them."""
+"""Calls through which text becomes SQL, as the rules of family 1xx see them.
+
+A call is such a sink by its row in the tables; because the function of the project it runs hands
+the argument on to a sink as it is; or, where nothing tells what the receiver is, because the text
+given to its `execute` is a statement.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from auditor.model.evidence import SourcePath, Step
-from auditor.model.knowledge import SinkRow
+from auditor.model.knowledge import DRIVER_CONNECTION, SinkRow
 from auditor.model.span import Span
-from auditor.source.facts import At, Attribute, Call, Expr, FunctionFacts, ModuleFacts
-from auditor.source.pieces import Piece
+from auditor.source.facts import (
+    At,
+    Attribute,
+    Bind,
+    Call,
+    Expr,
+    FunctionFacts,
+    ModuleFacts,
+    Name,
+)
+from auditor.source.passing import passed_to
+from auditor.source.pieces import Piece, Place
+from auditor.source.program import Scope
 from auditor.source.project import Project
+from auditor.source.provenance import pieces_of
 
 _FAMILY = ("sqlalchemy", "oslo_db", "neutron_lib.db", "alembic", "flask_sqlalchemy", "sqlmodel")
+_KEPT = "auditor.rules.raw_sql.sinks"
+_READS_AS_SQL = re.compile(
+    r"\s*(?:select\s(?:.*\sfrom\s|\s*\w+\s*\()|insert\s+(?:or\s+\w+\s+)?into\s|update\s.*\sset\s|delete\s+from\s"
+    r"|with\s.*\bselect\s|(?:create|drop|alter)\s+(?:temp(?:orary)?\s+)?(?:table|index|view)\s"
+    r"|truncate\s+table\s)",
+    re.IGNORECASE | re.DOTALL,
+)
+_EXECUTES = frozenset({"execute", "executemany", "executescript"})
+_CALLS = 100
+"""Calls of a function that hands its argument on which are looked at."""
 
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """Text given to a sink: the call, its row, the argument, and whether the receiver is known for
-    certain (`sure`) or taken for a session by its name."""
+    """Text given to a sink: the call, its row, the argument, and whether it is SQL for certain
+    (`sure`) or only if the receiver is what its name says. `handed_on` tells that the call runs a
+    function of the project which gives the text to the sink."""
 
     call: Call
     row: SinkRow
     text: Expr
     sure: bool
+    handed_on: bool = False
 
 
-def texts_given(project: Project, module: ModuleFacts, function: FunctionFacts) -> Iterator[Given]:
+def texts_given(
+    project: Project, module: ModuleFacts, function: FunctionFacts
+) -> tuple[Given, ...]:
     """Every argument of the function's calls that becomes SQL, in order."""
-    for position, event in enumerate(function.events):
-        if not isinstance(event, Call):
-            continue
-        rows, sure = _rows(project, module, function, position, event)
-        for row in rows:
-            for text in _arguments(event, row):
-                yield Given(event, row, text, sure or uses_sqlalchemy(module))
+    if _KEPT not in project.shared:
+        project.shared[_KEPT] = _all_given(project)
+    found: dict[int, tuple[Given, ...]] = project.shared[_KEPT]
+    return found.get(project.program.scope_of(function).key, ())
+
+
+def _all_given(project: Project) -> dict[int, tuple[Given, ...]]:
+    """By scope key, so that what functions hand on is found once for all rules."""
+    found: dict[int, list[Given]] = {}
+    for scope in project.program.scopes:
+        given = list(_direct(project, scope))
+        if given:
+            found[scope.key] = given
+    _add_handed_on(project, found)
+    return {key: tuple(sorted(given, key=lambda g: g.call.at)) for key, given in found.items()}
+
+
+def _direct(project: Project, scope: Scope) -> Iterator[Given]:
+    module = scope.module
+    for position, event in enumerate(scope.function.events):
+        if isinstance(event, Call):
+            rows, sure = _rows(project, scope, position, event)
+            for row in rows:
+                for text in _arguments(event, row):
+                    yield Given(event, row, text, sure or uses_sqlalchemy(module))
 
 
 def _rows(
-    project: Project, module: ModuleFacts, function: FunctionFacts, position: int, call: Call
+    project: Project, scope: Scope, position: int, call: Call
 ) -> tuple[tuple[SinkRow, ...], bool]:
     sinks = project.knowledge.sinks
-    rows = sinks.get(("", project.resolve(module, call.func)))
+    rows = sinks.get(("", project.resolve(scope.module, call.func)))
     if rows:
         return rows, True
     if not isinstance(call.func, Attribute):
         return (), False
-    receiver = project.value(module, function, position, call.func.base)
-    return sinks.get((receiver.kind, call.func.name), ()), receiver.sure
+    receiver = project.value(scope.module, scope.function, position, call.func.base)
+    rows = sinks.get((receiver.kind, call.func.name), ())
+    if rows or receiver.kind or call.func.name not in _EXECUTES:
+        return rows, receiver.sure
+    return (sinks.get((DRIVER_CONNECTION, call.func.name), ()) if _is_sql(project, scope, call)
+            else ()), True  # fmt: skip
+
+
+def _is_sql(project: Project, scope: Scope, call: Call) -> bool:
+    """Whether the first argument is a statement by its own words."""
+    if not call.args:
+        return False
+    pieces = pieces_of(Place(project, scope.module, scope.function), call.args[0])
+    return bool(_READS_AS_SQL.match("".join(p.text or "x" for p in pieces[:40]) + " "))
 
 
 def _arguments(call: Call, row: SinkRow) -> tuple[Expr, ...]:
+    if row.only_with and call.keyword(row.only_with) is None:
+        return ()
     if row.position == -1:
         return call.args
     if row.position < len(call.args):
         return (call.args[row.position],)
     named = call.keyword(row.keyword) if row.keyword else None
     return () if named is None else (named,)
+
+
+def _add_handed_on(project: Project, found: dict[int, list[Given]]) -> None:
+    """Adds the calls of functions that give one of their parameters to a sink as it is."""
+    waiting = [(key, given) for key, texts in found.items() for given in texts]
+    seen: set[tuple[int, str]] = set()
+    while waiting:
+        key, given = waiting.pop()
+        scope = project.program.scopes[key]
+        name = handed_on(scope.function, given.text)
+        if not name or (key, name) in seen:
+            continue
+        seen.add((key, name))
+        for caller, call, text in passed_to(project, scope.function, name, at_most=_CALLS):
+            further = Given(call, given.row, text, given.sure, handed_on=True)
+            found.setdefault(caller.key, []).append(further)
+            waiting.append((caller.key, further))
+
+
+def handed_on(function: FunctionFacts, text: Expr) -> str:
+    """The parameter that is given to the sink as it is; empty if the text is something else."""
+    if not isinstance(text, Name) or all(p.name != text.name for p in function.parameters):
+        return ""
+    is_bound = any(isinstance(e, Bind) and e.target == text.name for e in function.events)
+    return "" if is_bound else text.name
+
+
+def is_looked_at_itself(project: Project, module: ModuleFacts, given: Given) -> bool:
+    """Whether the text is a call that is a sink of its own: `execute(text(sql))`."""
+    inner = given.text
+    return isinstance(inner, Call) and (
+        ("", project.resolve(module, inner.func)) in project.knowledge.sinks
+    )
 
 
 def uses_sqlalchemy(module: ModuleFacts) -> bool:

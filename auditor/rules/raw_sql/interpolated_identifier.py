@@ -1,0 +1,203 @@
+"""DBA102: a name of a table or column is formatted into SQL text unquoted and unchecked."""
+
+from __future__ import annotations
+
+from auditor.model.finding import Confidence, Severity
+from auditor.rule import Example, Hit, Hits, OnFunction, Rule
+from auditor.rules.errors.caught import span_of
+from auditor.rules.raw_sql.holes import Hole, Role, confidence_of, names_of, open_holes, origin_of
+from auditor.rules.raw_sql.sinks import Given, is_looked_at_itself, texts_given, way_of
+from auditor.source.facts import FunctionFacts, ModuleFacts
+from auditor.source.pieces import Kind, Place
+from auditor.source.project import Project
+from auditor.source.provenance import pieces_of
+
+
+def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hits:
+    """Texts given to sinks that have a hole where a name of the schema belongs."""
+    place = Place(project, module, function)
+    for given in texts_given(project, module, function):
+        if is_looked_at_itself(project, module, given):
+            continue
+        holes = [
+            hole
+            for hole in open_holes(pieces_of(place, given.text))
+            if hole.role is Role.IDENTIFIER
+        ]
+        if holes:
+            yield _hit(module, function, given, holes)
+
+
+def _hit(module: ModuleFacts, function: FunctionFacts, given: Given, holes: list[Hole]) -> Hit:
+    is_proven = given.sure and any(hole.piece.kind is Kind.INPUT for hole in holes)
+    return Hit(
+        span_of(module, given.call.at),
+        function.qualname,
+        {"holes": names_of(holes), "origin": origin_of(holes)},
+        (way_of(module, given, tuple(hole.piece for hole in holes)),),
+        confidence=confidence_of(holes, sure=given.sure),
+        severity=Severity.ERROR if is_proven else None,
+    )
+
+
+RULE = Rule(
+    code="DBA102",
+    name="interpolated-identifier",
+    since="0.1.0",
+    severity=Severity.WARNING,
+    confidence=Confidence.MEDIUM,
+    message="{holes} is formatted into a statement as the name of a table or column, neither quoted"
+    " nor checked against a list: {origin}",
+    why=(
+        "A name cannot be bound, so it is written into the text, and what is in it is read as SQL:"
+        " `name; DROP TABLE users`, or `(SELECT password FROM users)` in an ORDER BY, which gives"
+        " the data away one comparison at a time. Names with capitals, spaces or reserved words"
+        " fail without any attack."
+    ),
+    instead="Look the name up in a dict of the columns that are allowed"
+    " (`COLUMNS[sort_key]`), use `Table.c[name]` or `getattr(Model, name)` after a membership test,"
+    " or quote it with `engine.dialect.identifier_preparer.quote(name)`.",
+    checks=(OnFunction(check),),
+    bad=(
+        Example(
+            "a column to sort by",
+            """
+            from sqlalchemy import text
+
+            def listed(session, sort_key):
+                return session.execute(text(f"SELECT id FROM labels ORDER BY {sort_key}"))  # expect: DBA102
+            """,
+        ),
+        Example(
+            "a table",
+            """
+            from sqlalchemy import text
+
+            def count(connection, table):
+                statement = "SELECT count(*) FROM %s WHERE deleted = :deleted" % table
+                return connection.execute(text(statement), {"deleted": 0}).scalar()  # expect: DBA102
+            """,
+        ),
+        Example(
+            "columns that a user sent",
+            """
+            import sqlite3
+            from flask import request
+
+            def store(path):
+                names = ", ".join(request.json.keys())
+                marks = ", ".join("?" for _ in request.json)
+                connection = sqlite3.connect(path)
+                connection.execute(f"INSERT INTO labels ({names}) VALUES ({marks})")  # expect: DBA102
+            """,
+        ),
+        Example(
+            "through a function that executes what it is given",
+            """
+            from sqlalchemy import create_engine, text
+
+            class Store:
+                def __init__(self, url):
+                    self.engine = create_engine(url)
+
+                def run(self, sql):
+                    with self.engine.begin() as connection:
+                        return connection.execute(text(sql))
+
+                def clear(self, table):
+                    self.run('DELETE FROM "{}" WHERE stale'.format(table))  # expect: DBA102
+            """,
+        ),
+        Example(
+            "a column compared with a bound value",
+            """
+            from sqlalchemy import text
+
+            def find(session, column, value):
+                sql = text("SELECT id FROM labels WHERE " + column + " = :value")  # expect: DBA102
+                return session.execute(sql, {"value": value})
+            """,
+        ),
+    ),
+    good=(
+        Example(
+            "checked against a list",
+            """
+            from sqlalchemy import text
+
+            COLUMNS = ("name", "created_at")
+
+            def listed(session, sort_key):
+                if sort_key not in COLUMNS:
+                    raise ValueError(sort_key)
+                return session.execute(text(f"SELECT id FROM labels ORDER BY {sort_key}"))
+            """,
+        ),
+        Example(
+            "looked up",
+            """
+            from sqlalchemy import text
+
+            ORDER = {"new": "created_at DESC", "name": "name ASC"}
+
+            def listed(session, order):
+                return session.execute(text(f"SELECT id FROM labels ORDER BY {ORDER[order]}"))
+            """,
+        ),
+        Example(
+            "quoted",
+            """
+            from sqlalchemy import text
+
+            def count(engine, table):
+                quote = engine.dialect.identifier_preparer.quote
+                with engine.connect() as connection:
+                    return connection.execute(text(f"SELECT count(*) FROM {quote(table)}"))
+            """,
+        ),
+        Example(
+            "a migration over constants",
+            """
+            from alembic import op
+
+            TABLES = ("labels", "rules")
+
+            def upgrade():
+                for table in TABLES:
+                    op.execute(f"UPDATE {table} SET shared = false WHERE shared IS NULL")
+                _drop("old_labels")
+
+            def _drop(table):
+                op.execute("DROP TABLE " + table)
+            """,
+        ),
+        Example(
+            "the name of a mapped table",
+            """
+            from sqlalchemy import text
+            from app.models import Label
+
+            def count(session):
+                return session.execute(text(f"SELECT count(*) FROM {Label.__tablename__}"))
+            """,
+        ),
+        Example(
+            "quotes doubled by the program's own function",
+            """
+            from sqlalchemy import text
+
+            def identifier(name):
+                return '"' + name.replace('"', '""') + '"'
+
+            def count(connection, table):
+                return connection.execute(text(f"SELECT count(*) FROM {identifier(table)}"))
+            """,
+        ),
+    ),
+    known_gaps=(
+        "whole conditions and whole statements that a caller passes are not reported: nothing tells"
+        " whether it built them safely",
+        "names read from the database's catalogue are reported with low confidence",
+    ),
+    sources=("CWE-89", "SQLAlchemy: quoted_name, IdentifierPreparer.quote"),
+)
