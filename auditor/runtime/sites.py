@@ -45,6 +45,7 @@ _STDLIB = tuple(
 )
 _INSTALLED = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 _FOLDED = frozenset({"<listcomp>", "<setcomp>", "<dictcomp>"})
+_SCRIPTS = f"{sysconfig.get_path('scripts')}{os.sep}"  # what pip makes of entry points
 _OWN = f"{Path(__file__).resolve().parents[1]}{os.sep}"
 
 Place = tuple[CodeType, int]
@@ -81,7 +82,7 @@ def is_library(code: CodeType) -> bool:
 
 def site_of(places: Sequence[Place], root: str) -> Site:
     """The user's part of a raw stack, innermost first; plumbing only if there is nothing else. A
-    function that calls itself from one line is one frame, however deep: depth is data, not place."""
+    function that calls itself from one line is one frame: depth is data, not place."""
     for kept in ({"user"}, {"user", "plumbing"}):
         frames = [
             _frame(code, offset, root)
@@ -135,7 +136,7 @@ def _standing(filename: str) -> str:
         if mark in path:
             top = path.rsplit(mark, 1)[1].split(os.sep)[0].removesuffix(".py")
             return _standing_of_package(top)
-    if path.startswith(_OWN) or os.path.realpath(path).startswith(_STDLIB):
+    if path.startswith((_OWN, _SCRIPTS)) or os.path.realpath(path).startswith(_STDLIB):
         return "library"
     folders = path.split(os.sep)
     return "library" if {"sqlalchemy", "oslo_db"} & set(folders[:-1]) else "user"

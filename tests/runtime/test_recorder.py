@@ -1,3 +1,5 @@
+# mypy: disable-error-code="arg-type, assignment, misc, no-any-return, unreachable, var-annotated"
+# The models are written for SQLAlchemy 1.4 too, whose style has no types.
 from __future__ import annotations
 
 import asyncio
@@ -6,20 +8,18 @@ import threading
 import unittest
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import sqlalchemy as sa
 from sqlalchemy import event
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import (
-    DeclarativeBase,
-    Mapped,
     Session,
+    declarative_base,
     deferred,
-    mapped_column,
     relationship,
 )
 
@@ -27,48 +27,47 @@ from auditor.model.finding import Problem
 from auditor.model.tape import Tape
 from auditor.runtime.recorder import record
 
-
-class Base(DeclarativeBase):
-    pass
+SQLALCHEMY_1 = sa.__version__.startswith("1.")
+Base: Any = declarative_base()  # as SQLAlchemy 1.4 writes it: these tests run on all three
 
 
 class Label(Base):
     __tablename__ = "labels"
-    id: Mapped[int] = mapped_column(primary_key=True)
-    name: Mapped[str] = mapped_column(default="x")
-    note: Mapped[str] = deferred(mapped_column(sa.String, default="n"))
-    rules: Mapped[list[Rule]] = relationship()
-    marks: Mapped[list[Mark]] = relationship(lazy="selectin")
+    id = sa.Column(sa.Integer, primary_key=True)
+    name = sa.Column(sa.String(20), default="x")
+    note = deferred(sa.Column(sa.String(20), default="n"))
+    rules = relationship("Rule")
+    marks = relationship("Mark", lazy="selectin")
 
 
 class Rule(Base):
     __tablename__ = "rules"
-    id: Mapped[int] = mapped_column(primary_key=True)
-    label_id: Mapped[int] = mapped_column(sa.ForeignKey("labels.id"))
+    id = sa.Column(sa.Integer, primary_key=True)
+    label_id = sa.Column(sa.ForeignKey("labels.id"))
 
 
 class Mark(Base):
     __tablename__ = "marks"
-    id: Mapped[int] = mapped_column(primary_key=True)
-    label_id: Mapped[int] = mapped_column(sa.ForeignKey("labels.id"))
+    id = sa.Column(sa.Integer, primary_key=True)
+    label_id = sa.Column(sa.ForeignKey("labels.id"))
 
 
 class Device(Base):
     __tablename__ = "devices"
-    id: Mapped[int] = mapped_column(primary_key=True)
-    type: Mapped[str]
-    __mapper_args__ = {"polymorphic_on": "type", "polymorphic_identity": "device"}  # noqa: RUF012 - SQLAlchemy's
+    id = sa.Column(sa.Integer, primary_key=True)
+    kind = sa.Column(sa.String(20))
+    __mapper_args__: ClassVar = {"polymorphic_on": kind, "polymorphic_identity": "device"}
 
 
 class Router(Device):
     __tablename__ = "routers"
-    id: Mapped[int] = mapped_column(sa.ForeignKey("devices.id"), primary_key=True)
-    asn: Mapped[int]
-    __mapper_args__ = {"polymorphic_identity": "router"}  # noqa: RUF012 - SQLAlchemy's
+    id = sa.Column(sa.ForeignKey("devices.id"), primary_key=True)
+    asn = sa.Column(sa.Integer)
+    __mapper_args__: ClassVar = {"polymorphic_identity": "router"}
 
 
 @pytest.fixture
-def engine() -> Iterator[sa.Engine]:
+def engine() -> Iterator[Engine]:
     engine = sa.create_engine("sqlite://")
     Base.metadata.create_all(engine)
     with Session(engine) as session:
@@ -88,7 +87,7 @@ def seen(tape: Tape) -> list[tuple[int, int, str, str]]:
     ]
 
 
-def test_every_cause_is_named_with_its_relation(engine: sa.Engine) -> None:
+def test_every_cause_is_named_with_its_relation(engine: Engine) -> None:
     here = "test_every_cause_is_named_with_its_relation"
     with record(engine) as recording, Session(engine) as session:
         labels = session.scalars(sa.select(Label)).all()
@@ -103,7 +102,7 @@ def test_every_cause_is_named_with_its_relation(engine: sa.Engine) -> None:
         session.refresh(router)
         session.add(Mark(label_id=1))
         session.commit()
-        assert router.type == "router"
+        assert router.kind == "router"
     assert seen(recording.tape) == [
         (1, 3, "explicit", here),
         (1, 3, "eager batch Label.marks", here),
@@ -119,7 +118,7 @@ def test_every_cause_is_named_with_its_relation(engine: sa.Engine) -> None:
     ]
 
 
-def test_ddl_is_told_apart_and_not_counted(engine: sa.Engine) -> None:
+def test_ddl_is_told_apart_and_not_counted(engine: Engine) -> None:
     with record(engine) as recording:
         sa.Table("t", sa.MetaData(), sa.Column("a", sa.Integer)).create(engine)
         with engine.begin() as connection:
@@ -128,7 +127,8 @@ def test_ddl_is_told_apart_and_not_counted(engine: sa.Engine) -> None:
     assert recording.tape.statements == recording.statements == 0
 
 
-def test_all_ways_of_executing_are_seen(engine: sa.Engine) -> None:
+@pytest.mark.skipif(SQLALCHEMY_1, reason="1.4 has no RETURNING on SQLite")
+def test_all_ways_of_executing_are_seen(engine: Engine) -> None:
     rules = Base.metadata.tables["rules"]
     with record(engine) as recording, engine.begin() as connection:
         connection.exec_driver_sql("select 1").fetchall()
@@ -147,7 +147,7 @@ def test_all_ways_of_executing_are_seen(engine: sa.Engine) -> None:
     ]
 
 
-def test_counts_agree_with_a_plain_listener(engine: sa.Engine) -> None:
+def test_counts_agree_with_a_plain_listener(engine: Engine) -> None:
     heard: list[str] = []
     event.listen(engine, "before_cursor_execute", lambda *args: heard.append(args[2]))
     with record(engine) as recording, Session(engine) as session:
@@ -169,7 +169,7 @@ def test_an_engine_made_after_the_start_is_recorded_with_every_engine() -> None:
     assert [entry.shape for entry in recording.tape.entries] == ["SELECT ?"]
 
 
-def test_an_open_connection_of_an_older_engine_is_recorded(engine: sa.Engine) -> None:
+def test_an_open_connection_of_an_older_engine_is_recorded(engine: Engine) -> None:
     with engine.connect() as connection:
         connection.execute(sa.text("select 1"))
         with record() as recording:
@@ -177,14 +177,14 @@ def test_an_open_connection_of_an_older_engine_is_recorded(engine: sa.Engine) ->
     assert [entry.executions for entry in recording.tape.entries] == [1]
 
 
-def test_only_the_engine_that_was_named_is_recorded(engine: sa.Engine) -> None:
+def test_only_the_engine_that_was_named_is_recorded(engine: Engine) -> None:
     other = sa.create_engine("sqlite://")
     with record(engine) as recording, other.connect() as connection:
         connection.execute(sa.text("select 1"))
     assert recording.tape.entries == ()
 
 
-def test_nested_recordings_each_see_their_own_time(engine: sa.Engine) -> None:
+def test_nested_recordings_each_see_their_own_time(engine: Engine) -> None:
     with engine.connect() as connection, record(engine) as outer:
         connection.execute(sa.text("select 1"))
         with record() as inner:
@@ -213,7 +213,7 @@ def test_threads_lose_no_count(tmp_path: Path) -> None:
     assert [frame.function for frame in entry.site.stack] == ["test_threads_lose_no_count.work"]
 
 
-def test_an_error_is_counted_under_the_name_the_program_sees(engine: sa.Engine) -> None:
+def test_an_error_is_counted_under_the_name_the_program_sees(engine: Engine) -> None:
     with record(engine) as recording, engine.connect() as connection:
         for _ in range(2):
             with pytest.raises(sa.exc.IntegrityError):
@@ -222,7 +222,7 @@ def test_an_error_is_counted_under_the_name_the_program_sees(engine: sa.Engine) 
     assert (entry.executions, entry.errors) == (2, (("sqlalchemy.exc.IntegrityError", 2),))
 
 
-def test_a_hook_can_fail_a_statement_as_the_driver_would(engine: sa.Engine) -> None:
+def test_a_hook_can_fail_a_statement_as_the_driver_would(engine: Engine) -> None:
     heard: list[tuple[str, int]] = []
 
     def fail_second(context: Any, statement: str, cursor: Any, ordinal: int) -> None:
@@ -244,7 +244,7 @@ def test_a_hook_can_fail_a_statement_as_the_driver_would(engine: sa.Engine) -> N
 
 
 def test_our_own_failure_never_reaches_the_program(
-    engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*args: Any) -> Any:
         raise KeyError("our own")
@@ -264,13 +264,13 @@ def test_our_own_failure_never_reaches_the_program(
     )
 
 
-def test_everything_is_put_back_at_the_end(engine: sa.Engine) -> None:
+def test_everything_is_put_back_at_the_end(engine: Engine) -> None:
     def hooked() -> list[object]:
         return [
             DefaultDialect.do_execute,
             Connection._begin_impl,
             Connection._handle_dbapi_exception,
-            sa.Engine.__init__,
+            Engine.__init__,
             unittest.TestCase.__call__,
             sorted(vars(engine.dialect)),
         ]
@@ -284,7 +284,7 @@ def test_everything_is_put_back_at_the_end(engine: sa.Engine) -> None:
     assert hooked() == before
 
 
-def test_repetition_costs_no_memory(engine: sa.Engine) -> None:
+def test_repetition_costs_no_memory(engine: Engine) -> None:
     with record(engine) as recording, engine.connect() as connection:
         connection.exec_driver_sql("select 0")
         for number in range(2000):
@@ -293,7 +293,7 @@ def test_repetition_costs_no_memory(engine: sa.Engine) -> None:
     assert len(recording._ledger.cells) == 2
 
 
-def test_transactions_tell_how_they_ended(engine: sa.Engine) -> None:
+def test_transactions_tell_how_they_ended(engine: Engine) -> None:
     with record(engine) as recording, Session(engine) as session:
         session.add(Rule(label_id=1))
         session.commit()
@@ -312,7 +312,7 @@ def test_transactions_tell_how_they_ended(engine: sa.Engine) -> None:
     ]
 
 
-def test_executions_are_counted_for_each_transaction(engine: sa.Engine) -> None:
+def test_executions_are_counted_for_each_transaction(engine: Engine) -> None:
     def work(times: int) -> None:
         with engine.begin() as connection:
             for _ in range(times):
@@ -364,7 +364,7 @@ def test_a_wrong_engine_is_refused_with_its_name() -> None:
         pass
 
 
-def test_recursion_is_one_place_however_deep(engine: sa.Engine) -> None:
+def test_recursion_is_one_place_however_deep(engine: Engine) -> None:
     def walk(depth: int) -> None:
         if depth:
             walk(depth - 1)
