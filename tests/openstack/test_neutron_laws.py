@@ -4,14 +4,17 @@ here: releases differ, and so they should."""
 from __future__ import annotations
 
 import importlib.util
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 
 import pytest
 import sqlalchemy
 
 from auditor.backends.scratch import open_scratch
+from auditor.growth.load import load_scenarios
 from auditor.growth.run import profile
 from auditor.growth.scenario import Scenario
 from auditor.model.law import LawResult, Power
@@ -175,6 +178,15 @@ def test_a_writing_workload_writes(
         before = rows_in(neutron.engine, table)
         call()
         assert rows_in(neutron.engine, table) - before == change
+
+
+def test_the_workload_of_the_page_has_a_law(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs/neutron.md").read_text()
+    _, workload = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    file = tmp_path / "workloads.py"
+    file.write_text(workload)
+    (result,) = profile(*load_scenarios([str(file)]).scenarios)
+    assert (result.scenario, result.refusal) == ("interfaces_of_routers", "")
 
 
 def rows_in(engine: sqlalchemy.Engine, table: str) -> int:
