@@ -206,6 +206,7 @@ class ErrorRow:
     `always` (it gets through as it is), `partly` (some of its cases are translated first; `becomes`
     names the translations), `never`, or empty where the question has no meaning. `retriable` tells
     that a repeated transaction may succeed. `aliases` are other dotted names of the same class.
+    `stands_for` are database errors that a library raises this one in place of.
     In a sample `it` is the class; in a near miss it is another.
     """
 
@@ -219,6 +220,7 @@ class ErrorRow:
     attributes: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
     note: str = ""
+    stands_for: tuple[str, ...] = ()
     samples: tuple[str, ...] = ()
     near_misses: tuple[str, ...] = ()
 

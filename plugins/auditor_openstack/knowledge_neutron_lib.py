@@ -194,6 +194,7 @@ _ERRORS = Table(
         ErrorRow(
             DUPLICATE, ("neutron_lib.exceptions.Conflict",), "neutron-lib", _ERRORS_DOC,
             retriable=True, attributes=("columns", "value"),
+            stands_for=("oslo_db.exception.DBDuplicateEntry",),
             note="made from DBDuplicateEntry by `create()` of Neutron's objects",
             samples=(f"import neutron_lib.objects.exceptions\nit = {DUPLICATE}\n",),
             near_misses=("from oslo_db import exception\nit = exception.DBDuplicateEntry\n",),

@@ -99,10 +99,23 @@ def innermost_handler(function: FunctionFacts, region: int) -> int:
 
 def always_raises(function: FunctionFacts, handler: Handler) -> bool:
     """Whether every path through the handler ends in a raise, as far as its own shape tells."""
+    return _raises_at_end(function, handler.region) or _reraises(function, handler)
+
+
+def _raises_at_end(function: FunctionFacts, region: Region) -> bool:
+    """Whether a region raises by itself, in a with block, or in both branches of a test."""
+    if any(isinstance(e, Raise) and e.region == region.index for e in function.inside(region)):
+        return True
+    inner = [r for r in function.regions if r.parent == region.index]
+    if any(r.kind == "with" and _raises_at_end(function, r) for r in inner):
+        return True
     return any(
-        isinstance(event, Raise) and event.region == handler.region.index
-        for event in function.inside(handler.region)
-    ) or _reraises(function, handler)
+        r.kind == "else"
+        and function.regions[r.partner].kind == "if"
+        and _raises_at_end(function, r)
+        and _raises_at_end(function, function.regions[r.partner])
+        for r in inner
+    )
 
 
 def _reraises(function: FunctionFacts, handler: Handler) -> bool:
