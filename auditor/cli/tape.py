@@ -18,9 +18,7 @@ SCHEMA = "auditor/tape/1"
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Everything on the tape, as JSON.")
-@click.option(
-    "--site", default="", metavar="TEXT", help="Only call paths with this text."
-)
+@click.option("--site", default="", metavar="TEXT", help="Only call paths with this text.")
 @click.option("--test", default="", metavar="TEXT", help="Only tests with this text in their id.")
 @click.option("--top", default=0, metavar="N", help="Only the N lines with most executions.")
 def tape_command(file: Path, site: str, test: str, top: int, *, as_json: bool) -> int:
