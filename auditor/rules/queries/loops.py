@@ -139,7 +139,7 @@ def _repeats(loops: Loops, loop: Region) -> bool:
 
 def _is_long(loops: Loops, loop: Region) -> bool:
     """Whether data says how often the loop turns, and each turn does the same work anew."""
-    if _sleeps(loops.project, loops.function, loop):
+    if _sleeps(loops.project, loops.function, loop) or _is_attempts(loops.function, loop):
         return False
     if loop.kind == "while":
         return _consumes(loops.function, loop)
@@ -160,6 +160,17 @@ def _names_in(expr: Expr | None) -> Iterator[str]:
             yield from _names_in(getattr(expr.func, "base", None))
     elif isinstance(expr, (Name, Attribute)):
         yield expr.name
+
+
+def _is_attempts(function: FunctionFacts, loop: Region) -> bool:
+    """`for attempt in retries(): with attempt: ...`: the next turn comes only after an error."""
+    return loop.kind == "for" and any(
+        region.parent == loop.index
+        and any(
+            isinstance(item.expr, Name) and item.expr.name in loop.target for item in region.items
+        )
+        for region in function.regions
+    )
 
 
 def _sleeps(project: Project, function: FunctionFacts, loop: Region) -> bool:
@@ -212,9 +223,20 @@ def _is_bounded_call(place: _Place, call: Call) -> bool:
     if name in _SCHEMA or name in {"count", "repeat", "cycle"}:
         return True
     if name not in _WRAPPERS:
-        return False
+        return _gives_constants(place, call)
     inner = call.args or (getattr(call.func, "base", None),)
     return any(_is_bounded(place, i) for i in inner if i is not None)
+
+
+def _gives_constants(place: _Place, call: Call) -> bool:
+    """Whether a function of the project returns nothing but lists written in the source."""
+    found = place.project.callee(place.module, place.function, call)
+    if found is None or found[1].is_generator:
+        return False
+    values = [e.value for e in found[1].events if isinstance(e, Return)]
+    return bool(values) and all(
+        isinstance(value, (Items, Pairs)) and _is_bounded(place, value) for value in values
+    )
 
 
 def _is_bounded_range(function: FunctionFacts, loop: Region, call: Call) -> bool:

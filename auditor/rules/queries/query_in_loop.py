@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from auditor.model.evidence import SourcePath, Step
 from auditor.model.finding import Confidence, Severity
 from auditor.model.knowledge import Effect
-from auditor.model.span import Span
-from auditor.rule import Example, Hit, Hits, OnFunction, Rule
-from auditor.rules.queries.loops import Loops, is_conditional, loops_of, repeating_loop
-from auditor.source.facts import At, FunctionFacts, ModuleFacts, Region
+from auditor.rule import Example, Hits, OnFunction, Rule
+from auditor.rules.queries.repeated import hit_of, likeliest, repeated_sites
+from auditor.source.facts import FunctionFacts, ModuleFacts
 from auditor.source.project import Project
 from auditor.source.sites import Site
 
@@ -17,82 +15,12 @@ _QUERIES = (Effect.READ, Effect.STATEMENT)
 
 def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hits:
     """Sites that issue a query, inside a loop that data makes long; one hit for each line."""
-    seen: set[int] = set()
-    loops = loops_of(project, module, function)
-    for site in project.sites(function):
-        effect = _query(project, site)
-        if effect is None or site.at.line in seen:
-            continue
-        loop = _loop(loops, site)
-        if loop is not None:
-            seen.add(site.at.line)
-            yield _hit(project, module, function, site, effect=effect, loop=loop)
 
+    def query(site: Site) -> Effect | None:
+        return likeliest(project, site, _QUERIES)
 
-def _query(project: Project, site: Site) -> Effect | None:
-    """The query a site issues, one that certainly happens before one that may."""
-    done = project.effects.of_site(site)
-    found = [e for e in _QUERIES if e in done]
-    return min(found, key=lambda e: not done[e]) if found else None
-
-
-def _loop(loops: Loops, site: Site) -> Region | None:
-    if site.per_element:
-        return loops.function.regions[site.region]
-    return repeating_loop(loops, region=site.region, position=site.position)
-
-
-def _hit(
-    project: Project,
-    module: ModuleFacts,
-    function: FunctionFacts,
-    site: Site,
-    *,
-    effect: Effect,
-    loop: Region,
-) -> Hit:
-    way = project.effects.way(site, effect)
-    line = site.at.line if site.per_element else loop.at.line
-    sometimes = is_conditional(function, loop, site.region)
-    certain = project.effects.of_site(site)[effect]
-    confidence = Confidence.MEDIUM
-    if not certain:
-        confidence = Confidence.LOW
-    elif len(way) == 1 and site.sure and not sometimes:
-        confidence = Confidence.HIGH
-    fields = {
-        "chain": _chain(project, way),
-        "loop": line,
-        "turns": "in some turns" if sometimes else "in every turn",
-        "assumes": _assumption(way, certain=certain),
-    }
-    steps = [Step(_span(module, At(line, 1, line, 1)), "the loop")]
-    for step in way:
-        scope = project.program.scopes[step.scope]
-        steps.append(Step(_span(scope.module, step.at), step.what))
-    path = SourcePath(tuple(steps))
-    return Hit(_span(module, site.at), function.qualname, fields, (path,), confidence=confidence)
-
-
-def _chain(project: Project, way: tuple[Site, ...]) -> str:
-    """`load() -> session.execute() at app/db.py:12`; the place only when it is elsewhere."""
-    words = " -> ".join(f"{s.what}()" if s.callee >= 0 else s.what for s in way)
-    if len(way) == 1:
-        return words
-    last = way[-1]
-    return f"{words} at {project.program.scopes[last.scope].module.path}:{last.at.line}"
-
-
-def _assumption(way: tuple[Site, ...], *, certain: bool) -> str:
-    if not certain:
-        return "; on some paths only"
-    if not all(step.sure for step in way):
-        return "; the receiver is known by its name only"
-    return ""
-
-
-def _span(module: ModuleFacts, at: At) -> Span:
-    return Span(module.path, at.line, at.column, at.end_line, at.end_column)
+    for repeated in repeated_sites(project, module, function, query):
+        yield hit_of(project, module, function, repeated)
 
 
 _MODELS = """
@@ -220,6 +148,17 @@ RULE = Rule(
                         return session.query(Router).filter_by(id=key).one()
                     except LookupError:
                         continue
+            """,
+        ),
+        Example(
+            "attempts that are entered",
+            _MODELS
+            + """
+            def load(session: Session, key):
+                for attempt in retries():
+                    with attempt:
+                        return_value = session.query(Router).filter_by(id=key).one()
+                return return_value
             """,
         ),
         Example(

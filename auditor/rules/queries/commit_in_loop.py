@@ -1,0 +1,247 @@
+"""DBA304: a commit for each turn of a loop."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from auditor.model.finding import Confidence, Severity
+from auditor.model.knowledge import Effect
+from auditor.rule import Example, Hits, OnFunction, Rule
+from auditor.rules.queries.repeated import Repeated, hit_of, repeated_sites
+from auditor.source.facts import (
+    Arithmetic,
+    Bind,
+    Call,
+    Compare,
+    Expr,
+    FunctionFacts,
+    Logic,
+    ModuleFacts,
+    Not,
+    Region,
+    path_of,
+    walk,
+)
+from auditor.source.project import Project
+from auditor.source.sites import Site
+
+
+def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hits:
+    """Sites that certainly commit, inside a loop that data makes long."""
+
+    def commit(site: Site) -> Effect | None:
+        return Effect.COMMIT if project.effects.of_site(site).get(Effect.COMMIT) else None
+
+    for repeated in repeated_sites(project, module, function, commit):
+        if _is_in_pieces(function, repeated) or _is_apart(project, function, repeated):
+            continue
+        hit = hit_of(project, module, function, repeated)
+        yield replace(hit, confidence=Confidence.MEDIUM)
+
+
+def _is_in_pieces(function: FunctionFacts, repeated: Repeated) -> bool:
+    """Whether a test of a count decides: `if number % 500 == 0: session.commit()`."""
+    for around in function.ancestors(repeated.site.region):
+        if around.index == repeated.loop.index:
+            return False
+        if around.kind in {"if", "else"} and _counts(around.expr):
+            return True
+    return False
+
+
+def _counts(test: Expr | None) -> bool:
+    match test:
+        case Not(operand=operand):
+            return _counts(operand)
+        case Logic(items=items):
+            return any(_counts(item) for item in items)
+        case Arithmetic(operator="%"):
+            return True
+        case Compare(left=left, operators=(operator,)):
+            if operator in {">", ">=", "<", "<="}:
+                return True
+            return any(isinstance(e, Arithmetic) and e.operator == "%" for e in walk(left))
+        case _:
+            return False
+
+
+def _is_apart(project: Project, function: FunctionFacts, repeated: Repeated) -> bool:
+    """Whether each item is meant to stand or fall alone: an error of one turn is handled in the
+    loop, or each turn has a session or a transaction of its own."""
+    loop = repeated.loop
+    for around in function.ancestors(repeated.site.region):
+        if around.index == loop.index:
+            break
+        if around.kind == "try" and _is_handled(function, around):
+            return True
+    if _rolls_back(project, function, loop):
+        return True
+    event = function.events[repeated.site.position]
+    return isinstance(event, Call) and _is_made_inside(function, loop, path_of(event.func)[:1])
+
+
+def _is_handled(function: FunctionFacts, tried: Region) -> bool:
+    return any(r.kind == "handler" and r.partner == tried.index for r in function.regions)
+
+
+def _rolls_back(project: Project, function: FunctionFacts, loop: Region) -> bool:
+    return any(
+        Effect.ROLLBACK in site.effects and loop.first <= site.position < loop.last
+        for site in project.sites(function)
+    )
+
+
+def _is_made_inside(function: FunctionFacts, loop: Region, name: tuple[str, ...]) -> bool:
+    """Whether the session is bound in the loop: by the loop, a with statement or a call."""
+    inside = function.inside(loop)
+    return bool(name) and any(isinstance(e, Bind) and e.target == name[0] for e in inside)
+
+
+_MODELS = """
+            from sqlalchemy import update
+            from sqlalchemy.orm import Session, sessionmaker
+            from app.models import Label
+"""
+RULE = Rule(
+    code="DBA304",
+    name="commit-in-loop",
+    since="0.1.0",
+    severity=Severity.WARNING,
+    confidence=Confidence.MEDIUM,
+    message="`{chain}` commits {turns} of the loop on line {loop}{assumes}; one commit could follow"
+    " the loop, if the items belong together",
+    why=(
+        "A commit waits for the disk and expires every row of the session, so that what was loaded"
+        " is loaded again. If a turn in the middle fails, the first half is stored and the rest is"
+        " not."
+    ),
+    instead="one commit after the loop; a commit for each few hundred items when the whole is too"
+    " long for one transaction; a savepoint for an item that may fail.",
+    checks=(OnFunction(check),),
+    bad=(
+        Example(
+            "a commit for each item",
+            _MODELS
+            + """
+            def create(session: Session, names):
+                for name in names:
+                    session.add(Label(name=name))
+                    session.commit()  # expect: DBA304
+            """,
+        ),
+        Example(
+            "in a method that the loop calls",
+            _MODELS
+            + """
+            class Labels:
+                def __init__(self, session: Session):
+                    self.session = session
+
+                def save(self, label):
+                    self.session.add(label)
+                    self.session.commit()
+
+            def copy(session: Session, labels):
+                store = Labels(session)
+                for label in labels:
+                    store.save(label)  # expect: DBA304
+            """,
+        ),
+        Example(
+            "a commit for what was changed",
+            _MODELS
+            + """
+            def share(session: Session, names):
+                for label in session.query(Label):
+                    if label.name in names:
+                        label.shared = True
+                        session.commit()  # expect: DBA304
+            """,
+        ),
+    ),
+    good=(
+        Example(
+            "one commit after the loop",
+            _MODELS
+            + """
+            def create(session: Session, names):
+                for name in names:
+                    session.add(Label(name=name))
+                session.commit()
+            """,
+        ),
+        Example(
+            "a commit for each five hundred",
+            _MODELS
+            + """
+            def create(session: Session, names):
+                for number, name in enumerate(names):
+                    session.add(Label(name=name))
+                    if number % 500 == 0:
+                        session.commit()
+            """,
+        ),
+        Example(
+            "each item stands alone",
+            _MODELS
+            + """
+            def create(session: Session, names):
+                for name in names:
+                    try:
+                        session.add(Label(name=name))
+                        session.commit()
+                    except ValueError:
+                        session.rollback()
+            """,
+        ),
+        Example(
+            "a session for each item",
+            _MODELS
+            + """
+            Maker = sessionmaker()
+
+            def create(names):
+                for name in names:
+                    with Maker() as session:
+                        session.add(Label(name=name))
+                        session.commit()
+            """,
+        ),
+        Example(
+            "pieces of a long list",
+            _MODELS
+            + """
+            def share(session: Session, keys):
+                for start in range(0, len(keys), 500):
+                    piece = keys[start : start + 500]
+                    session.execute(update(Label).where(Label.id.in_(piece)).values(shared=True))
+                    session.commit()
+            """,
+        ),
+        Example(
+            "the last turn commits",
+            _MODELS
+            + """
+            def first_free(session: Session, names):
+                for name in names:
+                    if name not in RESERVED:
+                        session.add(Label(name=name))
+                        session.commit()
+                        return name
+            """,
+        ),
+        Example(
+            "a version control, not a database",
+            """
+            def publish(repository, files):
+                for file in files:
+                    repository.commit(file)
+            """,
+        ),
+    ),
+    known_gaps=(
+        "a transaction block for each turn (`with session.begin():`) is not reported",
+        "a commit on some paths of a function that the loop calls is not reported",
+    ),
+    sources=("https://docs.sqlalchemy.org/en/20/orm/session_transaction.html",),
+)

@@ -1,0 +1,355 @@
+"""DBA303: an INSERT, UPDATE or DELETE for each turn of a loop, where one statement would do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from auditor.model.finding import Confidence, Severity
+from auditor.model.knowledge import SESSION, Effect
+from auditor.rule import Example, Hit, Hits, OnFunction, Rule
+from auditor.rules.errors.caught import span_of
+from auditor.rules.queries.loops import is_conditional, loops_of, repeating_loop
+from auditor.rules.queries.repeated import Repeated, hit_of, likeliest, repeated_sites
+from auditor.rules.queries.rows import row_loops
+from auditor.source.facts import (
+    Attribute,
+    Bind,
+    Call,
+    Event,
+    Expr,
+    FunctionFacts,
+    ModuleFacts,
+    Name,
+    Read,
+    Region,
+    Test,
+    walk,
+)
+from auditor.source.program import last_step
+from auditor.source.project import Project
+from auditor.source.sites import Site
+
+_WRITES = (Effect.WRITE, Effect.FLUSH)
+_READS = frozenset((Effect.READ, Effect.STATEMENT))
+_DESCRIBING = frozenset(
+    ("update", "delete", "insert", "query", "Table", "select_from", "get_class_by_name")
+)
+"""What a table or class is handed to."""
+
+
+def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hits:
+    """Sites that write and do nothing but write, inside a loop that data makes long."""
+
+    def write(site: Site) -> Effect | None:
+        if not _READS.isdisjoint(project.effects.of_site(site)):
+            return None  # DBA301 tells of it; the writes come of what was read
+        return likeliest(project, site, _WRITES)
+
+    for repeated in repeated_sites(project, module, function, write):
+        if not _is_needed(function, repeated) and not _is_one_by_one(function, repeated):
+            hit = hit_of(project, module, function, repeated)
+            certain = hit.confidence is not Confidence.LOW
+            simple = certain and not _reads_too(project, function, repeated.loop)
+            yield replace(hit, confidence=Confidence.MEDIUM if simple else Confidence.LOW)
+    yield from _deletes(project, module, function)
+
+
+def _reads_too(project: Project, function: FunctionFacts, loop: Region) -> bool:
+    """Whether the turn queries as well: then it is a procedure for each item, which one statement
+    can hardly replace."""
+    return any(
+        loop.first <= site.position < loop.last
+        and not _READS.isdisjoint(project.effects.of_site(site))
+        for site in project.sites(function)
+    )
+
+
+def _deletes(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hits:
+    """`for row in query: session.delete(row)`, for rows that nothing hangs on."""
+    loops = loops_of(project, module, function)
+    for rows in row_loops(project, function):
+        model = project.models.by_name.get(rows.rows.name)
+        if model is None or model.relationships:
+            continue
+        for position in range(rows.region.first, rows.region.last):
+            event = function.events[position]
+            session = _deleter(event, rows.name)
+            if session is None or not isinstance(event, Call):
+                continue
+            loop = repeating_loop(loops, region=event.region, position=position)
+            of_session = project.value(module, function, position, session)
+            if of_session.kind == SESSION and loop and not _reads_too(project, function, loop):
+                sometimes = is_conditional(function, loop, event.region)
+                fields = {
+                    "chain": "session.delete()",
+                    "loop": loop.at.line,
+                    "turns": "in some turns" if sometimes else "in every turn",
+                    "assumes": " (when it is flushed)",
+                }
+                yield Hit(span_of(module, event.at), function.qualname, fields)
+
+
+def _deleter(event: Event, name: str) -> Expr | None:
+    """`session` of `session.delete(name)`, None for any other event."""
+    match event:
+        case Call(func=Attribute(base=base, name="delete"), args=(Name(name=given),)):
+            return base if given == name else None
+        case _:
+            return None
+
+
+def _is_needed(function: FunctionFacts, repeated: Repeated) -> bool:
+    """Whether each turn writes many rows, or another table, or uses what its own flush made."""
+    event = function.events[repeated.site.position]
+    if isinstance(event, Call) and (
+        _takes_many(event) or _names_table(function, repeated.loop, event)
+    ):
+        return True
+    return repeated.effect is Effect.FLUSH and _reads_new_key(function, repeated)
+
+
+def _takes_many(call: Call) -> bool:
+    """`session.execute(statement, rows)`, `session.bulk_save_objects(rows)`."""
+    name = last_step(call.func)
+    return name.startswith("bulk_") or (name == "execute" and len(call.args) > 1)
+
+
+def _names_table(function: FunctionFacts, loop: Region, call: Call) -> bool:
+    """`for model in models: session.execute(delete(model))`."""
+    turned = set(loop.target) | {
+        e.target for e in function.inside(loop) if isinstance(e, Bind) and e.kind == "assign"
+    }
+    for found in walk(call):
+        if isinstance(found, Call) and last_step(found.func) in _DESCRIBING:
+            if any(_is_turned(arg, turned) for arg in found.args[:1]):
+                return True
+            if _is_turned(getattr(found.func, "base", None), turned):
+                return True
+    return False
+
+
+def _is_turned(expr: Expr | None, turned: set[str]) -> bool:
+    return isinstance(expr, Name) and expr.name in turned
+
+
+def _reads_new_key(function: FunctionFacts, repeated: Repeated) -> bool:
+    """Whether something made in the loop is used after the flush, where its key is known."""
+    loop, position = repeated.loop, repeated.site.position
+    made = {
+        e.target
+        for e in function.events[loop.first : position]
+        if isinstance(e, Bind) and isinstance(e.value, Call)
+    }
+    after = function.events[position : loop.last]
+    return any(isinstance(e, Read) and len(e.path) > 1 and e.path[0] in made for e in after)
+
+
+def _is_one_by_one(function: FunctionFacts, repeated: Repeated) -> bool:
+    """Whether each row has its own fate: the result is looked at, or the error of one row is
+    handled before the next."""
+    for around in function.ancestors(repeated.site.region):
+        if around.index == repeated.loop.index:
+            break
+        if around.kind == "try":
+            return True
+    event = function.events[repeated.site.position]
+    return any(_uses(found, event) for found in _statements(function, repeated.loop))
+
+
+def _statements(function: FunctionFacts, loop: Region) -> Iterator[Expr | None]:
+    for event in function.inside(loop):
+        if isinstance(event, Bind):
+            yield event.value
+        elif isinstance(event, Test):
+            yield event.expr
+
+
+def _uses(expr: Expr | None, event: object) -> bool:
+    return any(found is event for found in walk(expr))
+
+
+_MODELS = """
+            from sqlalchemy import delete, insert, update
+            from sqlalchemy.orm import Session
+            from app.models import Label, Router
+"""
+RULE = Rule(
+    code="DBA303",
+    name="write-in-loop",
+    since="0.1.0",
+    severity=Severity.WARNING,
+    confidence=Confidence.MEDIUM,
+    message="`{chain}` writes to the database {turns} of the loop on line {loop}{assumes}; one"
+    " statement could write all rows, if no turn needs what the one before wrote",
+    why=(
+        "Each turn is a round trip, and the locks of the first row are held until the last is"
+        " written. The database writes a thousand rows of one statement in about the time of ten."
+    ),
+    instead="one `update(...).where(key.in_(keys))` or `delete(...)`; for values that differ, one"
+    " `execute(statement, list_of_parameters)`; for new rows `session.add()` in the loop and one"
+    " flush after it.",
+    checks=(OnFunction(check),),
+    bad=(
+        Example(
+            "an UPDATE for each key",
+            _MODELS
+            + """
+            def stop(session: Session, keys):
+                for key in keys:
+                    session.execute(  # expect: DBA303
+                        update(Router).where(Router.id == key).values(status="DOWN")
+                    )
+            """,
+        ),
+        Example(
+            "a DELETE for each item, through a call",
+            _MODELS
+            + """
+            def remove(session: Session, key):
+                session.query(Label).filter_by(id=key).delete()
+
+            def remove_all(session: Session, labels):
+                for label in labels:
+                    remove(session, label["id"])  # expect: DBA303
+            """,
+        ),
+        Example(
+            "a flush for each new row",
+            _MODELS
+            + """
+            def create(session: Session, names):
+                for name in names:
+                    session.add(Label(name=name))
+                    session.flush()  # expect: DBA303
+            """,
+        ),
+        Example(
+            "an INSERT for each row",
+            _MODELS
+            + """
+            def create(session: Session, rows):
+                for row in rows:
+                    session.execute(insert(Label).values(**row))  # expect: DBA303
+            """,
+        ),
+        Example(
+            "rows loaded to be deleted",
+            """
+            import sqlalchemy as sa
+            from sqlalchemy import orm
+
+            Base = orm.declarative_base()
+
+            class Range(Base):
+                __tablename__ = "ranges"
+                id = sa.Column(sa.Integer, primary_key=True)
+
+            def clear(session: orm.Session, wanted):
+                for found in session.query(Range):
+                    if found.id not in wanted:
+                        session.delete(found)  # expect: DBA303
+            """,
+        ),
+    ),
+    good=(
+        Example(
+            "rows that others hang on",
+            """
+            import sqlalchemy as sa
+            from sqlalchemy import orm
+
+            Base = orm.declarative_base()
+
+            class Range(Base):
+                __tablename__ = "ranges"
+                id = sa.Column(sa.Integer, primary_key=True)
+                addresses = orm.relationship("Address", cascade="all, delete-orphan")
+
+            def clear(session: orm.Session, wanted):
+                for found in session.query(Range):
+                    session.delete(found)
+            """,
+        ),
+        Example(
+            "one statement for all keys",
+            _MODELS
+            + """
+            def stop(session: Session, keys):
+                session.execute(update(Router).where(Router.id.in_(keys)).values(status="DOWN"))
+            """,
+        ),
+        Example(
+            "one flush after the loop",
+            _MODELS
+            + """
+            def create(session: Session, names):
+                for name in names:
+                    session.add(Label(name=name))
+                session.flush()
+            """,
+        ),
+        Example(
+            "the key that the flush makes is used",
+            _MODELS
+            + """
+            def create(session: Session, names):
+                for name in names:
+                    label = Label(name=name)
+                    session.add(label)
+                    session.flush()
+                    session.add(Router(label_id=label.id))
+            """,
+        ),
+        Example(
+            "pieces of a long list",
+            _MODELS
+            + """
+            def remove(session: Session, keys):
+                for start in range(0, len(keys), 500):
+                    piece = keys[start : start + 500]
+                    session.execute(delete(Label).where(Label.id.in_(piece)))
+            """,
+        ),
+        Example(
+            "another table in each turn",
+            _MODELS
+            + """
+            def clear(session: Session, models):
+                for model in models:
+                    session.execute(delete(model))
+            """,
+        ),
+        Example(
+            "the result of each row decides",
+            _MODELS
+            + """
+            def take(session: Session, keys):
+                for key in keys:
+                    taken = session.query(Label).filter_by(id=key, owner=None).update({"owner": 1})
+                    if not taken:
+                        raise Taken(key)
+            """,
+        ),
+        Example(
+            "a row that fails does not stop the others",
+            _MODELS
+            + """
+            def create(session: Session, rows):
+                for row in rows:
+                    try:
+                        with session.begin_nested():
+                            session.execute(insert(Label).values(**row))
+                    except ValueError:
+                        LOG.warning("left out %s", row)
+            """,
+        ),
+    ),
+    known_gaps=(
+        "calls that read and write in each turn are left to DBA301",
+        "`session.delete(row)` is reported only where the model is read and has no relationship",
+        "a loop that also queries in each turn is reported with low confidence",
+        "a write whose result or error is looked at in its own turn is not reported",
+    ),
+    sources=("https://docs.sqlalchemy.org/en/20/orm/queryguide/dml.html",),
+)
