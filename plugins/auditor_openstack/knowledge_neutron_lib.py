@@ -149,7 +149,7 @@ _RETRIES = Table(
             ),
         ),
         RetryRow(
-            f"{_API}.retry_if_session_inactive", _API_DOC, _RETRIED,
+            f"{_API}.retry_if_session_inactive", _API_DOC, _RETRIED, steps_back=True,
             samples=(
                 f"{_IMPORT}@db_api.retry_if_session_inactive()\ndef f(context):\n    pass\n",
                 f"{_IMPORT}@db_api.retry_if_session_inactive('ctx')\ndef f(ctx):\n    pass\n",
