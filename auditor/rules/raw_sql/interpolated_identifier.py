@@ -65,7 +65,8 @@ RULE = Rule(
             from sqlalchemy import text
 
             def listed(session, sort_key):
-                return session.execute(text(f"SELECT id FROM labels ORDER BY {sort_key}"))  # expect: DBA102
+                sql = f"SELECT id FROM labels ORDER BY {sort_key}"
+                return session.execute(text(sql))  # expect: DBA102
             """,
         ),
         Example(
@@ -75,7 +76,7 @@ RULE = Rule(
 
             def count(connection, table):
                 statement = "SELECT count(*) FROM %s WHERE deleted = :deleted" % table
-                return connection.execute(text(statement), {"deleted": 0}).scalar()  # expect: DBA102
+                return connection.execute(text(statement), {"deleted": 0})  # expect: DBA102
             """,
         ),
         Example(
@@ -88,7 +89,7 @@ RULE = Rule(
                 names = ", ".join(request.json.keys())
                 marks = ", ".join("?" for _ in request.json)
                 connection = sqlite3.connect(path)
-                connection.execute(f"INSERT INTO labels ({names}) VALUES ({marks})")  # expect: DBA102
+                connection.execute(f"INSERT INTO t ({names}) VALUES ({marks})")  # expect: DBA102
             """,
         ),
         Example(
@@ -195,8 +196,7 @@ RULE = Rule(
         ),
     ),
     known_gaps=(
-        "whole conditions and whole statements that a caller passes are not reported: nothing tells"
-        " whether it built them safely",
+        "whole conditions and statements that a caller passes are not reported",
         "names read from the database's catalogue are reported with low confidence",
     ),
     sources=("CWE-89", "SQLAlchemy: quoted_name, IdentifierPreparer.quote"),

@@ -165,6 +165,11 @@ def uses_sqlalchemy(module: ModuleFacts) -> bool:
     )
 
 
+def is_migration(module: ModuleFacts) -> bool:
+    """Whether the module works through Alembic's operations: it runs once, on a schema it knows."""
+    return any(target.startswith("alembic.op") for target in module.imports.values())
+
+
 def way_of(module: ModuleFacts, given: Given, pieces: tuple[Piece, ...]) -> SourcePath:
     """The path of the first pieces that have one, source first, ending at the sink."""
     steps: list[Step] = []
