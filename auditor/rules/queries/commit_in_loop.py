@@ -7,20 +7,15 @@ from dataclasses import replace
 from auditor.model.finding import Confidence, Severity
 from auditor.model.knowledge import Effect
 from auditor.rule import Example, Hits, OnFunction, Rule
-from auditor.rules.queries.repeated import Repeated, hit_of, repeated_sites
+from auditor.rules.queries.loops import LOOPS
+from auditor.rules.queries.repeated import Repeated, hit_of, is_in_pieces, repeated_sites
 from auditor.source.facts import (
-    Arithmetic,
     Bind,
     Call,
-    Compare,
-    Expr,
     FunctionFacts,
-    Logic,
     ModuleFacts,
-    Not,
     Region,
     path_of,
-    walk,
 )
 from auditor.source.project import Project
 from auditor.source.sites import Site
@@ -33,36 +28,10 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
         return Effect.COMMIT if project.effects.of_site(site).get(Effect.COMMIT) else None
 
     for repeated in repeated_sites(project, module, function, commit):
-        if _is_in_pieces(function, repeated) or _is_apart(project, function, repeated):
+        if is_in_pieces(function, repeated) or _is_apart(project, function, repeated):
             continue
         hit = hit_of(project, module, function, repeated)
         yield replace(hit, confidence=Confidence.MEDIUM)
-
-
-def _is_in_pieces(function: FunctionFacts, repeated: Repeated) -> bool:
-    """Whether a test of a count decides: `if number % 500 == 0: session.commit()`."""
-    for around in function.ancestors(repeated.site.region):
-        if around.index == repeated.loop.index:
-            return False
-        if around.kind in {"if", "else"} and _counts(around.expr):
-            return True
-    return False
-
-
-def _counts(test: Expr | None) -> bool:
-    match test:
-        case Not(operand=operand):
-            return _counts(operand)
-        case Logic(items=items):
-            return any(_counts(item) for item in items)
-        case Arithmetic(operator="%"):
-            return True
-        case Compare(left=left, operators=(operator,)):
-            if operator in {">", ">=", "<", "<="}:
-                return True
-            return any(isinstance(e, Arithmetic) and e.operator == "%" for e in walk(left))
-        case _:
-            return False
 
 
 def _is_apart(project: Project, function: FunctionFacts, repeated: Repeated) -> bool:
@@ -77,7 +46,27 @@ def _is_apart(project: Project, function: FunctionFacts, repeated: Repeated) -> 
     if _rolls_back(project, function, loop):
         return True
     event = function.events[repeated.site.position]
-    return isinstance(event, Call) and _is_made_inside(function, loop, path_of(event.func)[:1])
+    if not isinstance(event, Call) or _is_in_inner_loop(function, repeated):
+        return True
+    return _is_entered(function, loop, event) or _is_made_inside(
+        function, loop, path_of(event.func)[:1]
+    )
+
+
+def _is_in_inner_loop(function: FunctionFacts, repeated: Repeated) -> bool:
+    """Whether a shorter loop inside, over pieces perhaps, is nearer."""
+    inner = next(r for r in function.ancestors(repeated.site.region) if r.kind in LOOPS)
+    return inner.index != repeated.loop.index and not repeated.site.per_element
+
+
+def _is_entered(function: FunctionFacts, loop: Region, call: Call) -> bool:
+    """`with session_scope() as session:`, whose end commits."""
+    return any(
+        item.expr is call
+        for region in function.regions
+        if loop.first <= region.first <= loop.last
+        for item in region.items
+    )
 
 
 def _is_handled(function: FunctionFacts, tried: Region) -> bool:

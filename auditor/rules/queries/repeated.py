@@ -11,7 +11,18 @@ from auditor.model.knowledge import Effect
 from auditor.rule import Hit
 from auditor.rules.errors.caught import span_of
 from auditor.rules.queries.loops import Loops, is_conditional, loops_of, repeating_loop
-from auditor.source.facts import At, FunctionFacts, ModuleFacts, Region
+from auditor.source.facts import (
+    Arithmetic,
+    At,
+    Compare,
+    Expr,
+    FunctionFacts,
+    Logic,
+    ModuleFacts,
+    Not,
+    Region,
+    walk,
+)
 from auditor.source.project import Project
 from auditor.source.sites import Site
 
@@ -50,6 +61,32 @@ def _loop(loops: Loops, site: Site) -> Region | None:
     if site.per_element:
         return loops.function.regions[site.region]
     return repeating_loop(loops, region=site.region, position=site.position)
+
+
+def is_in_pieces(function: FunctionFacts, repeated: Repeated) -> bool:
+    """Whether a test of a count decides: `if number % 500 == 0: session.commit()`."""
+    for around in function.ancestors(repeated.site.region):
+        if around.index == repeated.loop.index:
+            return False
+        if around.kind in {"if", "else"} and _counts(around.expr):
+            return True
+    return False
+
+
+def _counts(test: Expr | None) -> bool:
+    match test:
+        case Not(operand=operand):
+            return _counts(operand)
+        case Logic(items=items):
+            return any(_counts(item) for item in items)
+        case Arithmetic(operator="%"):
+            return True
+        case Compare(left=left, operators=(operator,)):
+            if operator in {">", ">=", "<", "<="}:
+                return True
+            return any(isinstance(e, Arithmetic) and e.operator == "%" for e in walk(left))
+        case _:
+            return False
 
 
 def likeliest(project: Project, site: Site, effects: tuple[Effect, ...]) -> Effect | None:

@@ -10,7 +10,13 @@ from auditor.model.knowledge import SESSION, Effect
 from auditor.rule import Example, Hit, Hits, OnFunction, Rule
 from auditor.rules.errors.caught import span_of
 from auditor.rules.queries.loops import is_conditional, loops_of, repeating_loop
-from auditor.rules.queries.repeated import Repeated, hit_of, likeliest, repeated_sites
+from auditor.rules.queries.repeated import (
+    Repeated,
+    hit_of,
+    is_in_pieces,
+    likeliest,
+    repeated_sites,
+)
 from auditor.rules.queries.rows import row_loops
 from auditor.source.facts import (
     Attribute,
@@ -51,6 +57,8 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
             hit = hit_of(project, module, function, repeated)
             certain = hit.confidence is not Confidence.LOW
             simple = certain and not _reads_too(project, function, repeated.loop)
+            if repeated.effect is Effect.FLUSH and repeated.site.callee >= 0:
+                simple = False  # a function that is written for one item
             yield replace(hit, confidence=Confidence.MEDIUM if simple else Confidence.LOW)
     yield from _deletes(project, module, function)
 
@@ -106,7 +114,9 @@ def _is_needed(function: FunctionFacts, repeated: Repeated) -> bool:
         _takes_many(event) or _names_table(function, repeated.loop, event)
     ):
         return True
-    return repeated.effect is Effect.FLUSH and _reads_new_key(function, repeated)
+    if repeated.effect is not Effect.FLUSH:
+        return False
+    return is_in_pieces(function, repeated) or _reads_new_key(function, repeated)
 
 
 def _takes_many(call: Call) -> bool:
@@ -142,7 +152,7 @@ def _reads_new_key(function: FunctionFacts, repeated: Repeated) -> bool:
         if isinstance(e, Bind) and isinstance(e.value, Call)
     }
     after = function.events[position : loop.last]
-    return any(isinstance(e, Read) and len(e.path) > 1 and e.path[0] in made for e in after)
+    return any(isinstance(e, Read) and e.path[0] in made for e in after)
 
 
 def _is_one_by_one(function: FunctionFacts, repeated: Repeated) -> bool:
@@ -299,6 +309,17 @@ RULE = Rule(
                     session.add(label)
                     session.flush()
                     session.add(Router(label_id=label.id))
+            """,
+        ),
+        Example(
+            "a flush for each five hundred",
+            _MODELS
+            + """
+            def create(session: Session, names):
+                for number, name in enumerate(names):
+                    session.add(Label(name=name))
+                    if number % 500 == 0:
+                        session.flush()
             """,
         ),
         Example(
