@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from auditor.model.finding import Confidence, Severity
-from auditor.model.knowledge import SESSION, Effect, Mode
+from auditor.model.knowledge import CONTEXT, SESSION, Effect, Mode
 from auditor.model.span import Span
 from auditor.rule import Example, Hit, Hits, OnFunction, Rule
 from auditor.rules.errors.caught import (
@@ -24,10 +24,12 @@ from auditor.rules.errors.open_transactions import (
     work_within,
 )
 from auditor.rules.errors.retries import context_places, retries_of
-from auditor.source.facts import Call, FunctionFacts, Jump, ModuleFacts, Name, Region, Return
+from auditor.source.facts import Call, FunctionFacts, Jump, ModuleFacts, Name, Read, Region, Return
 from auditor.source.project import Project
 from auditor.source.sites import Site
 
+_CARRIED = (("session",), ("_session",), ("context",), ("_context",), ("obj_context",))
+"""Attributes of `self` by which an object carries the transaction of its maker."""
 _DEPTH = 3
 """Calls between the transaction and the retry looked at."""
 
@@ -89,7 +91,8 @@ def _ways_to_retry(project: Project, site: Site, depth: int) -> Iterator[tuple[i
     if _opens_apart(project, scope.module, scope.function):
         return
     if _how(project, site.callee):
-        yield (site.callee,)
+        if _is_handed_something(project, scope.function):
+            yield (site.callee,)
     elif depth > 1:
         for inner in project.sites(scope.function):
             if inner.callee < 0 or not inner.certain:
@@ -98,6 +101,17 @@ def _ways_to_retry(project: Project, site: Site, depth: int) -> Iterator[tuple[i
                 continue
             for way in _ways_to_retry(project, inner, depth - 1):
                 yield (site.callee, *way)
+
+
+def _is_handed_something(project: Project, function: FunctionFacts) -> bool:
+    """Whether a function gets a session, a context, or an object that may carry one: one that gets
+    neither works in a transaction of its own."""
+    scope = project.program.scope_of(function)
+    handed = (project.inference.value(scope, 0, Name(p.name)).kind for p in function.parameters)
+    return any(kind in {SESSION, CONTEXT} for kind in handed) or any(
+        isinstance(event, Read) and event.path[0] == "self" and event.path[1:2] in _CARRIED
+        for event in function.events
+    )
 
 
 def _opens_apart(project: Project, module: ModuleFacts, function: FunctionFacts) -> bool:
@@ -332,6 +346,24 @@ RULE = Rule(
             def create(context, name):
                 context.session.add(Label(name=name))
                 bump(context, name)
+            """,
+        ),
+        Example(
+            "the retried function makes its own session",
+            """
+            from oslo_db import api as oslo_db_api
+            from oslo_db.sqlalchemy import enginefacade
+
+            @oslo_db_api.wrap_db_retry(retry_on_deadlock=True)
+            def ensure(project_id):
+                with enginefacade.writer.get_sessionmaker()() as session:
+                    session.add(Quota(project_id))
+                    session.commit()
+
+            def create(context, project_id):
+                with context.session.begin():
+                    ensure(project_id)
+                    context.session.add(Pool(project_id))
             """,
         ),
         Example(
