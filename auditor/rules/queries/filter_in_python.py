@@ -8,8 +8,7 @@ from auditor.model.evidence import SourcePath, Step
 from auditor.model.finding import Confidence, Severity
 from auditor.model.span import Span
 from auditor.rule import Example, Hit, Hits, OnFunction, Rule
-from auditor.rules.queries.rows import RowLoop, mentions, row_loops, sources_of
-from auditor.source.attributes import relationship_of
+from auditor.rules.queries.rows import RowLoop, is_column, mentions, row_loops, sources_of
 from auditor.source.facts import (
     At,
     Attribute,
@@ -94,16 +93,7 @@ def _column(project: Project, function: FunctionFacts, loop: RowLoop, test: Expr
             if len(path) != 2 or path[0] != loop.name:  # noqa: PLR2004 - the row and its column
                 return ""
             name = path[1].strip("[]")
-            return name if _is_column(project, loop, name) else ""
-
-
-def _is_column(project: Project, loop: RowLoop, name: str) -> bool:
-    """Whether the attribute is a column: by the model when it was read, else when nothing of the
-    kind is known."""
-    model = project.models.model_of(loop.rows.name)
-    if model is None:
-        return loop.rows.name not in project.program.classes and not name.startswith("_")
-    return name in model.columns and relationship_of(project.inference, loop.rows, name) is None
+            return name if is_column(project, loop.rows, name) else ""
 
 
 def _is_fixed(function: FunctionFacts, loop: RowLoop, expr: Expr) -> bool:

@@ -5,9 +5,25 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from auditor.model.knowledge import QUERY, ROWS, Effect
-from auditor.source.facts import Bind, Call, Expr, FunctionFacts, ModuleFacts, Name, Read
+from auditor.source.facts import (
+    At,
+    Bind,
+    Call,
+    Expr,
+    FunctionFacts,
+    ModuleFacts,
+    Name,
+    Read,
+    Test,
+    dotted,
+    walk,
+)
 from auditor.source.program import last_step
 from auditor.source.project import Project, position_of
+
+
+_LIMITS = frozenset(("limit", "slice", "fetch", "_pager"))
+"""Methods and arguments that bound the number of rows; `_pager` is neutron-lib's."""
 
 
 class Loaded(NamedTuple):
@@ -36,6 +52,45 @@ def loaded_once(
     return _load(project, module, function, binds[0].value, reads=reads)
 
 
+def emptiness_tests(function: FunctionFacts, name: str) -> tuple[Test, ...]:
+    """The tests that ask whether a name is empty, and nothing more."""
+    return tuple(
+        test
+        for test in deciding_tests(function)
+        if dotted(getattr(test.expr, "operand", test.expr)) == name
+    )
+
+
+def deciding_tests(function: FunctionFacts) -> tuple[Test, ...]:
+    """The tests whose value decides and is gone: `rows or []` gives the rows on, so it counts only
+    inside the condition of an `if` and its like."""
+    tests = [event for event in function.events if isinstance(event, Test)]
+    conditions = [test.at for test in tests if test.kind != "logic"]
+    return tuple(
+        test
+        for test in tests
+        if test.kind != "logic" or any(_is_within(test.at, at) for at in conditions)
+    )
+
+
+def uses_of(function: FunctionFacts, name: str) -> int:
+    """How often a name is read, tests for being empty left out."""
+    tests = emptiness_tests(function, name)
+    return sum(
+        isinstance(e, Read)
+        and e.path[0] == name
+        and not (len(e.path) == 1 and any(_is_within(e.at, test.at) for test in tests))
+        for e in function.events
+    )
+
+
+def _is_within(inner: At, outer: At) -> bool:
+    return (outer.line, outer.column) <= (inner.line, inner.column) and (
+        inner.end_line,
+        inner.end_column,
+    ) <= (outer.end_line, outer.end_column)
+
+
 def _of(bind: Bind, name: str) -> bool:
     return bind.target == name or bind.target.startswith((f"{name}.", f"{name}["))
 
@@ -44,7 +99,7 @@ def _load(
     project: Project, module: ModuleFacts, function: FunctionFacts, call: Call, *, reads: int
 ) -> Loaded | None:
     position = position_of(function, call)
-    if position < 0:
+    if position < 0 or _is_limited(call):
         return None
     targets = project.targets(function, position, call)
     reads_now = targets and all(t.row and Effect.READ in t.row.effects for t in targets)
@@ -54,6 +109,15 @@ def _load(
     if value.kind not in (ROWS, QUERY):
         return None
     return Loaded(call, f"{last_step(call.func)}()", reads)
+
+
+def _is_limited(call: Call) -> bool:
+    """Whether the query, as far as it is written here, loads a given number of rows at most."""
+    return any(
+        isinstance(found, Call)
+        and (last_step(found.func) in _LIMITS or any(k.name in _LIMITS for k in found.keywords))
+        for found in walk(call)
+    )
 
 
 def _ends_a_result(call: Call) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from auditor.model.knowledge import QUERY, ROW, ROWS, SCALARS
+from auditor.source.attributes import relationship_of
 from auditor.source.facts import (
     Attribute,
     Bind,
@@ -24,7 +25,8 @@ from auditor.source.program import Scope, last_step
 from auditor.source.project import Project
 from auditor.source.value import NUMBERED, Value
 
-_MANY = frozenset((ROWS, QUERY, SCALARS))
+MANY = frozenset((ROWS, QUERY, SCALARS))
+"""Kinds of what gives rows when it is iterated."""
 _WRAPPERS = frozenset(("enumerate", "list", "sorted", "reversed", "tuple", "iter", "set"))
 _EAGER = frozenset(
     ("joinedload", "selectinload", "subqueryload", "immediateload", "contains_eager", "eagerload",
@@ -50,7 +52,7 @@ def row_loops(project: Project, function: FunctionFacts) -> Iterator[RowLoop]:
             continue
         rows = project.inference.value(scope, max(region.first - 1, 0), region.expr)
         numbered = rows.kind == NUMBERED and len(region.target) > 1
-        if not rows.name or not (numbered or (rows.kind in _MANY and len(region.target) == 1)):
+        if not rows.name or not (numbered or (rows.kind in MANY and len(region.target) == 1)):
             continue
         name = region.target[-1]
         if not _is_rebound(function, region, name):
@@ -141,6 +143,16 @@ def _has_option(function: FunctionFacts, name: str) -> bool:
 
 def _is_star(expr: Expr) -> bool:
     return isinstance(expr, (Starred, Name)) or (isinstance(expr, Const) and expr.value == "*")
+
+
+def is_column(project: Project, rows: Value, name: str) -> bool:
+    """Whether an attribute of rows is a column: by the model when it was read, else when nothing of
+    the kind is known."""
+    model = project.models.model_of(rows.name)
+    if model is None:
+        return rows.name not in project.program.classes and not name.startswith("_")
+    relation = relationship_of(project.inference, rows._replace(kind=ROW), name)
+    return name in model.columns and relation is None
 
 
 def mentions(expr: Expr | None, name: str) -> bool:

@@ -1,0 +1,198 @@
+"""DBA307: all rows are loaded to learn whether there is one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from auditor.model.finding import Confidence, Severity
+from auditor.rule import Example, Hit, Hits, OnFunction, Rule
+from auditor.rules.errors.caught import span_of
+from auditor.rules.queries.loading import deciding_tests, loaded_once, uses_of
+from auditor.source.facts import (
+    At,
+    Bind,
+    Call,
+    Compare,
+    Expr,
+    FunctionFacts,
+    Items,
+    ModuleFacts,
+    Name,
+    Not,
+    Test,
+    dotted,
+)
+from auditor.source.project import Project
+
+
+def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hits:
+    """Tests for emptiness, and `bool()`, of loaded rows that nothing else looks at."""
+    seen: set[int] = set()
+    for position, expr, at in _asked(function):
+        loaded = loaded_once(project, module, function, position, expr)
+        if loaded is None or at.line in seen:
+            continue
+        if isinstance(expr, Name) and uses_of(function, expr.name):
+            continue
+        seen.add(at.line)
+        fields = {"load": loaded.what}
+        yield Hit(span_of(module, at), function.qualname, fields)
+
+
+def _asked(function: FunctionFacts) -> Iterator[tuple[int, Expr, At]]:
+    """What is only asked whether it is empty, and where."""
+    tests = {id(test) for test in deciding_tests(function)}
+    kept = {id(event.value) for event in function.events if isinstance(event, Bind)}
+    for position, event in enumerate(function.events):
+        if isinstance(event, Test):
+            asked = _of_test(event.expr)
+            if id(event) in tests and id(asked) not in kept:  # `if rows := load():` keeps them
+                yield position, asked, event.at
+        elif isinstance(event, Call) and dotted(event.func) == "bool" and len(event.args) == 1:
+            yield position, event.args[0], event.at
+
+
+def _of_test(expr: Expr) -> Expr:
+    match expr:
+        case Not(operand=operand):
+            return _of_test(operand)
+        case Compare(left=left, operators=("==" | "!=",), rights=(Items(items=()),)):
+            return left
+        case _:
+            return expr
+
+
+_IMPORTS = """
+            from sqlalchemy import exists, select
+            from sqlalchemy.orm import Session
+            from app.models import Label
+"""
+RULE = Rule(
+    code="DBA307",
+    name="exists-by-loading",
+    since="0.1.0",
+    severity=Severity.WARNING,
+    confidence=Confidence.HIGH,
+    message="`{load}` loads every row only to see whether there is one: the database can tell",
+    why=(
+        "Each row crosses the network and becomes an object, to be thrown away for a yes or no."
+        " The database stops at the first row when it is asked whether one exists."
+    ),
+    instead="`session.scalar(select(exists().where(...)))`, or `.limit(1)` and `.first()`.",
+    checks=(OnFunction(check),),
+    bad=(
+        Example(
+            "all() as a condition",
+            _IMPORTS
+            + """
+            def delete(session: Session, key):
+                if session.query(Label).filter_by(parent=key).all():  # expect: DBA307
+                    raise InUse(key)
+            """,
+        ),
+        Example(
+            "through a name that nothing else reads",
+            _IMPORTS
+            + """
+            def is_free(session: Session, name):
+                rows = session.scalars(select(Label).where(Label.name == name)).all()
+                if not rows:  # expect: DBA307
+                    return True
+                return False
+            """,
+        ),
+        Example(
+            "bool() of all()",
+            _IMPORTS
+            + """
+            def is_used(session: Session, key):
+                return bool(session.query(Label).filter_by(parent=key).all())  # expect: DBA307
+            """,
+        ),
+    ),
+    good=(
+        Example(
+            "the database tells",
+            _IMPORTS
+            + """
+            def is_used(session: Session, key):
+                return session.scalar(select(exists().where(Label.parent == key)))
+            """,
+        ),
+        Example(
+            "one row is enough",
+            _IMPORTS
+            + """
+            def is_used(session: Session, key):
+                return session.query(Label).filter_by(parent=key).first() is not None
+            """,
+        ),
+        Example(
+            "the rows are used when there are some",
+            _IMPORTS
+            + """
+            def names(session: Session, key):
+                rows = session.query(Label).filter_by(parent=key).all()
+                if not rows:
+                    raise LookupError(key)
+                return [row.name for row in rows]
+            """,
+        ),
+        Example(
+            "the rows or another list",
+            _IMPORTS
+            + """
+            def labels(session: Session, key):
+                rows = session.query(Label).filter_by(parent=key).all()
+                return rows or []
+            """,
+        ),
+        Example(
+            "rows that are kept by the test",
+            _IMPORTS
+            + """
+            def labels(session: Session, key):
+                if rows := session.query(Label).filter_by(parent=key).all():
+                    return rows
+            """,
+        ),
+        Example(
+            "one row at most",
+            _IMPORTS
+            + """
+            def is_used(session: Session, key):
+                return bool(session.query(Label).filter_by(parent=key).limit(1).all())
+            """,
+        ),
+        Example(
+            "one of them is used",
+            _IMPORTS
+            + """
+            def first(session: Session, key):
+                rows = session.query(Label).filter_by(parent=key).all()
+                return rows[0] if rows else None
+            """,
+        ),
+        Example(
+            "a list of something else",
+            """
+            def is_used(names):
+                if names.all():
+                    return True
+            """,
+        ),
+        Example(
+            "a value, which may be empty",
+            _IMPORTS
+            + """
+            def is_named(session: Session, key):
+                if session.scalar(select(Label.name).where(Label.id == key)):
+                    return True
+            """,
+        ),
+    ),
+    known_gaps=(
+        "`len(...) > 0` is DBA306; `count() > 0`, which counts on, is not reported",
+        "rows that a function of the project loads are not reported",
+    ),
+)
