@@ -56,7 +56,7 @@ def deliver(report: Report, options: ReportOptions, *, in_scope: InScope | None 
         write_atomically(options.write_baseline, baseline.text_of(report.findings))
         wrote = counted(len(report.findings), "finding")
         click.echo(f"auditor: wrote {wrote} to `{options.write_baseline}`", err=True)
-    _write(_rendered(report, options), options.output)
+    write_out(_rendered(report, options), options.output)
     known_now = options.exit_zero or options.write_baseline
     status = report.exit_status
     click.get_current_context().exit(0 if known_now and status == 1 else status)
@@ -77,7 +77,8 @@ def _wants_colour(options: ReportOptions) -> bool:
     return options.output is None and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
 
 
-def _write(rendered: str, output: Path | None) -> None:
+def write_out(rendered: str, output: Path | None) -> None:
+    """Write text to a file whole, or to standard output when none is named."""
     if output and str(output) not in _STDOUT:
         write_atomically(output, rendered)
         return

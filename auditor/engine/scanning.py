@@ -40,7 +40,7 @@ def scan(
     knowledge, unknown = knowledge_with(settings.knowledge)
     found = discover(tuple(paths), exclude=settings.exclude, tests=settings.tests)
     reading = read_files(
-        found.files, jobs=settings.jobs, cache_folder=_cache_folder(settings), progress=progress
+        found.files, jobs=settings.jobs, cache_folder=cache_folder(settings), progress=progress
     )
     report = judged_project(
         link(reading.modules, knowledge),
@@ -87,7 +87,8 @@ def judged_project(
     )
 
 
-def _cache_folder(settings: Settings) -> Path | None:
+def cache_folder(settings: Settings) -> Path | None:
+    """Where facts are cached, None for nowhere."""
     if settings.cache_dir == NO_CACHE:
         return None
     return Path(settings.cache_dir) if settings.cache_dir else default_folder()

@@ -36,6 +36,8 @@ _REACHING = 40
 """Binds that may reach a use; with more of them the name is unknown."""
 _STRAIGHT = frozenset(("function", "with", "try", "class", "finally", "try-else"))
 """Regions whose events run whenever the region around them does."""
+_ANYTHING = frozenset(("typing.Any", "object"))
+"""Annotations that say nothing."""
 _ONE = frozenset((ROWS, QUERY, SCALARS))
 
 
@@ -118,6 +120,8 @@ def _is_none(expr: Expr | None) -> bool:
 
 def _instance(inference: Inference, name: str) -> Value:
     """An instance of a class: of the kind its nearest known ancestor is, or just of the class."""
+    if name in _ANYTHING:
+        return UNKNOWN
     for ancestor in inference.program.mro(name):
         row = inference.program.knowledge.receivers.get((How.CLASS, "", ancestor))
         if row is not None:

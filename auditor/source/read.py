@@ -25,7 +25,7 @@ from auditor.source.parse import NotParsed, parse_module
 LARGEST = 4 * 1024 * 1024
 """Bytes; a larger file is not source that somebody wrote, and is a Problem."""
 
-_DATABASE_WORDS = re.compile(
+DATABASE_WORDS = re.compile(
     rb"sqlalchemy|oslo_db|sqlmodel|alembic|[sS]ession\b|\.query\b|cursor|\.execute|db_api|_db\b"
     rb"|\.objects\b|\bmodels\b|psycopg|pymysql|MySQLdb|sqlite3"
 )
@@ -52,14 +52,16 @@ def read_files(
     jobs: int = 0,
     cache_folder: Path | None = None,
     progress: Progress | None = None,
+    every: bool = False,
 ) -> Reading:
-    """The facts of all files, in the order given. `jobs` 0 is one process for each core.
+    """The facts of all files, in the order given. `jobs` 0 is one process for each core. With
+    `every`, files without any word of database code are parsed too.
 
     This process reads what is cached; only what must be parsed goes to others, and comes back as
     the same bytes that the cache keeps.
     """
     with _collector_off():
-        known = [_known(file, cache_folder) for file in files]
+        known = [_known(file, cache_folder, every=every) for file in files]
         missing = [file for file, found in zip(files, known, strict=True) if found is None]
         parsed = iter(_parse_all(missing, jobs, cache_folder, progress))
         return _joined([found or next(parsed) for found in known])
@@ -105,7 +107,7 @@ def _collector_off() -> Iterator[None]:
             gc.enable()
 
 
-def _known(file: SourceFile, cache_folder: Path | None) -> Reading | None:
+def _known(file: SourceFile, cache_folder: Path | None, *, every: bool) -> Reading | None:
     """What is known of a file without parsing it; None if it must be parsed."""
     try:
         if os.stat(file.file).st_size > LARGEST:
@@ -113,7 +115,7 @@ def _known(file: SourceFile, cache_folder: Path | None) -> Reading | None:
         source = Path(file.file).read_bytes()
     except OSError as error:
         return _failed(file, f"not read: {error.strerror}")
-    if not _DATABASE_WORDS.search(source):
+    if not every and not DATABASE_WORDS.search(source):
         return Reading((), (), 1, 0)
     if cache_folder is not None:
         module = cache.load(cache_folder, cache.key_of(source, file.path, file.module))
