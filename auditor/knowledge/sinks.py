@@ -140,7 +140,12 @@ _PIECES = Table(
         *(
             _method(on, name, _CHANGES, takes=Takes.FRAGMENT, position=-1, refuses_str=True)
             for on in (QUERY, STATEMENT)
-            for name in ("filter", "where", "having", "order_by", "group_by")
+            for name in ("filter", "where", "having")
+        ),
+        *(
+            _method(on, name, _CHANGES, takes=Takes.FRAGMENT, position=-1)
+            for on in (QUERY, STATEMENT)
+            for name in ("order_by", "group_by")
         ),
     ),
 )

@@ -296,16 +296,23 @@ def _of_item(place: Place, expr: Subscript) -> Iterator[Piece]:
 def _dynamic(place: Place, expr: Expr) -> Iterator[Piece]:
     """A value that depends on a name: a parameter's attribute is as much the caller's as itself."""
     path = path_of(expr)
-    names = {p.name for p in place.function.parameters} - {"self", "cls"}
-    bound = {e.target for e in place.function.events if isinstance(e, Bind)}
-    if path and path[0] in names and path[0] not in bound:
-        for piece in _of_parameter(place, path[0]):
-            yield replace(piece, source=written(expr))
+    root = _root(expr)
+    known = () if root in ("", "self", "cls") else tuple(_of_name(place, root))
+    sent = [piece for piece in known if piece.kind in (Kind.PARAMETER, Kind.INPUT)]
+    if sent:
+        yield from (replace(piece, source=written(expr)) for piece in sent)
         return
     last = (
         path[-2] if path[-1:] in (("value",), ("name",)) and len(path) > 1 else "".join(path[-1:])
     )
     yield by_convention(last, written(expr))
+
+
+def _root(expr: Expr) -> str:
+    """The name that a chain of attributes and items starts from; empty if it is none."""
+    while isinstance(expr, (Attribute, Subscript)):
+        expr = expr.base
+    return expr.name if isinstance(expr, Name) else ""
 
 
 def _of_call(place: Place, call: Call) -> Iterator[Piece]:

@@ -47,8 +47,7 @@ def is_text(place: Place, call: Call) -> bool:
 def bound_text(place: Place, expr: Expr | None) -> BoundText | None:
     """The text that an expression is: `text(...)` with links such as `.bindparams(...)`, also
     through a local that is bound once."""
-    if isinstance(expr, Name):
-        expr = only_value(place.function, expr.name)
+    expr = only_value(place.function, expr.name) if isinstance(expr, Name) else expr
     bound: list[str] = []
     is_closed = True
     while isinstance(expr, Call) and isinstance(expr.func, Attribute) and expr.func.name in _KEEPS:
@@ -57,6 +56,7 @@ def bound_text(place: Place, expr: Expr | None) -> BoundText | None:
             is_closed = is_closed and "" not in names
             bound.extend(name for name in names if name)
         expr = expr.func.base
+        expr = only_value(place.function, expr.name) if isinstance(expr, Name) else expr
     if not isinstance(expr, Call) or not is_text(place, expr) or not expr.args:
         return None
     texts = texts_of(place, expr.args[0])

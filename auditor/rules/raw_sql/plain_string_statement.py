@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from auditor.model.finding import Confidence, Severity
-from auditor.model.knowledge import Takes
 from auditor.rule import Example, Hit, Hits, OnFunction, Rule
 from auditor.rules.errors.caught import span_of
 from auditor.rules.raw_sql.sinks import texts_given
@@ -15,11 +14,7 @@ from auditor.source.strings import is_text
 def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hits:
     """Strings given to a session, connection or query where a statement belongs."""
     for given in texts_given(project, module, function):
-        if (
-            given.row.refuses_str
-            and given.row.takes is Takes.STATEMENT
-            and _is_string(function, given.text)
-        ):
+        if given.row.refuses_str and not given.handed_on and _is_string(function, given.text):
             call = given.row.name
             confidence = Confidence.HIGH if given.sure else Confidence.LOW
             yield Hit(
@@ -76,6 +71,16 @@ RULE = Rule(
             """,
         ),
         Example(
+            "a condition",
+            """
+            from sqlalchemy.orm import Session
+            from app.models import Label
+
+            def none(session: Session):
+                return session.query(Label).filter("0 = 1")  # expect: DBA103
+            """,
+        ),
+        Example(
             "through a local",
             """
             from sqlalchemy.orm import Session
@@ -96,6 +101,17 @@ RULE = Rule(
 
             def count(session: Session):
                 return session.execute(text("SELECT count(*) FROM labels")).scalar()
+            """,
+        ),
+        Example(
+            "labels may be ordered by their name",
+            """
+            from sqlalchemy import func, select
+            from app.models import Label
+
+            def counted(session):
+                count = func.count(Label.id).label("count")
+                return session.execute(select(count).group_by(Label.name).order_by("count"))
             """,
         ),
         Example(

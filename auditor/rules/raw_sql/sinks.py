@@ -8,11 +8,11 @@ given to its `execute` is a statement.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from auditor.model.evidence import SourcePath, Step
-from auditor.model.knowledge import DRIVER_CONNECTION, SinkRow
+from auditor.model.knowledge import DRIVER_CONNECTION, QUERY, SinkRow
 from auditor.model.span import Span
 from auditor.source.facts import (
     At,
@@ -26,7 +26,7 @@ from auditor.source.facts import (
 )
 from auditor.source.passing import passed_to
 from auditor.source.pieces import Piece, Place
-from auditor.source.program import Scope
+from auditor.source.program import Scope, last_step
 from auditor.source.project import Project
 from auditor.source.provenance import pieces_of
 
@@ -98,10 +98,22 @@ def _rows(
         return (), False
     receiver = project.value(scope.module, scope.function, position, call.func.base)
     rows = sinks.get((receiver.kind, call.func.name), ())
-    if rows or receiver.kind or call.func.name not in _EXECUTES:
+    if rows or receiver.kind:
         return rows, receiver.sure
-    return (sinks.get((DRIVER_CONNECTION, call.func.name), ()) if _is_sql(project, scope, call)
-            else ()), True  # fmt: skip
+    if call.func.name in _EXECUTES and _is_sql(project, scope, call):
+        return sinks.get((DRIVER_CONNECTION, call.func.name), ()), True
+    is_query = _is_query_of_session(call.func.base)
+    return (sinks.get((QUERY, call.func.name), ()) if is_query else ()), False
+
+
+def _is_query_of_session(expr: Expr) -> bool:
+    """Whether a chain starts at the `query(...)` of something that is called a session."""
+    while isinstance(expr, Call) and isinstance(expr.func, Attribute):
+        owner = expr.func.base
+        if expr.func.name == "query":
+            return last_step(owner).lower().endswith("session")
+        expr = owner
+    return False
 
 
 def _is_sql(project: Project, scope: Scope, call: Call) -> bool:
@@ -170,16 +182,17 @@ def is_migration(module: ModuleFacts) -> bool:
     return any(target.startswith("alembic.op") for target in module.imports.values())
 
 
-def way_of(module: ModuleFacts, given: Given, pieces: tuple[Piece, ...]) -> SourcePath:
-    """The path of the first pieces that have one, source first, ending at the sink."""
-    steps: list[Step] = []
-    for piece in pieces:
-        for passage in piece.way:
-            step = Step(_span(passage.path, passage.at), passage.note)
-            if step not in steps:
-                steps.append(step)
-    steps.append(Step(_span(module.path, given.call.at), "it becomes SQL here"))
-    return SourcePath(tuple(steps))
+def way_of(module: ModuleFacts, given: Given, pieces: Sequence[Piece]) -> SourcePath:
+    """The path of the pieces that have one, source first, ending at the sink."""
+    return path_to(module, given.call.at, pieces, "it becomes SQL here")
+
+
+def path_to(module: ModuleFacts, at: At, pieces: Sequence[Piece], note: str) -> SourcePath:
+    """The path of the pieces that have one, source first, ending at `at` with `note`."""
+    passages = (passage for piece in pieces for passage in piece.way)
+    steps = [Step(_span(passage.path, passage.at), passage.note) for passage in passages]
+    end = Step(_span(module.path, at), note)
+    return SourcePath((*dict.fromkeys(steps), end))
 
 
 def _span(path: str, at: At) -> Span:
