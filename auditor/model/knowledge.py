@@ -131,12 +131,23 @@ class Takes(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Spelled:
+    """A condition on a call: argument `position` (from 0) or keyword `keyword` is a name or a chain
+    of attributes whose last step begins with one of `prefixes`: `events.AFTER_CREATE`."""
+
+    position: int
+    keyword: str
+    prefixes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class CallableRow:
     """What a callable does and gives. With `on`, `name` is a method of that kind, else a dotted
     name. A sample has at least one call the row matches; a near miss has none.
 
     `lazy` tells an effect that comes only when the result is iterated. `raises` holds dotted names
-    of database errors it raises by itself (`.one()`), beside those any statement may raise.
+    of database errors it raises by itself (`.one()`), beside those any statement may raise. `only`
+    is what a call must look like to have the effects; `opens` the context the callable works in.
     """
 
     name: str
@@ -147,6 +158,8 @@ class CallableRow:
     of: Of = Of.NOTHING
     lazy: bool = False
     raises: tuple[str, ...] = ()
+    only: Spelled | None = None
+    opens: Mode | None = None
     samples: tuple[str, ...] = ()
     near_misses: tuple[str, ...] = ()
 

@@ -1,7 +1,7 @@
 """Exact laws of growth: polynomials with rational coefficients in named sizes, with step terms.
 
-    Law                10 + 8*labels + 1/2*routers*ports + ceil(labels/500)
-     └ Term            8*labels          coefficient 8, factors (Power("labels", 1),)
+    Law                4 + 3*labels + 1/2*routers*ports + ceil(labels/500)
+     └ Term            3*labels          coefficient 3, factors (Power("labels", 1),)
         └ Factor       Power("labels", 2) | Step("labels", 500) | AtMost("labels", 100)
 """
 

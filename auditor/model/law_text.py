@@ -1,4 +1,4 @@
-"""The text of a law back to the law: `10 + 8*labels + ceil(labels/500)`."""
+"""The text of a law back to the law: `4 + 3*labels + ceil(labels/500)`."""
 
 from __future__ import annotations
 

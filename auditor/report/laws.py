@@ -1,13 +1,13 @@
 """A law as JSON and as text: the law, its growth in plain words, the points, and why.
 
-metering_sync on sqlite: 10 + 8*labels statements
+metering_sync on sqlite: 4 + 3*labels statements
     linear in labels; constant in routers, rules
     labels  routers  rules  statements  rows
          1        1      1          18    12
     hold-out labels=9, routers=7, rules=5: predicted 82, measured 82
 
-    8*labels comes from
-        8*labels at metering/sync.py:57 in get_sync_data
+    3*labels comes from
+        3*labels at metering/sync.py:57 in get_sync_data
             7 eager batch, 1 explicit, executed at metering/objects.py:12 in get_objects
             eager batch Router.ports
                 SELECT ...

@@ -2,8 +2,8 @@
 
 pkg/sync.py:12:9 DBA301 a query for each `label` [query-in-loop]
     pkg/sync.py:10:5 loop over `labels`
-    executed 266 times, 266 rows, lazy load Label.routers: SELECT ...
-    grows 8*labels (law of sync on sqlite: 10 + 8*labels)
+    executed 12 times, 12 rows, lazy load Label.routers: SELECT ...
+    grows 3*labels (law of sync on sqlite: 4 + 3*labels)
 
 1 finding (1 warning): DBA301 query-in-loop 1
 looked at 12 files, 80 functions; not looked at: 3 files without database work

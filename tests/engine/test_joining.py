@@ -59,7 +59,7 @@ def law(*shares: str, frames: tuple[Frame, ...] = (LINE, LINE)) -> LawResult:
         TermSite(frame, "explicit", "SELECT a", share)
         for frame, share in zip(frames, shares, strict=True)
     )
-    whole = Law((Term(Fraction(10)), term))
+    whole = Law((Term(Fraction(4)), term))
     return LawResult(
         "sync", "pkg:sync", "sqlite", ("labels",), whole, (), terms=(ExplainedTerm(term, sites),)
     )
@@ -133,7 +133,7 @@ def test_the_share_of_a_growing_term_becomes_evidence(
     shares: tuple[str, ...], frames: tuple[Frame, ...], term: str
 ) -> None:
     assert evidence(law(*shares, frames=frames)) == (
-        Growth("sync", "sqlite", "10 + 8*labels", term),
+        Growth("sync", "sqlite", "4 + 8*labels", term),
     )
 
 
@@ -225,7 +225,7 @@ def test_laws_and_outcomes_are_judged_by_their_rules(make_rule: MakeRule) -> Non
 
     rules = Catalogue((make_rule(OnLaws(on_laws)),))
     report = join([law("8*labels", frames=(LINE,))], rules=rules)
-    assert [f.message for f in report.findings] == ["`10 + 8*labels` is called"]
+    assert [f.message for f in report.findings] == ["`4 + 8*labels` is called"]
     assert report.counted == {"laws": 1}
 
 
