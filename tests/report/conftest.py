@@ -47,7 +47,7 @@ def loop() -> Finding:
             ),
             Executions(SELECT, "lazy load Label.routers", 1200, 2400, 0.25, (FRAME,)),
             Executions("SELECT 1", "explicit", 1, 1, 0.0, ()),
-            Growth("sync", "sqlite", "10 + 8*labels", "8*labels"),
+            Growth("sync", "sqlite", "4 + 8*labels", "8*labels"),
         ),
         fingerprint="0123456789abcdef",
     )

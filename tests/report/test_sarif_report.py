@@ -68,7 +68,7 @@ def test_a_result_has_place_level_fingerprint_and_code_flow(run: Any) -> None:
 
 def test_what_live_witnesses_saw_is_in_the_message(run: Any) -> None:
     assert run["results"][1]["message"]["text"].splitlines()[-1] == (
-        "grows 8*labels (law of sync on sqlite: 10 + 8*labels)"
+        "grows 8*labels (law of sync on sqlite: 4 + 8*labels)"
     )
 
 

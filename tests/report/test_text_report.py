@@ -27,7 +27,7 @@ def test_findings_problems_and_what_was_looked_at_are_told(report: Report) -> No
         "    executed 1,200 times, 2,400 rows, lazy load Label.routers:"
         " SELECT router.id FROM router WHERE router.label_id = ?\n"
         "    executed 1 time, 1 row, explicit: SELECT 1\n"
-        "    grows 8*labels (law of sync on sqlite: 10 + 8*labels)\n"
+        "    grows 8*labels (law of sync on sqlite: 4 + 8*labels)\n"
         "\n"
         "problem: pkg/broken.py: not parsed: line 1: invalid syntax (results are missing)\n"
         "problem: settings: `ignore` has `DBA9`, and no rule has such a code\n"
