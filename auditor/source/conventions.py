@@ -58,7 +58,7 @@ def by_convention(name: str, source: str) -> Piece:
 
 
 def names_schema_object(annotation: Expr | None) -> bool:
-    """`Table`, `InstrumentedAttribute[str]`, `Optional["Column"]`: tables and columns of a schema."""
+    """`Table`, `InstrumentedAttribute[str]`, `Optional["Column"]`: tables and columns."""
     for found in walk(annotation):
         quoted = found.value if isinstance(found, Const) and isinstance(found.value, str) else ""
         name = (quoted or dotted(found)).partition("[")[0].rpartition(".")[2]

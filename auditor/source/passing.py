@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from auditor.source.facts import Call, Expr, FunctionFacts
+from auditor.source.facts import Bind, Call, Expr, FunctionFacts
 from auditor.source.program import Scope
 from auditor.source.project import Project
 
@@ -33,3 +33,10 @@ def arguments_of(function: FunctionFacts, call: Call) -> dict[str, Expr]:
     passed = dict(zip(names, call.args, strict=False))
     passed.update((keyword.name, keyword.value) for keyword in call.keywords if keyword.name)
     return passed
+
+
+def may_be_as_passed(function: FunctionFacts, binds: Sequence[Bind]) -> bool:
+    """Whether a parameter may still be what the caller passed: all binds of its name stand in
+    branches or loops."""
+    always = {"function", "with", "try", "finally"}
+    return not any(function.regions[bind.region].kind in always for bind in binds)

@@ -49,9 +49,9 @@ from auditor.source.facts import (
     path_of,
 )
 from auditor.source.guards import is_guarded
-from auditor.source.passing import arguments_of, passed_to
+from auditor.source.passing import arguments_of, may_be_as_passed, passed_to
 from auditor.source.pieces import DEPTH, Kind, Passage, Piece, Place, written
-from auditor.source.strings import formatted, percent
+from auditor.source.strings import formatted, percent, terms_of
 
 _PIECES = 400
 _CALLERS = 40
@@ -121,9 +121,9 @@ def _of_arithmetic(place: Place, expr: Arithmetic) -> Iterator[Piece]:
             yield from _repeated(place, left, right)
         case Arithmetic(operator="%", left=left, right=right) if template := _template(place, left):
             yield from _pieces(place, percent(Const(template), right, At(0, 0, 0, 0)))
-        case Arithmetic(operator="+" | "%" | "|", left=left, right=right):
-            yield from _pieces(place, left)
-            yield from _pieces(place, right)
+        case Arithmetic(operator="+" | "%" | "|"):
+            for term in terms_of(expr):
+                yield from _pieces(place, term)
         case Arithmetic():
             yield Piece(Kind.NUMBER, "0")
 
@@ -139,7 +139,11 @@ def _repeated(place: Place, left: Expr | None, right: Expr) -> Iterator[Piece]:
 
 
 def _of_name(place: Place, name: str) -> Iterator[Piece]:
+    is_parameter = any(p.name == name for p in place.function.parameters)
+    if place.depth >= DEPTH:
+        yield Piece(Kind.UNKNOWN, source=name)
     if place.was_at(name):
+        yield from _of_parameter(place, name) if is_parameter and place.depth < DEPTH else ()
         return
     if is_guarded(place.function, name):
         yield Piece(Kind.GUARDED, source=name)
@@ -150,9 +154,9 @@ def _of_name(place: Place, name: str) -> Iterator[Piece]:
         for bind in binds:
             yield from _of_bind(further, bind)
         yield from _added(further, name)
-    elif any(p.name == name for p in place.function.parameters):
+    if is_parameter and may_be_as_passed(place.function, binds):
         yield from _of_parameter(place, name)
-    else:
+    elif not binds:
         yield from _of_global(further, name)
 
 
@@ -247,8 +251,7 @@ def _enclosing(place: Place) -> Place | None:
 
 def _of_chain(place: Place, expr: Attribute | Subscript) -> Iterator[Piece]:
     """Attributes and items: constants of classes, items of constants, input, else unknown."""
-    path = path_of(expr)
-    if path and (path[0] in INPUTS or ".".join(path[:2]) in INPUTS):
+    if INPUTS & {_root(expr), dotted(expr.base), dotted(getattr(expr.base, "base", None))}:
         yield Piece(Kind.INPUT, source=written(expr))
     elif isinstance(expr, Attribute) and expr.name in ("__tablename__", "__name__", "__table__"):
         yield Piece(Kind.CONSTANT)

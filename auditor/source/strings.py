@@ -35,6 +35,16 @@ def concatenated(items: Sequence[Expr], at: At) -> Text | None:
     return Text(tuple(parts), "concat", at)
 
 
+def terms_of(expr: Arithmetic) -> tuple[Expr, ...]:
+    """`a`, `b`, `c` of `a + b + c`; not recursive, so that any number of terms will do."""
+    terms: list[Expr] = []
+    rest: Expr | None = expr
+    while isinstance(rest, Arithmetic) and rest.operator == expr.operator:
+        terms.append(rest.right)
+        rest = rest.left
+    return tuple(reversed(terms if rest is None else [*terms, rest]))
+
+
 def is_text(expr: Expr) -> bool:
     """Whether the expression is a string for certain."""
     return isinstance(expr, Text) or (isinstance(expr, Const) and isinstance(expr.value, str))
