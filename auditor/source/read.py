@@ -27,7 +27,7 @@ LARGEST = 4 * 1024 * 1024
 
 DATABASE_WORDS = re.compile(
     rb"sqlalchemy|oslo_db|sqlmodel|alembic|[sS]ession\b|\.query\b|cursor|\.execute|db_api|_db\b"
-    rb"|\.objects\b|\bmodels\b|psycopg|pymysql|MySQLdb|sqlite3"
+    rb"|\.objects\b|\bmodels\b|psycopg|pymysql|MySQLdb|sqlite3|import \*"
 )
 _CHUNK = 16
 _WORTH_A_PROCESS = 200

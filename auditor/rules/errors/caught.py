@@ -26,6 +26,8 @@ from auditor.source.project import Project
 NOT_FAILURES = ("sqlalchemy.exc.InvalidRequestError", "sqlalchemy.orm.exc.StaleDataError")
 """Errors that tell about rows (`NoResultFound`, `ObjectDeletedError`) or about how the ORM is used,
 not about the database: a caller may well answer them."""
+_ALIASES = 3
+"""Assignments of one name to another followed at most."""
 _BROAD = frozenset(("Exception", "BaseException", "builtins.Exception", "builtins.BaseException"))
 _ENDS = frozenset(("exit", "_exit", "abort", "fail", "reraise", "raise_with_traceback"))
 
@@ -53,7 +55,7 @@ def handlers_of(
     for region in function.regions:
         if region.kind == "handler":
             types = tuple(
-                project.resolve(module, expr)
+                _meant(project, project.resolve(module, expr))
                 for written in region.types
                 for expr in _classes(module, written)
             )
@@ -66,6 +68,22 @@ def _classes(module: ModuleFacts, written: Expr) -> tuple[Expr, ...]:
             if isinstance(event, Bind) and event.target == written.name:
                 return event.value.items if isinstance(event.value, Items) else (written,)
     return (written,)
+
+
+def _meant(project: Project, name: str) -> str:
+    """The class that a dotted name stands for: `NotFound = orm.exc.NoResultFound` in the module it
+    leads to is followed."""
+    for _ in range(_ALIASES):
+        home, _, last = name.rpartition(".")
+        module = project.modules.get(home)
+        bound = project.program.binds[project.program.bodies[home].key].get(last) if module else None
+        if module is None or not bound:
+            break
+        event = module.body.events[bound[-1]]
+        if not (isinstance(event, Bind) and isinstance(event.value, (Name, Attribute))):
+            break
+        name = project.resolve(module, event.value) or name
+    return name
 
 
 def database_errors(project: Project, handler: Handler) -> tuple[str, ...]:
