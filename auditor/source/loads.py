@@ -113,6 +113,21 @@ def _loaded_class(asked: Loads, site: Site) -> str:
     return value.name if value.kind in _LOADING else ""
 
 
+def class_of(asked: Loads, site: Site) -> str:
+    """The class that a site reads or writes: of the rows it loads, of what it is called on, or of
+    its first argument that has one; empty if it is not known."""
+    found = _loaded_class(asked, site)
+    inference, scope = asked.project.inference, asked.scope
+    event = scope.function.events[site.position] if scope.function.events else None
+    if found or not isinstance(event, Call):
+        return found
+    receiver = inference.value(scope, site.position, event.func).receiver
+    values = [receiver] if receiver is not None else []
+    values += [inference.value(scope, site.position, arg) for arg in event.args]
+    models = asked.project.models
+    return next((v.name for v in values if v.name and models.model_of(v.name) is not None), "")
+
+
 def _loop_at(asked: Loads, site: Site) -> Region | None:
     for region in asked.scope.function.regions:
         if region.kind in {"for", "comprehension"} and max(region.first - 1, 0) == site.position:
