@@ -21,7 +21,6 @@ from auditor.source.facts import (
 from auditor.source.program import last_step
 from auditor.source.project import Project, position_of
 
-
 _LIMITS = frozenset(("limit", "slice", "fetch", "_pager"))
 """Methods and arguments that bound the number of rows; `_pager` is neutron-lib's."""
 
