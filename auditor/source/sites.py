@@ -119,7 +119,7 @@ def _of_target(
     inference: Inference, scope: Scope, position: int, call: Call, target: Target
 ) -> Iterator[Site]:
     if target.row is not None:
-        if target.row.effects and not target.row.lazy and _is_plausible(target, call):
+        if target.row.effects and not target.row.lazy and _is_meant(target, call):
             what = _words(target, call)
             effects = _row_effects(inference.program, scope, position, target.row, call=call)
             yield Site(scope.key, position, call.region, call.at, what, effects, sure=target.sure)
@@ -141,6 +141,16 @@ def _words(target: Target, call: Call) -> str:
         return f"{target.row.on}.{target.row.name}()"
     written = dotted(call.func) or target.row.name
     return f"{'.'.join(written.split('.')[-2:])}()"
+
+
+def _is_meant(target: Target, call: Call) -> bool:
+    """Whether a call is written as its row says it must be, if the row does."""
+    only = target.row.only if target.row is not None else None
+    if only is None:
+        return _is_plausible(target, call)
+    at = only.position
+    given = call.args[at] if len(call.args) > at else call.keyword(only.keyword)
+    return dotted(given).rpartition(".")[2].startswith(only.prefixes)
 
 
 def _is_plausible(target: Target, call: Call) -> bool:

@@ -9,8 +9,9 @@ Nothing here imports OpenStack or SQLAlchemy.
 
 from __future__ import annotations
 
+from auditor_openstack.knowledge_messages import TABLES as MESSAGES
 from auditor_openstack.knowledge_neutron import TABLES as NEUTRON
 from auditor_openstack.knowledge_neutron_lib import TABLES as NEUTRON_LIB
 from auditor_openstack.knowledge_nova import TABLES as NOVA_AND_CINDER
 
-TABLES = (*NEUTRON_LIB, *NEUTRON, *NOVA_AND_CINDER)
+TABLES = (*NEUTRON_LIB, *NEUTRON, *NOVA_AND_CINDER, *MESSAGES)

@@ -179,7 +179,7 @@ def test_things_only_named_like_a_session_do_nothing_unless_used_like_one() -> N
             return session.get(Router, key)
         """
     )
-    assert does(project, "app.fetch") == {}
+    assert does(project, "app.fetch") == {"message": True}
     assert does(project, "app.head") == {}
     assert does(project, "app.load") == {"read": True}
 

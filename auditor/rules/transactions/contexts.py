@@ -1,0 +1,104 @@
+"""Which contexts are open at a place, and whose: what the rules of family 4xx share.
+
+A context is known by its row, and by *whose* transaction it opens: the request context it is given
+(`context` in `writer.using(context)`, the first parameter below `@writer`), by which enginefacade
+finds the transaction that is already open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from auditor.model.knowledge import ContextRow, Mode
+from auditor.source.facts import Call, Expr, FunctionFacts, ModuleFacts, Region, dotted
+from auditor.source.project import Project
+from auditor.source.results import context_of
+
+KEEPING = frozenset((Mode.WRITER, Mode.INDEPENDENT_WRITER, Mode.PLAIN, Mode.SAVEPOINT))
+"""Contexts in which what is written is kept when they end well."""
+FACADE = frozenset(
+    (Mode.READER, Mode.WRITER, Mode.INDEPENDENT_READER, Mode.INDEPENDENT_WRITER, Mode.SAVEPOINT)
+)
+"""Contexts of enginefacade, and savepoints."""
+INDEPENDENT = frozenset((Mode.INDEPENDENT_READER, Mode.INDEPENDENT_WRITER))
+_SELF = ("self", "cls")
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """An open context: its row, the part of the function that runs in it, and whose it is, as
+    written (empty if that does not show). `name` is what `as` binds."""
+
+    row: ContextRow
+    region: Region
+    whose: str
+    name: str = ""
+
+    @property
+    def is_decorator(self) -> bool:
+        """Whether it is open around the whole function."""
+        return self.region.kind == "function"
+
+    @property
+    def mode(self) -> Mode:
+        """How it takes part in transactions."""
+        return self.row.mode
+
+    @property
+    def words(self) -> str:
+        """`the writer of line 12`, `the writer around the function`."""
+        kind = "transaction" if self.mode is Mode.PLAIN else self.mode.value
+        if self.is_decorator:
+            return f"the {kind} around the function"
+        return f"the {kind} of line {self.region.at.line}"
+
+
+def contexts_around(
+    project: Project, module: ModuleFacts, function: FunctionFacts, region: int
+) -> tuple[Open, ...]:
+    """The contexts open at a region, innermost first; none in a lambda, which runs later."""
+    found: list[Open] = []
+    for around in function.ancestors(region):
+        if around.kind == "lambda":
+            return ()
+        if around.kind == "with":
+            found.extend(reversed(entered(project, function, around)))
+    found.extend(decorating(project, module, function))
+    return tuple(found)
+
+
+def entered(project: Project, function: FunctionFacts, region: Region) -> tuple[Open, ...]:
+    """The contexts a with statement opens, in order."""
+    scope = project.program.scope_of(function)
+    found: list[Open] = []
+    for item in region.items:
+        row = context_of(project.inference, scope, region.first, item.expr)
+        if row is not None and row.block:
+            found.append(Open(row, region, _given(item.expr), name=item.name))
+    return tuple(found)
+
+
+def decorating(project: Project, module: ModuleFacts, function: FunctionFacts) -> tuple[Open, ...]:
+    """The contexts that decorate a function, innermost first."""
+    rows = reversed(tuple(project.decorating_contexts(module, function)))
+    names = [p.name for p in function.parameters if p.kind == "positional"]
+    whose = next((name for name in names if name not in _SELF), "")
+    return tuple(Open(row, function.regions[0], whose) for row in rows)
+
+
+def _given(expr: Expr) -> str:
+    """What a context is opened with: the argument, or what it is a method of."""
+    if not isinstance(expr, Call):
+        return dotted(expr)
+    if expr.args:
+        return dotted(expr.args[0])
+    return dotted(expr.func).rpartition(".")[0]
+
+
+def opened_in(project: Project, module: ModuleFacts, function: FunctionFacts) -> Iterator[Open]:
+    """Every context a function opens, by decorators first, then by its with statements."""
+    yield from decorating(project, module, function)
+    for region in function.regions:
+        if region.kind == "with":
+            yield from entered(project, function, region)
