@@ -122,11 +122,11 @@ RULE = Rule(
     since="0.1.0",
     severity=Severity.ERROR,
     confidence=Confidence.HIGH,
-    message="`{operator}` on `{column}` is answered by Python, before the database sees it: {instead}"
-    " is meant",
+    message="`{operator}` on `{column}` is answered by Python, before the database sees it:"
+    " {instead} is meant",
     why=(
-        "`in`, `is`, `and`, `or` and `not` cannot be overloaded for a column. Python decides at once"
-        " whether the column object itself is in the list or is None (it is not), and the statement"
+        "`in`, `is`, `and`, `or` and `not` cannot be overloaded for a column. Python decides at"
+        " once whether the column object itself is in the list or is None (it is not), and the statement"
         " is sent with `false`, or with half of the condition; some forms raise TypeError."
     ),
     instead="`Port.id.in_(ids)`, `Port.host.is_(None)`, `and_(...)`, `or_(...)`, `~`.",
