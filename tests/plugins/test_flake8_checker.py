@@ -23,7 +23,7 @@ from sqlalchemy import text
 
 
 def find(session, name):
-    return session.execute(text(f"SELECT * FROM users WHERE name = '{name}'"))
+    return session.execute(text(f"SELECT id FROM users WHERE name = '{name}'"))
 """
 
 

@@ -48,9 +48,12 @@ class TestLabels(unittest.TestCase):
             assert connection.execute(sa.text("select count(*) from rules")).scalar() == 3
 """
 
+# A shell without job control starts what it puts in the background with SIGINT ignored, and all
+# its children have that from it; so the program says itself that it can be interrupted.
 ENDLESS = """
-import sys, time
+import signal, sys, time
 import sqlalchemy as sa
+signal.signal(signal.SIGINT, signal.default_int_handler)
 connection = sa.create_engine("sqlite://").connect()
 for number in range(40):
     connection.execute(sa.text("select 1")).all()
