@@ -12,7 +12,10 @@ _WORK = ISSUES | {Effect.PENDING}
 
 
 def database_functions(project: Project, module: ModuleFacts) -> tuple[FunctionFacts, ...]:
-    """The functions of the module that work on the database, in order; the module body left out."""
+    """The functions of the module that work on the database, in order; the module body left out.
+    None of a migration: its functions are called by Alembic and have the form it wants."""
+    if is_migration(module):
+        return ()
     functions = module.functions[:-1]
     keys = {project.program.scope_of(function).key for function in functions}
     working: set[int] = set()
@@ -37,6 +40,11 @@ def database_functions(project: Project, module: ModuleFacts) -> tuple[FunctionF
 def is_work(site: Site) -> bool:
     """Whether a site itself issues a statement, notes a change or opens a transaction."""
     return any(isinstance(effect, Mode) or effect in _WORK for effect in site.effects)
+
+
+def is_migration(module: ModuleFacts) -> bool:
+    """Whether the module is a step of a schema migration."""
+    return "alembic.op" in module.imports.values()
 
 
 def is_public(function: FunctionFacts) -> bool:

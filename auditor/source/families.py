@@ -1,4 +1,5 @@
-"""Which mapped classes belong together: those that a foreign key or a relationship ties."""
+"""Which mapped classes belong together: those that a foreign key or a relationship ties,
+or a key to the same third table or of the same name."""
 
 from __future__ import annotations
 
@@ -9,7 +10,10 @@ from auditor.source.models import Model, Models
 
 def families_of(models: Models, names: Iterable[str]) -> tuple[tuple[str, ...], ...]:
     """Classes (mapped, or wrapping a mapped one) in groups that hang together by themselves, in
-    order of first mention, each by the last step of its name. Unmapped ones are left out."""
+    order of first mention, each by the last step of its name. Unmapped ones are left out; none are
+    told apart in a program whose keys cannot be seen."""
+    if not any(model.foreign_keys for model in models.by_name.values()):
+        return ()
     mapped: dict[str, Model] = {}
     for name in names:
         model = models.model_of(name)
@@ -28,7 +32,9 @@ def families_of(models: Models, names: Iterable[str]) -> tuple[tuple[str, ...], 
 
 
 def _is_tied(one: Model, other: Model) -> bool:
-    return _points(one, other) or _points(other, one)
+    shared = {n for n in one.columns if n.endswith("_id")} & set(other.columns)
+    targets = {k.target for k in one.foreign_keys} & {k.target for k in other.foreign_keys}
+    return bool(shared or targets) or _points(one, other) or _points(other, one)
 
 
 def _points(one: Model, other: Model) -> bool:

@@ -1,4 +1,4 @@
-"""DBA606: one variable, two meanings: what one round of a loop left decides about the next."""
+"""DBA606: a name that misleads: two meanings in one loop, another number or kind than it says."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from auditor.model.evidence import SourcePath, Step
 from auditor.model.finding import Confidence, Severity
 from auditor.model.span import Span
 from auditor.rule import Example, Hit, Hits, OnFunction, Rule
+from auditor.rules.review.named_kinds import contradictions
 from auditor.source.facts import (
     Bind,
     Compare,
@@ -27,7 +28,8 @@ from auditor.source.project import Project
 
 def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hits:
     """In each loop: a name that is filled once ("if not x: x = ...") in one branch and filled for
-    the current element in another, so that the once-filled branch meets another element's value."""
+    the current element in another, so that the once-filled branch meets another element's value.
+    In functions that work on rows also names whose number or kind contradicts their value."""
     for loop in function.regions:
         if loop.kind not in ("for", "while"):
             continue
@@ -35,6 +37,12 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
             other = _filled_for_element(function, loop, once, name)
             if other is not None and not _fresh(function, loop, once):
                 yield _hit(module, function, loop, once, other)
+    if project.sites(function):
+        for found in contradictions(project, function):
+            at = found.bind.at
+            span = Span(module.path, at.line, at.column, at.end_line, at.end_column)
+            fields = {"told": found.told}
+            yield Hit(span, function.qualname, fields, confidence=found.confidence)
 
 
 def _filled_once(function: FunctionFacts, loop: Region) -> Iterator[tuple[Bind, str]]:
@@ -137,26 +145,41 @@ def _hit(
     )
     at = other.at
     span = Span(module.path, at.line, at.column, at.end_line, at.end_column)
-    fields = {"name": once.target, "once": once.at.line, "loop": loop.at.line}
+    told = (
+        f"`{once.target}` holds what belongs to one element here and what is shared by all at line"
+        f" {once.at.line} (`if` it is empty): after this line, a later round of the loop at line"
+        f" {loop.at.line} takes this element's value for the shared one"
+    )
+    fields = {"told": told}
     return Hit(span, function.qualname, fields, (SourcePath(steps),))
 
 
+_MAPPED = """
+            import sqlalchemy as sa
+            from sqlalchemy import orm
+
+            Base = orm.declarative_base()
+
+            class Router(Base):
+                __tablename__ = "routers"
+                id = sa.Column(sa.Integer, primary_key=True)
+"""
 RULE = Rule(
     code="DBA606",
     name="misleading-names",
     since="0.1.0",
     severity=Severity.WARNING,
     confidence=Confidence.HIGH,
-    message="`{name}` holds what belongs to one element here and what is shared by all at line"
-    " {once} (`if` it is empty): after this line, a later round of the loop at line {loop} takes"
-    " this element's value for the shared one",
+    message="{told}",
     why=(
         "A variable that is filled once and kept (`if not rows: rows = load_all()`) must not also"
         " be filled for the current element. Results then depend on the order of the elements:"
         " whatever the last element left decides what the next one sees, and no ORDER BY is there"
-        " to make it the same twice."
+        " to make it the same twice. A name that says another kind or number than its value has is"
+        " believed by the next reader."
     ),
-    instead="Two names: one loaded before the loop for all, one bound in every round.",
+    instead="Two names: one loaded before the loop for all, one bound in every round; names that"
+    " say what they hold.",
     checks=(OnFunction(check),),
     bad=(
         Example(
@@ -202,8 +225,48 @@ RULE = Rule(
                     send(label, rows)
             """,
         ),
+        Example(
+            "another kind than the name says",
+            """
+            def by_id(session):
+                found_dict = [row.id for row in session.query(Router).all()]  # expect: DBA606
+                return found_dict
+            """,
+        ),
+        Example(
+            "another number than the name says, and rows for ids",
+            _MAPPED
+            + """
+            def find(session: orm.Session, name):
+                routers = session.query(Router).first()  # expect: DBA606
+                router_ids = session.query(Router).all()  # expect: DBA606
+                return routers, router_ids
+            """,
+        ),
     ),
     good=(
+        Example(
+            "names that say what they hold",
+            _MAPPED
+            + """
+            def find(session: orm.Session, name):
+                router = session.query(Router).first()
+                router_ids = [row.id for row in session.query(Router).all()]
+                routers_dict = {}
+                point_map = [router.x, router.y]
+                checklist = {"id": router.id}
+                return router, router_ids, routers_dict, point_map, checklist
+            """,
+        ),
+        Example(
+            "a name that is bound to several kinds is not judged",
+            """
+            def load(session, wanted):
+                found_list = {}
+                found_list = list(session.query(Router).all())
+                return found_list
+            """,
+        ),
         Example(
             "two names",
             """
@@ -260,7 +323,7 @@ RULE = Rule(
         ),
     ),
     known_gaps=(
-        "only this form is seen: names whose number or kind contradicts their value are not",
+        "names that say a kind by other words than dict, map, list, set, ids or their class",
         "a value kept in an attribute or a dict is not followed",
     ),
 )

@@ -8,6 +8,7 @@ from auditor.model.finding import Confidence, Severity
 from auditor.model.knowledge import Effect
 from auditor.model.span import Span
 from auditor.rule import Example, Hit, Hits, OnFunction, Rule
+from auditor.source.database_functions import is_migration
 from auditor.source.facts import (
     Bind,
     Call,
@@ -38,7 +39,7 @@ _SHOWN = 3
 def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hits:
     """Functions over a bound of complexity with two jobs."""
     complexity = _complexity(function)
-    if function is module.body or complexity < _COMPLEX:
+    if function is module.body or complexity < _COMPLEX or is_migration(module):
         return
     scope = project.program.scope_of(function)
     sites = [s for s in project.sites(function) if not STATEMENTS.isdisjoint(s.effects)]
@@ -70,7 +71,7 @@ def _queries_and_shapes(function: FunctionFacts, sites: list[Site]) -> str:
     where = f"queries ({_lines(reads)}) and builds the answer ({_lines(shapes)})"
     if len(after) == len(shapes):
         return f"{where}: the seam is before line {shapes[0]}"
-    return f"{where}, the one in between the other"
+    return f"{where}, one in between the other"
 
 
 def _shaping(function: FunctionFacts) -> Iterator[int]:
@@ -190,6 +191,11 @@ RULE = Rule(
             class Router(Base):
                 __tablename__ = "routers"
                 id = sa.Column(sa.Integer, primary_key=True)
+
+            class Port(Base):
+                __tablename__ = "ports"
+                id = sa.Column(sa.Integer, primary_key=True)
+                router_id = sa.Column(sa.ForeignKey("routers.id"))
 
             class Invoice(Base):
                 __tablename__ = "invoices"

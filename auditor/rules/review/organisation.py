@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 from auditor.model.finding import Confidence, Severity
 from auditor.model.span import Span
 from auditor.rule import Example, Hit, Hits, OnModule, Rule
+from auditor.source.database_functions import is_migration
 from auditor.source.facts import FunctionFacts, ModuleFacts
 from auditor.source.families import families_of
 from auditor.source.loads import STATEMENTS, Loads, class_of
@@ -31,7 +32,7 @@ _OTHER_LAYERS = frozenset(
 def check(project: Project, module: ModuleFacts) -> Hits:
     """At most one hit of each kind for a module."""
     sites = list(_sites(project, module))
-    if not sites:
+    if not sites or is_migration(module):
         return
     names = [class_of(Loads(project, project.program.scope_of(f)), site) for f, site in sites]
     families = families_of(project.models, (name for name in names if name))
@@ -92,6 +93,12 @@ def _mapped(*names: str) -> str:
             from sqlalchemy import orm
 
             Base = orm.declarative_base()
+"""
+    head += """
+            class Port(Base):
+                __tablename__ = "ports"
+                id = sa.Column(sa.Integer, primary_key=True)
+                owner = sa.Column(sa.ForeignKey("routers.id"))
 """
     return head + "".join(
         f"""

@@ -149,7 +149,7 @@ def _unlike_above(project: Project, module: ModuleFacts, function: FunctionFacts
         return ""
     owner = f"{module.name}.{function.class_name}"
     above = project.program.method(owner, function.name, after=owner)
-    if above is None or {p.kind for p in function.parameters} & {"args", "kwargs"}:
+    if above is None or _takes_anything(function) or _takes_anything(above.function):
         return ""
     ours, theirs = own_parameters(function), own_parameters(above.function)
     where = f"`{above.function.qualname}` at {above.module.path}:{above.function.at.line}"
@@ -160,6 +160,10 @@ def _unlike_above(project: Project, module: ModuleFacts, function: FunctionFacts
     if len(needed) > len(theirs):
         return f"needs {len(needed)} arguments, and {where}, which it overrides, {len(theirs)}"
     return ""
+
+
+def _takes_anything(function: FunctionFacts) -> bool:
+    return any(p.kind in {"args", "kwargs"} for p in function.parameters)
 
 
 def _needed(function: FunctionFacts) -> Iterator[str]:
