@@ -76,7 +76,9 @@ def _meant(project: Project, name: str) -> str:
     for _ in range(_ALIASES):
         home, _, last = name.rpartition(".")
         module = project.modules.get(home)
-        bound = project.program.binds[project.program.bodies[home].key].get(last) if module else None
+        bound = (
+            project.program.binds[project.program.bodies[home].key].get(last) if module else None
+        )
         if module is None or not bound:
             break
         event = module.body.events[bound[-1]]

@@ -6,15 +6,21 @@ from auditor.model.finding import Confidence, Severity
 from auditor.model.knowledge import ErrorRow
 from auditor.rule import Example, Hit, Hits, OnFunction, Rule
 from auditor.rules.errors.caught import Handler, handlers_of, short, span_of
-from auditor.source.facts import Call, FunctionFacts, ModuleFacts
+from auditor.source.facts import Bind, Call, FunctionFacts, Items, ModuleFacts, Name
 from auditor.source.project import Project
 
 _OSLO_DB = ("oslo_db.", "neutron_lib.db.")
+_ASSUMED = (
+    " (taking it that the work in its `try` is done on an engine of oslo.db, which this module"
+    " imports)"
+)
+_BUILTIN = frozenset({"TimeoutError", "Warning", "Error"})
 _OWN_ENGINE = ("sqlalchemy.create_engine", "sqlalchemy.engine.create_engine")
 
 
 def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hits:
     """Handlers for SQLAlchemy or driver errors around work on an engine made by oslo.db."""
+    yield from _meaning_nothing(project, module, function)
     if not _runs_on_oslo_db(module):
         return
     for handler in handlers_of(project, module, function):
@@ -27,9 +33,45 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
             yield Hit(
                 span_of(module, handler.line),
                 function.qualname,
-                {"error": short(row.name), "truth": _truth(row)},
+                {"error": short(row.name), "truth": _truth(row), "assumed": _ASSUMED},
                 confidence=None if row.under_oslo_db == "never" else Confidence.LOW,
             )
+
+
+def _meaning_nothing(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hits:
+    """Handlers for a class of SQLAlchemy or oslo.db by a bare name that the module never binds."""
+    if any(name.startswith("*") for name in module.imports):
+        return
+    for region in function.regions:
+        for written in region.types if region.kind == "handler" else ():
+            for expr in written.items if isinstance(written, Items) else (written,):
+                if isinstance(expr, Name) and _is_unbound(project, module, expr.name):
+                    fields = {
+                        "error": expr.name,
+                        "truth": "the module never binds that name, so an error in the `try` ends"
+                        " in NameError",
+                        "assumed": "",
+                    }
+                    yield Hit(
+                        span_of(module, region.at._replace(end_line=region.at.line)),
+                        function.qualname,
+                        fields,
+                        confidence=Confidence.HIGH,
+                        severity=Severity.ERROR,
+                    )
+
+
+def _is_unbound(project: Project, module: ModuleFacts, name: str) -> bool:
+    """Whether a name of a known database error is bound nowhere in the module."""
+    if all(short(known) != name for known in project.knowledge.errors) or name in _BUILTIN:
+        return False
+    if name in module.imports or any(c.name == name for c in module.classes):
+        return False
+    return not any(
+        isinstance(event, Bind) and event.target == name
+        for other in module.functions
+        for event in other.events
+    ) and not any(p.name == name for other in module.functions for p in other.parameters)
 
 
 def _runs_on_oslo_db(module: ModuleFacts) -> bool:
@@ -68,8 +110,7 @@ RULE = Rule(
     since="0.1.0",
     severity=Severity.WARNING,
     confidence=Confidence.MEDIUM,
-    message="the handler for `{error}` does not run (taking it that the work in its `try` is done"
-    " on an engine of oslo.db, which this module imports): {truth}",
+    message="the handler for `{error}` does not run{assumed}: {truth}",
     why=(
         "An engine made by oslo.db translates errors as they leave the driver. Every"
         " `sqlalchemy.exc.IntegrityError` becomes DBDuplicateEntry, DBReferenceError,"
@@ -80,6 +121,20 @@ RULE = Rule(
     instead="Catch the class of `oslo_db.exception` that the error becomes.",
     checks=(OnFunction(check),),
     bad=(
+        Example(
+            "a name that the module never binds",
+            """
+            import sqlalchemy.exc as sqlalchemy_exc
+
+            def set_state(session, trial):
+                try:
+                    session.add(trial)
+                    session.commit()
+                except IntegrityError:  # expect: DBA203
+                    return False
+                return True
+            """,
+        ),
         Example(
             "IntegrityError under oslo.db",
             """

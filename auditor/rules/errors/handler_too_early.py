@@ -32,7 +32,9 @@ _HARMLESS = frozenset({
 def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hits:
     """Handlers for database errors around nothing but `session.add()` and its like."""
     for handler in handlers_of(project, module, function):
-        errors = tuple(e for e in database_errors(project, handler) if _comes_with_flush(project, e))
+        errors = tuple(
+            e for e in database_errors(project, handler) if _comes_with_flush(project, e)
+        )
         noted = _only_noted(project, module, function, handler) if errors else None
         if noted is None:
             continue

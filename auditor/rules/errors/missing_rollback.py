@@ -66,7 +66,7 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
             "line": failing.at.line,
             "after": after.what,
             "after_line": after.at.line,
-            "session": sorted(_sessions(project, function, failing))[0],
+            "session": min(_sessions(project, function, failing)),
         }
         yield Hit(span_of(module, handler.line), function.qualname, fields)
 
@@ -113,9 +113,7 @@ def _sessions(project: Project, function: FunctionFacts, site: Site) -> set[str]
     }
 
 
-def _is_made_anew(
-    project: Project, function: FunctionFacts, handler: Handler, site: Site
-) -> bool:
+def _is_made_anew(project: Project, function: FunctionFacts, handler: Handler, site: Site) -> bool:
     """Whether the session is made in the `try`, or in the loop around it."""
     names = _sessions(project, function, site)
     regions = [r for r in function.ancestors(handler.tried.index) if r.kind in {"for", "while"}]

@@ -70,9 +70,7 @@ def _raises(project: Project, function: FunctionFacts, position: int, call: Call
     )
 
 
-def _is_first_work(
-    project: Project, function: FunctionFacts, position: int, call: Call
-) -> bool:
+def _is_first_work(project: Project, function: FunctionFacts, position: int, call: Call) -> bool:
     """Whether nothing was asked or written before: what came before may have made sure that there
     is a row, and so may the error that a handler answers."""
     earlier = work_within(project, function, function.regions[0], SENDS)
@@ -123,7 +121,8 @@ def _is_handled(
         handler.tried.index in around and catches(project, handler, _NO_ROW)
         for handler in handlers_of(project, module, function)
     ) or any(
-        r.kind == "with" and any("suppress" in dotted(getattr(i.expr, "func", None)) for i in r.items)
+        r.kind == "with"
+        and any("suppress" in dotted(getattr(i.expr, "func", None)) for i in r.items)
         for r in function.ancestors(region)
     )
 
@@ -134,9 +133,7 @@ def _callers(project: Project, scope: Scope) -> Iterator[tuple[Scope, int, int]]
         yield found.scope, found.position, found.call.region
 
 
-def _is_handled_above(
-    project: Project, scope: Scope, depth: int, seen: frozenset[int]
-) -> bool:
+def _is_handled_above(project: Project, scope: Scope, depth: int, seen: frozenset[int]) -> bool:
     """Whether a caller, or one of its callers, answers NoResultFound."""
     if depth == 0 or scope.key in seen:
         return False

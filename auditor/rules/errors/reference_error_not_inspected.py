@@ -53,9 +53,8 @@ def _looks(function: FunctionFacts, handler: Handler) -> bool:
     if not name:
         return False
     for event in function.inside(handler.region):
-        if isinstance(event, Read) and event.path[0] == name and event.path[1:2]:
-            if event.path[1] in _TELLS:
-                return True
+        if isinstance(event, Read) and event.path[:1] == (name,) and _TELLS & {*event.path[1:2]}:
+            return True
         if isinstance(event, Call) and last_step(event.func) not in _LOGS:
             handed = (*event.args, *(k.value for k in event.keywords))
             if any(isinstance(value, Name) and value.name == name for value in handed):
@@ -122,7 +121,9 @@ def _why(several: list[Model]) -> str:
     if not several:
         return "taking it that more than one foreign key can be violated there"
     model = several[0]
-    keys = ", ".join(f"`{column}`" for column in dict.fromkeys(k.column for k in model.foreign_keys))
+    keys = ", ".join(
+        f"`{column}`" for column in dict.fromkeys(k.column for k in model.foreign_keys)
+    )
     return f"`{short(model.dotted)}` has foreign keys to several tables ({keys})"
 
 

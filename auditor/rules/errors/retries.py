@@ -39,9 +39,7 @@ def retries_of(project: Project, module: ModuleFacts, function: FunctionFacts) -
         yield Retry(row, errors, decorator, place, asks)
 
 
-def context_places(
-    project: Project, module: ModuleFacts, function: FunctionFacts
-) -> Iterator[int]:
+def context_places(project: Project, module: ModuleFacts, function: FunctionFacts) -> Iterator[int]:
     """The numbers of the decorators that open a transaction."""
     body = project.program.bodies[module.name]
     end = len(body.function.events)

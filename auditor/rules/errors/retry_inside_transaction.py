@@ -168,7 +168,9 @@ def _retry_loops(
 
 def _on_handed_session(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hits:
     """A decorated function that works on a session it was handed, opening nothing of its own."""
-    handed = next((p.name for p in function.parameters if _is_session(project, function, p.name)), "")
+    handed = next(
+        (p.name for p in function.parameters if _is_session(project, function, p.name)), ""
+    )
     if not handed or _opens_something(project, module, function):
         return
     for retry in retries_of(project, module, function):

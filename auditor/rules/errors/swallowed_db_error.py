@@ -3,37 +3,49 @@
 from __future__ import annotations
 
 from auditor.model.finding import Confidence, Severity
+from auditor.model.knowledge import Effect
 from auditor.rule import Example, Hit, Hits, OnFunction, Rule
+from auditor.rules.errors import (
+    missing_rollback,
+    swallowed_inside_transaction,
+    work_after_failed_flush,
+)
 from auditor.rules.errors.caught import (
     Handler,
     database_errors,
     handlers_of,
-    own_events,
+    is_broad,
+    is_called,
     short,
     span_of,
 )
+from auditor.rules.errors.lost_errors import (
+    gives_none,
+    is_an_answer,
+    is_lost,
+    returns_after,
+    returns_in,
+    tries_again,
+    what_is_done,
+)
+from auditor.rules.errors.open_transactions import does, work_within
 from auditor.source.facts import (
-    Bind,
     Call,
-    Const,
-    Expr,
     FunctionFacts,
-    Items,
-    Jump,
     ModuleFacts,
-    Pairs,
-    Read,
-    Return,
-    Yield,
     dotted,
 )
 from auditor.source.project import Project
 
-_LOGGERS = frozenset({"log", "logger", "logging", "_log", "_logger", "warnings", "self.log",
-                      "self.logger", "self._logger", "current_app.logger",
-                      "app.logger"})  # fmt: skip
-_PRINTS = frozenset({"print", "traceback.print_exc", "warn"})
+_SENT = frozenset((Effect.WRITE, Effect.FLUSH, Effect.COMMIT))
+_FLUSHED = frozenset((Effect.FLUSH, Effect.COMMIT))
 _DUPLICATE = "oslo_db.exception.DBDuplicateEntry"
+_REFUSALS = (
+    _DUPLICATE,
+    "oslo_db.exception.DBReferenceError",
+    "oslo_db.exception.DBConstraintError",
+    "sqlalchemy.exc.IntegrityError",
+)
 _WRITES = frozenset({"add", "add_all", "commit", "flush", "delete", "create", "update", "save",
                      "merge", "insert", "execute", "bulk_save_objects"})  # fmt: skip
 
@@ -42,87 +54,97 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
     """Handlers for database errors that end as if nothing had happened."""
     for handler in handlers_of(project, module, function):
         errors = database_errors(project, handler)
-        if (
-            errors
-            and _is_lost(function, handler)
-            and not _is_an_answer(function, handler)
-            and not _ensures(project, function, handler, errors)
-            and not _tries_again(function, handler)
-        ):
-            fields = {
-                "errors": " or ".join(f"`{short(name)}`" for name in errors),
-                "what": _what(function, handler),
-            }
-            inside = _in_transaction(project, module, function, handler)
-            shown = _writes(function, handler) and (inside or not _gives_none(function, handler))
-            confidence = Confidence.MEDIUM if shown else Confidence.LOW
-            yield Hit(
-                span_of(module, handler.line), function.qualname, fields, confidence=confidence
-            )
+        confidence = (
+            _how_sure(project, module, function, handler, errors)
+            if errors
+            else _how_sure_of_broad(project, function, handler)
+        )
+        if confidence is None or _is_told_elsewhere(project, module, function, handler):
+            continue
+        names = errors or handler.types
+        fields = {
+            "errors": " or ".join(f"`{short(name)}`" for name in names) or "every error",
+            "what": what_is_done(function, handler),
+        }
+        yield Hit(span_of(module, handler.line), function.qualname, fields, confidence=confidence)
 
 
-def _is_lost(function: FunctionFacts, handler: Handler) -> bool:
-    """Whether the handler only logs, passes, sets or returns a constant."""
-    return all(_does_nothing_about_it(event) for event in own_events(function, handler))
+def _how_sure(
+    project: Project,
+    module: ModuleFacts,
+    function: FunctionFacts,
+    handler: Handler,
+    errors: tuple[str, ...],
+) -> Confidence | None:
+    """How sure it is that a handler for database errors loses them; None if it does not."""
+    if (
+        not is_lost(function, handler)
+        or is_an_answer(function, handler)
+        or _ensures(project, function, handler, errors)
+        or tries_again(function, handler)
+    ):
+        return None
+    if _is_settled(project, function, handler, errors):
+        return Confidence.LOW
+    inside = _in_transaction(project, module, function, handler)
+    shown = _writes(function, handler) and (inside or not gives_none(function, handler))
+    return Confidence.MEDIUM if shown else Confidence.LOW
 
 
-def _does_nothing_about_it(event: object) -> bool:
-    match event:
-        case Jump() | Read():
-            return True
-        case Call():
-            return _is_log(event)
-        case Return(value=value):
-            return value is None or _is_default(value)
-        case Bind(kind="except"):
-            return True
-        case _:
-            return False
+def _is_settled(
+    project: Project, function: FunctionFacts, handler: Handler, errors: tuple[str, ...]
+) -> bool:
+    """Whether passing over the error may well be meant: a refused row whose own transaction or
+    savepoint ends in the `try`, or one of many rows; a migration's DDL."""
+    if any(
+        isinstance(event, Call) and dotted(event.func).startswith("op.")
+        for event in function.inside(handler.tried)
+    ):
+        return True
+    if not all(any(project.knowledge.is_error(e, r) for r in _REFUSALS) for e in errors):
+        return False
+    in_block = any(
+        region.kind == "with"
+        and handler.tried.first <= region.first
+        and region.last <= handler.tried.last
+        for region in function.regions
+    )
+    in_loop = any(r.kind in ("for", "while") for r in function.ancestors(handler.tried.parent))
+    return in_block or in_loop
 
 
-def _is_log(call: Call) -> bool:
-    name = dotted(call.func)
-    return name in _PRINTS or name.rpartition(".")[0].lower() in _LOGGERS or name in ("str", "repr")
-
-
-def _is_default(value: Expr) -> bool:
-    match value:
-        case Const():
-            return True
-        case Items(items=items):
-            return all(_is_default(item) for item in items)
-        case Pairs(values=values):
-            return not values
-        case _:
-            return False
-
-
-def _is_an_answer(function: FunctionFacts, handler: Handler) -> bool:
-    """Whether failing is what the function tells: one flag here, the other elsewhere."""
-    told = _flags(_returns(function, handler.region.index))
-    told_elsewhere = _flags(_returns(function, 0)) - told
-    return bool(told) and bool(told_elsewhere)
-
-
-def _flags(values: list[Expr]) -> set[bool]:
-    return {v.value for v in values if isinstance(v, Const) and isinstance(v.value, bool)}
-
-
-def _returns(function: FunctionFacts, region: int) -> list[Expr]:
-    return [
-        event.value
-        for event in function.inside(function.regions[region])
-        if isinstance(event, Return) and event.value is not None
+def _how_sure_of_broad(
+    project: Project, function: FunctionFacts, handler: Handler
+) -> Confidence | None:
+    """The same for a handler of everything: it is about the database only if the `try` certainly
+    writes. Shown when the session is left broken: what fails is a flush or commit written there."""
+    if not is_broad(handler) or not is_lost(function, handler):
+        return None
+    if is_an_answer(function, handler) or tries_again(function, handler):
+        return None
+    finals = (r for r in function.regions if r.kind == "finally" and r.parent >= 0)
+    if any(is_called(function, r, "rollback", "close", "remove") for r in finals):
+        return None
+    certain = [
+        (site, effect)
+        for site in work_within(project, function, handler.tried, _SENT)
+        if (effect := does(project, site, _SENT)) and project.effects.of_site(site)[effect]
     ]
+    if not certain:
+        return None
+    shown = any(s.callee < 0 and s.sure and e in _FLUSHED for s, e in certain)
+    return Confidence.MEDIUM if shown else Confidence.LOW
 
 
-def _what(function: FunctionFacts, handler: Handler) -> str:
-    events = own_events(function, handler)
-    if _returns(function, handler.region.index):
-        return "a default is returned"
-    if any(isinstance(event, Call) for event in events):
-        return "it is only logged"
-    return "it is passed over"
+def _is_told_elsewhere(
+    project: Project, module: ModuleFacts, function: FunctionFacts, handler: Handler
+) -> bool:
+    """Whether a rule that knows more about the transaction around reports the handler."""
+    return any(
+        hit.span.line == handler.line.line
+        for rule in (swallowed_inside_transaction, work_after_failed_flush, missing_rollback)
+        for hit in rule.check(project, module, function)
+    )
 
 
 def _ensures(
@@ -132,29 +154,8 @@ def _ensures(
     there". One that then returns a value, as if it had stored it, is another matter."""
     if not all(project.knowledge.is_error(name, _DUPLICATE) for name in errors):
         return False
-    returned = _returns(function, handler.region.index)
-    return bool(returned) or not _returns_after(function, handler)
-
-
-def _tries_again(function: FunctionFacts, handler: Handler) -> bool:
-    """Whether the handler goes on to the next attempt of a loop that success leaves."""
-    in_loop = any(
-        region.kind in ("for", "while") for region in function.ancestors(handler.region.parent)
-    )
-    return in_loop and any(
-        isinstance(event, Return) or (isinstance(event, Jump) and event.kind == "break")
-        for event in function.inside(handler.tried)
-    )
-
-
-def _gives_none(function: FunctionFacts, handler: Handler) -> bool:
-    """Whether the caller can tell: a value from the body, None after the handler."""
-    gives = any(
-        isinstance(event, Return) and event.value is not None
-        for event in function.inside(handler.tried)
-    )
-    answers = [v for v in _returns(function, handler.region.index) if v != Const(None)]
-    return gives and not answers and not _returns_after(function, handler)
+    returned = returns_in(function, handler.region.index)
+    return bool(returned) or not returns_after(function, handler)
 
 
 def _in_transaction(
@@ -173,15 +174,6 @@ def _writes(function: FunctionFacts, handler: Handler) -> bool:
     return any(
         isinstance(event, Call) and dotted(event.func).rpartition(".")[2] in _WRITES
         for event in function.inside(handler.tried)
-    )
-
-
-def _returns_after(function: FunctionFacts, handler: Handler) -> bool:
-    return any(
-        isinstance(event, (Return, Yield))
-        and event.value is not None
-        and not (isinstance(event.value, Const) and event.value.value is None)
-        for event in function.events[handler.region.last :]
     )
 
 
@@ -227,6 +219,37 @@ RULE = Rule(
                     session.commit()
                 except SQLAlchemyError:  # expect: DBA201
                     pass
+            """,
+        ),
+        Example(
+            "everything passed over, and the session left as it is",
+            """
+            from sqlalchemy.orm import Session
+
+            def store_all(session: Session, row):
+                try:
+                    session.add(row)
+                    session.commit()
+                except Exception:  # expect: DBA201
+                    LOG.exception("not stored")
+            """,
+        ),
+        Example(
+            "a number that was set before",
+            """
+            from oslo_db import exception as db_exc
+
+            def archive(conn, statement):
+                archived = 0
+                try:
+                    with conn.begin():
+                        result = conn.execute(statement)
+                except db_exc.DBError:  # expect: DBA201
+                    msg = _("IntegrityError detected") % statement
+                    LOG.warn(msg)
+                    return archived
+                archived = result.rowcount
+                return archived
             """,
         ),
         Example(
@@ -304,6 +327,17 @@ RULE = Rule(
             """,
         ),
         Example(
+            "everything caught around work that is no database's",
+            """
+            def notify(session, row):
+                try:
+                    send(row)
+                except Exception:
+                    LOG.exception("not sent")
+                session.add(row)
+            """,
+        ),
+        Example(
             "make sure that it is there",
             """
             from oslo_db import exception as db_exc
@@ -347,7 +381,10 @@ RULE = Rule(
         ),
     ),
     known_gaps=(
-        "`except Exception` around database work is not reported",
+        (
+            "`except Exception` is reported with low confidence, unless the `try` itself flushes or"
+            " commits"
+        ),
         "errors lost around reads are reported with low confidence only",
         "a write through a helper of another name than `create`, `save`, `add` ... is not seen",
     ),

@@ -73,7 +73,9 @@ def swallowed(
 
 
 def _takes_ending(project: Project, handlers: tuple[Handler, ...], handler: Handler) -> bool:
-    return any(taker == handler for taker, _ in first_for(project, handlers, handler.tried, _ENDING))
+    return any(
+        taker == handler for taker, _ in first_for(project, handlers, handler.tried, _ENDING)
+    )
 
 
 def _failing(project: Project, function: FunctionFacts, handler: Handler) -> Site | None:
@@ -252,8 +254,10 @@ RULE = Rule(
     ),
     known_gaps=(
         "a transaction opened by the caller of the function is not seen",
-        "on MariaDB a deadlock inside a savepoint loses the transaction as well; a handler around a"
-        " savepoint is not reported, because it is right for every other error",
+        (
+            "on MariaDB a deadlock inside a savepoint loses the transaction as well; a handler"
+            " around a savepoint is not reported, because it is right for every other error"
+        ),
     ),
     sources=(
         "https://dev.mysql.com/doc/refman/8.0/en/innodb-error-handling.html",

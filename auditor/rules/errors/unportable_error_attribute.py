@@ -149,8 +149,6 @@ def _portable_constraints(project: Project) -> Iterator[tuple[str, ...]]:
                     yield tuple(str(a.value) for a in part.args if isinstance(a, Const))
 
 
-
-
 RULE = Rule(
     code="DBA206",
     name="unportable-error-attribute",

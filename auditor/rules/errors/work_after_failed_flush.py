@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from auditor.model.finding import Confidence, Severity
 from auditor.model.knowledge import Effect
 from auditor.rule import Example, Hit, Hits, OnFunction, Rule
@@ -25,7 +27,15 @@ from auditor.rules.errors.open_transactions import (
     transaction_around,
     work_within,
 )
-from auditor.source.facts import FunctionFacts, ModuleFacts
+from auditor.source.facts import (
+    Bind,
+    Call,
+    FunctionFacts,
+    ModuleFacts,
+    Read,
+    Region,
+    path_of,
+)
 from auditor.source.project import Project
 from auditor.source.sites import Site
 
@@ -41,11 +51,20 @@ _REFUSED = (
 )
 """Errors of a statement that the database refused; a flush that meets one rolls back."""
 _WRITTEN = frozenset((Effect.WRITE, Effect.STATEMENT, Effect.FLUSH, Effect.COMMIT, Effect.PENDING))
+_GONE = "sqlalchemy.orm.exc.ObjectDeletedError"
+_ATTRIBUTE = 2
+"""Steps of a path such as `port.id`."""
+_TRUTH = (
+    "taking it that the failed statement is a flush, everything after it raises"
+    " PendingRollbackError"
+)
 _ROLLS_BACK = ("rollback", "begin_nested")
 
 
 def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hits:
-    """Handlers of a refused statement that go on in the same transaction."""
+    """Handlers of a refused statement that go on in the same transaction, and handlers of a row
+    that is gone that read it again."""
+    yield from _read_again(project, module, function)
     for handler in handlers_of(project, module, function):
         if not _is_for_refusals(project, handler):
             continue
@@ -65,8 +84,45 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
                 if after
                 else "goes on to its end"
             ),
+            "truth": _TRUTH,
         }
         yield Hit(span_of(module, handler.line), function.qualname, fields)
+
+
+def _read_again(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hits:
+    """Handlers for ObjectDeletedError that read an attribute which the `try` reads too: the row is
+    still gone, so the handler raises what it has just caught."""
+    for handler in handlers_of(project, module, function):
+        if _GONE not in handler.types:
+            continue
+        tried = {read.path for read in _attributes_read(function, handler.tried)}
+        read = next(
+            (r for r in _attributes_read(function, handler.region) if r.path in tried), None
+        )
+        if read is not None:
+            fields = {
+                "caught": "`ObjectDeletedError`",
+                "opened": "the `try` above",
+                "what": f"reads `{'.'.join(read.path)}` of the row that is gone once more",
+                "truth": "taking it that this is a mapped row, the handler raises the same again",
+            }
+            yield Hit(span_of(module, handler.line), function.qualname, fields)
+
+
+def _attributes_read(function: FunctionFacts, region: Region) -> Iterator[Read]:
+    """Reads such as `port.id` of a local name in a region; what is called is no attribute."""
+    called = {path_of(e.func) for e in function.inside(region) if isinstance(e, Call)}
+    own = {p.name for p in function.parameters} | {
+        e.target for e in function.events if isinstance(e, Bind)
+    }
+    for event in function.inside(region):
+        if (
+            isinstance(event, Read)
+            and len(event.path) == _ATTRIBUTE
+            and event.path[0] in own - {"self", "cls"}
+            and event.path not in called
+        ):
+            yield event
 
 
 def _is_for_refusals(project: Project, handler: Handler) -> bool:
@@ -122,8 +178,7 @@ RULE = Rule(
     since="0.1.0",
     severity=Severity.ERROR,
     confidence=Confidence.MEDIUM,
-    message="{caught} is answered inside the transaction it broke ({opened}), which {what}: taking"
-    " it that the failed statement is a flush, everything after it raises PendingRollbackError",
+    message="{caught} is answered in what it broke ({opened}), which {what}: {truth}",
     why=(
         "A flush that fails rolls the transaction of the session back, and the session refuses all"
         " further work, the commit at the end of the block included, until the block is left. The"
@@ -198,8 +253,34 @@ RULE = Rule(
                         context.session.query(Node).filter_by(uuid=node.uuid).first()
             """,
         ),
+        Example(
+            "the row that is gone is read again for the log",
+            """
+            from sqlalchemy.orm import exc as sa_exc
+
+            def delete_ports(self, context, ports):
+                for port in ports:
+                    try:
+                        self.delete_port(context, port.id)
+                    except sa_exc.ObjectDeletedError:  # expect: DBA212
+                        LOG.info("port %s was deleted concurrently", port.id)
+            """,
+        ),
     ),
     good=(
+        Example(
+            "the id was taken out before",
+            """
+            from sqlalchemy.orm import exc as sa_exc
+
+            def delete_ports(self, context, port_ids):
+                for port_id in port_ids:
+                    try:
+                        self.delete_port(context, port_id)
+                    except sa_exc.ObjectDeletedError:
+                        LOG.info("port %s was deleted concurrently", port_id)
+            """,
+        ),
         Example(
             "the handler stands outside the transaction",
             """
@@ -283,8 +364,10 @@ RULE = Rule(
         ),
     ),
     known_gaps=(
-        "a transaction opened by the caller of the function is not seen; for a session that was"
-        " handed in see DBA222",
+        (
+            "a transaction opened by the caller of the function is not seen; for a session that was"
+            " handed in see DBA222"
+        ),
         "that the work in the `try` really is what fails is taken from the handler",
     ),
     sources=(
