@@ -8,13 +8,16 @@ what the named files import, also files that hold no word of database code.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from auditor import registry
+from auditor.engine import filters
 from auditor.engine.knowing import knowledge_with
-from auditor.engine.scanning import cache_folder
+from auditor.engine.scanning import cache_folder, judged_project, source_lines
 from auditor.model.errors import AuditorError
 from auditor.model.finding import Problem
+from auditor.model.report import Report
 from auditor.model.settings import Settings
 from auditor.source.discover import Discovery, SourceFile, discover
 from auditor.source.facts import ModuleFacts
@@ -110,3 +113,18 @@ def _told(problems: Sequence[Problem], named: frozenset[str]) -> tuple[Problem, 
     """Problems with a named file hide what it is asked about; others are told, and hide nothing
     that is certain."""
     return tuple(Problem(p.subject, p.message, p.subject in named) for p in problems)
+
+
+def judged(found: Linked, settings: Settings, catalogue: registry.Catalogue) -> Report:
+    """What the static rules say of the named modules. Raises SettingsError for a selected code
+    that no rule has."""
+    chosen = filters.selected(catalogue.rules, settings)
+    report = judged_project(
+        found.project,
+        settings,
+        replace(catalogue, rules=chosen),
+        lines_of=source_lines(found.discovery),
+        only=frozenset(module.path for module in found.named),
+    )
+    problems = (*catalogue.problems, *found.problems, *report.problems)
+    return replace(report, problems=tuple(dict.fromkeys(problems)))

@@ -44,9 +44,11 @@ class Crash:
     error: str
 
 
-def over_project(rules: Iterable[Rule], project: Project) -> Judged:
-    """What the static checks of the rules say."""
-    return judged(task for rule in rules for task in _static_tasks(rule, project))
+def over_project(
+    rules: Iterable[Rule], project: Project, *, only: frozenset[str] | None = None
+) -> Judged:
+    """What the static checks of the rules say; with `only`, of the modules at these paths."""
+    return judged(task for rule in rules for task in _static_tasks(rule, project, only))
 
 
 def over_tape(rules: Iterable[Rule], tape: Tape) -> Judged:
@@ -79,13 +81,17 @@ def over_outcomes(rules: Iterable[Rule], outcomes: tuple[FaultOutcome, ...]) -> 
     )
 
 
-def _static_tasks(rule: Rule, project: Project) -> Iterator[Task]:
+def _static_tasks(rule: Rule, project: Project, only: frozenset[str] | None) -> Iterator[Task]:
     for check in rule.checks:
         if isinstance(check, OnModule):
             for module in sorted(project.modules.values(), key=lambda m: m.path):
+                if only is not None and module.path not in only:
+                    continue
                 yield Task(rule, module.path, _called(check.check, project, module))
         elif isinstance(check, OnFunction):
             for module, function in project.functions():
+                if only is not None and module.path not in only:
+                    continue
                 where = f"`{function.qualname}` in {module.path}"
                 yield Task(rule, where, _called(check.check, project, module, function))
 
