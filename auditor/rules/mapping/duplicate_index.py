@@ -14,14 +14,15 @@ def check(project: Project, module: ModuleFacts) -> Hits:
     """Indexes that are the beginning of another key or index of the same table."""
     seen: set[int] = set()
     for model in tables_of(project, module):
-        keys = [key for key in keys_of(project, model).keys if not key.is_special]
+        found = keys_of(project, model)
+        keys = [key for key in found.keys if not key.is_special]
         for number, key in enumerate(keys):
             other = next((o for n, o in enumerate(keys) if _covers(o, key, later=n > number)), None)
             if key.kind != INDEX or other is None or key.module is not module:
                 continue
             if key.at.line not in seen:
                 seen.add(key.at.line)
-                yield _hit(module, model.dotted, key, other)
+                yield _hit(module, model.dotted, key, other, is_whole=found.is_whole)
 
 
 def _covers(other: Key, key: Key, *, later: bool) -> bool:
@@ -31,8 +32,8 @@ def _covers(other: Key, key: Key, *, later: bool) -> bool:
     return other.kind != INDEX or len(other.columns) > len(key.columns) or not later
 
 
-def _hit(module: ModuleFacts, owner: str, key: Key, other: Key) -> Hit:
-    equal = len(other.columns) == len(key.columns)
+def _hit(module: ModuleFacts, owner: str, key: Key, other: Key, *, is_whole: bool) -> Hit:
+    equal = is_whole and len(other.columns) == len(key.columns)
     fields = {
         "columns": ", ".join(key.columns),
         "other": f"the {other.kind} on ({', '.join(other.columns)})",

@@ -21,7 +21,7 @@ from auditor.source.facts import (
     walk,
 )
 from auditor.source.models import Model
-from auditor.source.program import Bound, last_step
+from auditor.source.program import Bound, Scope, last_step
 from auditor.source.project import Project
 
 PRIMARY, UNIQUE, INDEX = "primary key", "unique constraint", "index"
@@ -93,13 +93,18 @@ def keys_of(project: Project, model: Model) -> Keys:
         entry = project.program.classes.get(ancestor)
         if entry is None:
             continue
-        whole = whole and "__table_args__" not in entry.methods
+        whole = whole and not any(_is_declared(method) for method in entry.methods.values())
         bound = entry.own.get("__table_args__")
         if bound is not None:
             found.extend(_of_arguments(model, bound))
             whole = whole and _is_display(bound.bind.value)
     found.extend(_made_elsewhere(project, model))
     return Keys(tuple(found), whole)
+
+
+def _is_declared(method: Scope) -> bool:
+    """`@declared_attr def owner_id(cls): return Column(...)`: a column that is not read."""
+    return any("declared_attr" in dotted(d) for d in method.function.decorators)
 
 
 def _is_display(expr: Expr | None) -> bool:

@@ -84,7 +84,8 @@ RULE = Rule(
     " each other",
     why=(
         "What is appended to one side does not appear on the other until both are loaded anew,"
-        " both sides write the same column when the session is flushed, and SQLAlchemy warns that the one"
+        " both sides write the same column when the session is flushed, and SQLAlchemy warns that"
+        " the one"
         " will copy a column that conflicts with the other."
     ),
     instead="`back_populates=` on both, naming each other; `viewonly=True` on one that only reads.",
