@@ -46,7 +46,10 @@ def _orm(name: str, base: str, note: str = "") -> ErrorRow:
 
 
 def _oslo(name: str, base: str = "oslo_db.exception.DBError", **more: Any) -> ErrorRow:
-    return _row(f"oslo_db.exception.{name}", base, library="oslo.db", source=_OSLO, **more)
+    older = f"oslo.db.exception.{name}"  # the namespace package of oslo.db before 1.5
+    return _row(
+        f"oslo_db.exception.{name}", base, library="oslo.db", source=_OSLO, aliases=(older,), **more
+    )
 
 
 _TRANSLATED_INTEGRITY = ("DBDuplicateEntry", "DBReferenceError", "DBConstraintError", "DBError")

@@ -13,5 +13,6 @@ from auditor_openstack.knowledge_messages import TABLES as MESSAGES
 from auditor_openstack.knowledge_neutron import TABLES as NEUTRON
 from auditor_openstack.knowledge_neutron_lib import TABLES as NEUTRON_LIB
 from auditor_openstack.knowledge_nova import TABLES as NOVA_AND_CINDER
+from auditor_openstack.knowledge_older import TABLES as OLDER
 
-TABLES = (*NEUTRON_LIB, *NEUTRON, *NOVA_AND_CINDER, *MESSAGES)
+TABLES = (*NEUTRON_LIB, *NEUTRON, *NOVA_AND_CINDER, *OLDER, *MESSAGES)
