@@ -23,6 +23,7 @@ _MANAGER = _IMPORT + "manager = enginefacade.transaction_context()\n"
 FACADE = "enginefacade"
 READER = "enginefacade reader"
 WRITER = "enginefacade writer"
+_APART = f"{FACADE}, independent"
 _SIDES = {
     READER: (Mode.READER, "reader"),
     WRITER: (Mode.WRITER, "writer"),
@@ -86,6 +87,11 @@ _ENGINEFACADE = Table(
         _object("writer", WRITER),
         _attribute(FACADE, "reader", READER, "reader"),
         _attribute(FACADE, "writer", WRITER, "writer"),
+        _attribute(FACADE, "savepoint", FACADE, "savepoint"),
+        _attribute(FACADE, "allow_async", FACADE, "allow_async"),
+        _attribute(FACADE, "independent", _APART, "independent"),
+        _attribute(_APART, "reader", f"{READER}, independent", "independent.reader"),
+        _attribute(_APART, "writer", f"{WRITER}, independent", "independent.writer"),
         _attribute(READER, "allow_async", READER, "reader.allow_async"),
         _attribute(READER, "connection", READER, "reader.connection"),
         _attribute(WRITER, "connection", WRITER, "writer.connection"),

@@ -85,6 +85,7 @@ def _row(method: _Method, name: str, imports: str) -> CallableRow:
     call = f"def f(context):\n    {called}.{method.name}(context)\n"
     return CallableRow(
         name, _DOC, "", method.effects, method.returns, method.of, raises=method.raises,
+        opens=Mode.WRITER if Effect.WRITE in method.effects else Mode.READER,
         samples=(imports + call,),
         near_misses=(_NEAR_MISS + call,),
     )  # fmt: skip
