@@ -22,7 +22,7 @@ SCHEMA_OBJECTS = frozenset({"Table", "Column", "InstrumentedAttribute", "Queryab
                              "ColumnElement", "Mapped", "Index", "Sequence"})  # fmt: skip
 INPUTS = frozenset({"input", "sys.argv", "os.environ", "os.getenv", "request", "flask.request"})
 SPREADS = frozenset({"sorted", "list", "tuple", "set", "reversed", "str", "enumerate", "dict",
-                      "max", "min", "repr"})  # fmt: skip
+                      "max", "min", "repr", "zip", "json.dumps"})  # fmt: skip
 
 _DOUBLED = ("'", '"', "`")
 

@@ -208,7 +208,9 @@ def _of_parameter(place: Place, name: str) -> Iterator[Piece]:
     start = At(at.line, at.column, at.line, at.column)
     passage = Passage(place.module.path, start, f"`{name}` comes from the caller of "
                       f"`{place.function.qualname}`")  # fmt: skip
-    kind = Kind.INPUT if any(p.kind is Kind.INPUT for p in passed) else Kind.PARAMETER
+    kinds = {piece.kind for piece in passed}
+    is_own = place.function.name.startswith("_") and bool(kinds) and Kind.PARAMETER not in kinds
+    kind = Kind.INPUT if Kind.INPUT in kinds else Kind.UNKNOWN if is_own else Kind.PARAMETER
     yield Piece(kind, source=name, way=(passage,))
 
 

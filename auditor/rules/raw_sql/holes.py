@@ -102,13 +102,15 @@ def origin_of(holes: Sequence[Hole]) -> str:
 
 
 def confidence_of(holes: Sequence[Hole], *, sure: bool) -> Confidence:
-    """High for a complete path from outside or a hole between quotes, medium for a parameter."""
+    """High for a path from outside, or from a parameter to between quotes; medium for any other
+    parameter, and for what nobody knows between quotes."""
     kinds = {hole.piece.kind for hole in holes}
     if not sure:
         return Confidence.LOW
-    if Kind.INPUT in kinds or any(hole.is_quoted for hole in holes):
+    is_quoted = any(hole.is_quoted for hole in holes)
+    if Kind.INPUT in kinds or (is_quoted and Kind.PARAMETER in kinds):
         return Confidence.HIGH
-    return Confidence.MEDIUM if Kind.PARAMETER in kinds else Confidence.LOW
+    return Confidence.MEDIUM if is_quoted or Kind.PARAMETER in kinds else Confidence.LOW
 
 
 def names_of(holes: Sequence[Hole]) -> str:
