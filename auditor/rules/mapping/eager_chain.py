@@ -46,7 +46,7 @@ def check(project: Project, module: ModuleFacts) -> Hits:
         plural = "s" if cost.statements > 1 else ""
         fields = {
             "model": last,
-            "cost": f"{cost.statements} statement{plural}, the first of them over {tables}",
+            "cost": f"{cost.statements} statement{plural}, the first over {tables}",
             "product": (
                 f"; {' and '.join(f'`{name}`' for name in cost.collections)} multiply its rows"
                 if product
@@ -125,7 +125,7 @@ RULE = Rule(
     since="0.1.0",
     severity=Severity.NOTE,
     confidence=Confidence.MEDIUM,
-    message="every load of `{model}` costs {cost}{product}, whether the caller reads it or not",
+    message="a load of `{model}` costs about {cost}{product}, whether the caller reads it or not",
     why=(
         "Eager loading in the mapping holds for every query: the one that wants a name pays for all"
         " relations, and the relations of these. Collections joined side by side give a row for"
@@ -223,7 +223,8 @@ RULE = Rule(
         ),
     ),
     known_gaps=(
-        "relationships to classes that are not read count as one table or statement each",
+        "of classes that are not read (a library's) no further relationships are counted",
+        "a statement for a collection is not sent when no row is loaded",
         "options of queries and `enable_eagerloads(False)` change the cost, and are not counted",
     ),
     sources=("https://docs.sqlalchemy.org/en/20/orm/queryguide/relationships.html",),

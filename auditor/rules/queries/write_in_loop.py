@@ -85,7 +85,7 @@ def _deletes(project: Project, module: ModuleFacts, function: FunctionFacts) -> 
             session = _deleter(event, rows.name)
             if session is None or not isinstance(event, Call):
                 continue
-            loop = repeating_loop(loops, region=event.region, position=position)
+            loop = repeating_loop(loops, region=rows.region.index, position=position)
             of_session = project.value(module, function, position, session)
             if of_session.kind == SESSION and loop and not _reads_too(project, function, loop):
                 sometimes = is_conditional(function, loop, event.region)
