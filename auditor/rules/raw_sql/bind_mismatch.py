@@ -45,9 +45,8 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
 def _removed(place: Place) -> Iterator[tuple[At, str]]:
     for event in place.function.events:
         if isinstance(event, Call) and event.keywords and is_text(place, event):
-            for name in _REMOVED:
-                if event.keyword(name) is not None:
-                    yield event.at, f"`text()` takes no `{name}=` since SQLAlchemy 1.4: TypeError"
+            for name in (name for name in _REMOVED if event.keyword(name) is not None):
+                yield event.at, f"`text()` takes no `{name}=` since SQLAlchemy 1.4: TypeError"
 
 
 def _executed(place: Place) -> Iterator[tuple[At, str]]:

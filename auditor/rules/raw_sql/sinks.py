@@ -81,10 +81,11 @@ def _direct(project: Project, scope: Scope) -> Iterator[Given]:
     module = scope.module
     for position, event in enumerate(scope.function.events):
         if isinstance(event, Call):
-            rows, sure = _rows(project, scope, position, event)
-            for row in rows:
-                for text in _arguments(event, row):
-                    yield Given(event, row, text, sure or uses_sqlalchemy(module))
+            rows, is_known = _rows(project, scope, position, event)
+            sure = is_known or (bool(rows) and uses_sqlalchemy(module))
+            yield from (
+                Given(event, row, text, sure) for row in rows for text in _arguments(event, row)
+            )
 
 
 def _rows(

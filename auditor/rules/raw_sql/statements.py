@@ -65,9 +65,8 @@ def _statements(
     place = Place(project, module, function)
     for given in texts_given(project, module, function):
         if given.row.takes is Takes.STATEMENT and not is_looked_at_itself(project, module, given):
-            for sql in texts_of(place, given.text):
-                if sql.strip() != HOLE:
-                    yield Statement(given, sql)
+            texts = texts_of(place, given.text)
+            yield from (Statement(given, sql) for sql in texts if sql.strip() != HOLE)
 
 
 def texts_of(place: Place, expr: Expr | None) -> tuple[str, ...]:

@@ -92,14 +92,20 @@ def _in_expressions(
         if found is not None:
             yield (given.call.at, *found)
     for position, event in enumerate(function.events):
-        if isinstance(event, Call) and isinstance(event.func, Attribute):
-            written = event.func
-            if written.name in _CONSTRUCTS and _links(written.base)[1:] == ("query",):
-                value = project.value(module, function, position, written.base)
-                root = _root(written.base)
-                table = dotted(root.args[0]) if root is not None and root.args else ""
-                if value.kind == QUERY and table:
-                    yield event.at, written.name.upper(), table
+        table = _table_of_query(event) if isinstance(event, Call) else ""
+        if isinstance(event, Call) and isinstance(event.func, Attribute) and table:
+            if project.value(module, function, position, event.func.base).kind == QUERY:
+                yield event.at, event.func.name.upper(), table
+
+
+def _table_of_query(call: Call) -> str:
+    """What `session.query(Model).delete()` writes; empty for other calls and filtered queries."""
+    func = call.func
+    if not isinstance(func, Attribute) or func.name not in _CONSTRUCTS:
+        return ""
+    root = _root(func.base)
+    is_whole = _links(func.base)[1:] == ("query",) and root is not None and root.args
+    return dotted(root.args[0]) if is_whole and root is not None else ""
 
 
 def _construct(
