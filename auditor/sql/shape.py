@@ -4,6 +4,7 @@ names change. Equal for SQL text in the source and for the statement that was ex
     SELECT a FROM t WHERE id IN (1, 2, 3)     ->  SELECT a FROM t WHERE id IN (?)
     insert into t values (%s, %s), (%s, %s)   ->  INSERT INTO t VALUES (?, ?)
     SAVEPOINT sa_savepoint_12                 ->  SAVEPOINT sa_savepoint_1
+    SELECT t_7.a AS t_7_a FROM t AS t_7       ->  SELECT t_1.a FROM t AS t_1
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import itertools
 import re
 from functools import lru_cache
 
+from auditor.sql.labels import without_plain_labels
 from auditor.sql.tokens import KEYWORDS, VALUE, tokens_of
 
 _CACHED_BELOW = 16_384  # characters; the cache holds 4,096 statements, so it stays small
@@ -43,7 +45,7 @@ def brief(shape: str, width: int = 100) -> str:
 
 def _shape(sql: str) -> str:
     tokens = list(tokens_of(sql))
-    for step in (_without_casts, _plain_truth, _values_rows, _in_lists, _renumbered):
+    for step in _STEPS:
         tokens = step(tokens)
     return _spaced(tokens)
 
@@ -194,6 +196,16 @@ def _spaced(tokens: list[str]) -> str:
             in_table_name = False
         parts.append(token)
     return "".join(parts)
+
+
+_STEPS = (
+    _without_casts,
+    _plain_truth,
+    _values_rows,
+    _in_lists,
+    without_plain_labels,
+    _renumbered,
+)
 
 
 def _space_between(before: str, token: str, *, in_table_name: bool) -> bool:

@@ -40,6 +40,41 @@ PAGE = [
     ("SELECT a FROM t WHERE b IS TRUE AND c = true", "SELECT a FROM t WHERE b IS TRUE AND c = ?"),
     ('SELECT `a`, "b" FROM "Mixed"', 'SELECT a, b FROM "Mixed"'),
     ('SELECT a FROM t WHERE b = "a string of MySQL"', "SELECT a FROM t WHERE b = ?"),
+    (
+        "SELECT t.a AS t_a, s.t.b AS s_t_b, t.c AS c, t.d AS d_1, t.e AS t_e__2 FROM t",
+        "SELECT t.a, s.t.b, t.c, t.d, t.e FROM t",
+    ),
+    (
+        'SELECT "T"."B" AS "T_B", t_9.a AS t_9_a FROM t AS t_9',
+        'SELECT "T"."B", t_1.a FROM t AS t_1',
+    ),
+    (
+        "SELECT DISTINCT t.a AS t_a FROM t UNION SELECT t.a AS t_a",
+        "SELECT DISTINCT t.a FROM t UNION SELECT t.a",
+    ),
+    (
+        "INSERT INTO t (a) VALUES (1) RETURNING t.id AS t_id",
+        "INSERT INTO t (a) VALUES (?) RETURNING t.id",
+    ),
+    (
+        "SELECT networksegments.segmentation_id AS networksegments_segmentatio_1f FROM networksegments",
+        "SELECT networksegments.segmentation_id FROM networksegments",
+    ),
+    ("SELECT port.id AS port_id, x.port_id AS y FROM x", "SELECT port.id, x.port_id AS y FROM x"),
+    (
+        "SELECT t.a AS b, t.a AS t_b, -t.a AS t_a FROM t",
+        "SELECT t.a AS b, t.a AS t_b, - t.a AS t_a FROM t",
+    ),
+    ("SELECT a FROM s.t AS t, s.u AS s_u", "SELECT a FROM s.t AS t, s.u AS s_u"),
+    ("SELECT t.a AS t_a FROM t ORDER BY t_a", "SELECT t.a AS t_a FROM t ORDER BY t_a"),
+    (
+        "SELECT anon_4.t_a AS anon_4_t_a FROM (SELECT t.a AS t_a, t.b AS t_b FROM t) AS anon_4",
+        "SELECT anon_1.t_a FROM (SELECT t.a AS t_a, t.b FROM t) AS anon_1",
+    ),
+    (
+        "WITH c AS (SELECT t.a AS t_a FROM t) SELECT c.t_a FROM c",
+        "WITH c AS (SELECT t.a AS t_a FROM t) SELECT c.t_a FROM c",
+    ),
     ("SELECT $tag$ it's $tag$ FROM t", "SELECT ? FROM t"),
     ("UPDATE t SET n = n + 1 WHERE id = 0x1F", "UPDATE t SET n = n + ? WHERE id = ?"),
     ("SELECT a FROM t WHERE b = E'it\\'s'", "SELECT a FROM t WHERE b = ?"),
