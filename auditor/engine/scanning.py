@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from auditor import registry
-from auditor.engine import filters, running
+from auditor.engine import filters, kept, running
 from auditor.engine.fingerprint import LinesOf, fingerprinted
 from auditor.engine.knowing import knowledge_with
 from auditor.model.finding import Problem
@@ -18,7 +18,7 @@ from auditor.rule import OnFunction, OnModule
 from auditor.source.cache import default_folder
 from auditor.source.discover import Discovery, discover
 from auditor.source.project import Project, link
-from auditor.source.read import Progress, Reading, read_files
+from auditor.source.read import Progress, Reading, collector_off, read_files
 
 NO_CACHE = "-"
 
@@ -35,10 +35,26 @@ def scan(
     `rules` is the catalogue to use instead of the installed one. Raises AuditorError for a path
     that does not exist, SettingsError for a selected code that no rule has.
     """
-    catalogue = rules or registry.catalogue()
+    found = discover(tuple(paths), exclude=settings.exclude, tests=settings.tests)
+    folder = cache_folder(settings)
+    with collector_off():
+        if rules is not None or folder is None:
+            return _scanned(found, settings, rules or registry.catalogue(), progress)
+        key = kept.key_of(found, settings)
+        report = kept.load(folder, key)
+        if report is None:
+            report = _scanned(found, settings, registry.catalogue(), progress)
+            is_unchanged = kept.key_of(found, settings) == key  # no file was edited meanwhile
+            if is_unchanged and kept.is_repeatable(report, found):
+                kept.store(folder, key, report)
+        return report
+
+
+def _scanned(
+    found: Discovery, settings: Settings, catalogue: registry.Catalogue, progress: Progress | None
+) -> Report:
     chosen = filters.selected(catalogue.rules, settings)
     knowledge, unknown = knowledge_with(settings.knowledge)
-    found = discover(tuple(paths), exclude=settings.exclude, tests=settings.tests)
     reading = read_files(
         found.files, jobs=settings.jobs, cache_folder=cache_folder(settings), progress=progress
     )
@@ -46,7 +62,7 @@ def scan(
         link(reading.modules, knowledge),
         settings,
         replace(catalogue, rules=chosen),
-        lines_of=_lines(found),
+        lines_of=source_lines(found),
     )
     problems = (
         *catalogue.problems,
@@ -69,11 +85,17 @@ def judged_project(
     catalogue: registry.Catalogue,
     *,
     lines_of: LinesOf,
+    only: frozenset[str] | None = None,
 ) -> Report:
-    """What the static rules of a catalogue say of a project."""
+    """What the static rules of a catalogue say of a project; with `only`, of the modules at these
+    paths, though all others are known."""
     static = filters.with_checks(catalogue.rules, OnModule, OnFunction)
-    judged = running.over_project(static, project)
-    suppressions = {m.path: m.suppressions for m in project.modules.values() if m.suppressions}
+    judged = running.over_project(static, project, only=only)
+    suppressions = {
+        m.path: m.suppressions
+        for m in project.modules.values()
+        if m.suppressions and (only is None or m.path in only)
+    }
     shown = filters.shown(
         fingerprinted(judged.findings, lines_of),
         settings,
@@ -94,7 +116,8 @@ def cache_folder(settings: Settings) -> Path | None:
     return Path(settings.cache_dir) if settings.cache_dir else default_folder()
 
 
-def _lines(found: Discovery) -> LinesOf:
+def source_lines(found: Discovery) -> LinesOf:
+    """The lines of the files found, by shown path, read when asked for."""
     files = {file.path: file.file for file in found.files}
 
     @cache

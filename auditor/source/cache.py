@@ -88,7 +88,11 @@ def load(folder: Path, key: str) -> ModuleFacts | None:
 
 def store(folder: Path, key: str, kept: bytes) -> None:
     """Keep dumped facts; a folder that cannot be written is left alone."""
-    entry = _entry(folder, key)
+    write_entry(_entry(folder, key), kept)
+
+
+def write_entry(entry: Path, kept: bytes) -> None:
+    """Write a file whole or not at all, its folder too; where that is not possible, do nothing."""
     try:
         entry.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=entry.parent)

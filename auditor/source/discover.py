@@ -17,6 +17,8 @@ from auditor.model.errors import AuditorError
 from auditor.model.finding import Problem
 
 _NEVER = frozenset({"__pycache__", "node_modules", "site-packages", "venv", "env", "build", "dist"})
+_LOCK = ".#"
+"""How the name of an editor's lock begins, a link that leads nowhere."""
 _TEST_FOLDERS = frozenset({"test", "tests", "testing"})
 
 
@@ -60,11 +62,10 @@ def discover(
                 f"`{given}` does not exist (looked for from the working directory): name a Python"
                 " file or a folder to scan"
             )
-        for file in _python_files(root, problems):
-            source = _source_file(file, root, here)
+        for source, is_test in _sources(root, here, problems):
             if any(fnmatch.fnmatch(source.path, pattern) for pattern in exclude):
                 excluded.add(source.path)
-            elif not tests and file != root and _is_test(file.relative_to(root)):
+            elif not tests and is_test:
                 tests_left_out.add(source.path)
             else:
                 found[source.path] = source
@@ -72,10 +73,21 @@ def discover(
     return Discovery(files, len(tests_left_out), len(excluded), tuple(problems))
 
 
-def _python_files(root: Path, problems: list[Problem]) -> Iterator[Path]:
-    if root.is_file():
-        yield root
+def _sources(root: Path, here: Path, problems: list[Problem]) -> Iterator[tuple[SourceFile, bool]]:
+    """The Python files at and below a root, each with whether it is one of tests."""
+    if not root.is_dir():
+        place = _place(root.parent, root, here)
+        yield _source_file(str(root), root.name, place), False
         return
+    for folder, names in _folders(root, problems):
+        place = _place(Path(folder), root, here)
+        for name in names:
+            source = _source_file(os.path.join(folder, name), name, place)
+            yield source, place.is_test or _is_test(name)
+
+
+def _folders(root: Path, problems: list[Problem]) -> Iterator[tuple[str, list[str]]]:
+    """Each folder that has Python files, with their names in order."""
 
     def unreadable(error: OSError) -> None:
         folder = _shown(Path(error.filename), Path.cwd())
@@ -93,37 +105,54 @@ def _python_files(root: Path, problems: list[Problem]) -> Iterator[Path]:
             continue
         seen.add((identity.st_dev, identity.st_ino))
         names[:] = sorted(n for n in names if n not in _NEVER and not n.startswith("."))
-        for name in sorted(files):
-            if name.endswith(".py"):
-                yield Path(folder) / name
+        python = sorted(n for n in files if n.endswith(".py") and not n.startswith(_LOCK))
+        if python:
+            yield folder, python
 
 
-def _is_test(inner: Path) -> bool:
-    name = inner.name
-    if _TEST_FOLDERS.intersection(inner.parts[:-1]):
-        return True
+def _is_test(name: str) -> bool:
     return name.startswith("test_") or name.endswith("_test.py") or name == "conftest.py"
 
 
-def _source_file(file: Path, root: Path, here: Path) -> SourceFile:
-    is_package = file.name == "__init__.py"
-    return SourceFile(
-        str(file), _shown_source(file, root, here), module_name(file, root), is_package
-    )
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """What the files of one folder have in common: asked of the file system once, not for each."""
+
+    shown: str
+    """Shown path of the folder with a slash at the end, empty for the working directory."""
+    package: tuple[str, ...]
+    """Names of the packages around its modules."""
+    top: str
+    """Module name of an `__init__.py` with no package around it."""
+    is_test: bool
 
 
-def module_name(file: Path, root: Path) -> str:
-    """The dotted name of a file's module; `root` is the file or folder the scan was given."""
-    file, root = file.absolute(), root.absolute()
-    base = root.parent if root.is_file() else root
+def _place(folder: Path, root: Path, here: Path) -> _Place:
+    shown = _shown_source(folder / "_", root, here)[:-1]
+    package, top = _package_of(folder, root)
+    inner = folder.relative_to(root).parts if root.is_dir() else ()
+    return _Place(shown, package, top, bool(_TEST_FOLDERS.intersection(inner)))
+
+
+def _source_file(file: str, name: str, place: _Place) -> SourceFile:
+    return SourceFile(file, place.shown + name, _module_in(name, place), name == "__init__.py")
+
+
+def _module_in(name: str, place: _Place) -> str:
+    if name == "__init__.py":
+        return ".".join(place.package) or place.top
+    return ".".join((*place.package, name.rpartition(".")[0] or name))
+
+
+def _package_of(folder: Path, root: Path) -> tuple[tuple[str, ...], str]:
+    """The packages around the modules of a folder, and the name of where imports begin."""
+    folder, root = folder.absolute(), root.absolute()
+    base = root if root.is_dir() else root.parent
     while (base / "__init__.py").exists():
         base = base.parent
-    parts = list(file.relative_to(base).with_suffix("").parts)
-    first = next((n for n in range(len(parts) - 1) if _is_package(base, parts[: n + 1])), None)
-    parts = parts[first or 0 :]
-    if parts[-1] == "__init__":
-        parts.pop()
-    return ".".join(parts) or base.name
+    parts = folder.relative_to(base).parts
+    first = next((n for n in range(len(parts)) if _is_package(base, parts[: n + 1])), 0)
+    return parts[first:], base.name
 
 
 def _is_package(base: Path, parts: Sequence[str]) -> bool:
@@ -135,7 +164,7 @@ def _shown_source(file: Path, root: Path, here: Path) -> str:
     if absolute.is_relative_to(here) and "site-packages" not in absolute.parts:
         return absolute.relative_to(here).as_posix()
     base = root.absolute()
-    base = base.parent if base.is_file() else base
+    base = base if base.is_dir() else base.parent
     while (base / "__init__.py").exists():
         base = base.parent
     return absolute.relative_to(base).as_posix()

@@ -18,12 +18,10 @@ from pathlib import Path
 
 from auditor.model.finding import Problem
 from auditor.source import cache
+from auditor.source.content import NotRead, content_of
 from auditor.source.discover import SourceFile
 from auditor.source.facts import ModuleFacts
 from auditor.source.parse import NotParsed, parse_module
-
-LARGEST = 4 * 1024 * 1024
-"""Bytes; a larger file is not source that somebody wrote, and is a Problem."""
 
 DATABASE_WORDS = re.compile(
     rb"sqlalchemy|oslo_db|sqlmodel|alembic|[sS]ession\b|\.query\b|cursor|\.execute|db_api|_db\b"
@@ -60,7 +58,7 @@ def read_files(
     This process reads what is cached; only what must be parsed goes to others, and comes back as
     the same bytes that the cache keeps.
     """
-    with _collector_off():
+    with collector_off():
         known = [_known(file, cache_folder, every=every) for file in files]
         missing = [file for file, found in zip(files, known, strict=True) if found is None]
         parsed = iter(_parse_all(missing, jobs, cache_folder, progress))
@@ -96,8 +94,8 @@ def _joined(parts: Sequence[Reading]) -> Reading:
 
 
 @contextmanager
-def _collector_off() -> Iterator[None]:
-    """Trees and facts have no cycles worth finding: a third of the parse time."""
+def collector_off() -> Iterator[None]:
+    """Trees, facts and what is found about them have no cycles worth finding: half of the time."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -110,11 +108,9 @@ def _collector_off() -> Iterator[None]:
 def _known(file: SourceFile, cache_folder: Path | None, *, every: bool) -> Reading | None:
     """What is known of a file without parsing it; None if it must be parsed."""
     try:
-        if os.stat(file.file).st_size > LARGEST:
-            return _failed(file, f"larger than {LARGEST // 1024 // 1024} MiB, not read")
-        source = Path(file.file).read_bytes()
-    except OSError as error:
-        return _failed(file, f"not read: {error.strerror}")
+        source = content_of(file.file)
+    except NotRead as error:
+        return _failed(file, str(error))
     if not every and not DATABASE_WORDS.search(source):
         return Reading((), (), 1, 0)
     if cache_folder is not None:
@@ -125,18 +121,18 @@ def _known(file: SourceFile, cache_folder: Path | None, *, every: bool) -> Readi
 
 
 def _parse_chunk(files: Sequence[SourceFile], cache_folder: Path | None) -> list[bytes | str]:
-    with _collector_off():
+    with collector_off():
         return [_parse(file, cache_folder) for file in files]
 
 
 def _parse(file: SourceFile, cache_folder: Path | None) -> bytes | str:
     """The facts as the cache keeps them, or why there are none."""
     try:
-        source = Path(file.file).read_bytes()
+        source = content_of(file.file)
         module = parse_module(file.path, file.module, source, is_package=file.is_package)
         kept = cache.dumped(module)
-    except OSError as error:
-        return f"not read: {error.strerror}"
+    except NotRead as error:
+        return str(error)
     except NotParsed as error:
         return f"not parsed: {error}"
     if cache_folder is not None:
