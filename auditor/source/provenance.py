@@ -340,7 +340,7 @@ def _of_call(place: Place, call: Call) -> Iterator[Piece]:
 
 def _kept(place: Place, call: Call) -> Iterator[Piece]:
     """Calls that give back what they are given, such as `str(x)` and `x.strip()`."""
-    if isinstance(call.func, Attribute):
+    if isinstance(call.func, Attribute) and dotted(call.func) not in SPREADS:
         yield from _pieces(place, call.func.base)
     for arg in call.args:
         yield from _pieces(place, arg)

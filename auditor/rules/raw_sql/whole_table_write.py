@@ -93,9 +93,10 @@ def _in_expressions(
             yield (given.call.at, *found)
     for position, event in enumerate(function.events):
         table = _table_of_query(event) if isinstance(event, Call) else ""
-        if isinstance(event, Call) and isinstance(event.func, Attribute) and table:
-            if project.value(module, function, position, event.func.base).kind == QUERY:
-                yield event.at, event.func.name.upper(), table
+        if not table or not isinstance(event, Call) or not isinstance(event.func, Attribute):
+            continue
+        if project.value(module, function, position, event.func.base).kind == QUERY:
+            yield event.at, event.func.name.upper(), table
 
 
 def _table_of_query(call: Call) -> str:
