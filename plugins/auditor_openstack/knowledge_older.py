@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from auditor.knowledge.oslo_db import FACADE, READER, WRITER
 from auditor.model.knowledge import (
+    NUMBER,
     QUERY,
     SESSION,
     CallableRow,
     ContextRow,
+    Effect,
     How,
     Mode,
     Of,
@@ -29,6 +31,7 @@ _NOVA_DOC = "https://opendev.org/openstack/nova/src/branch/stable/wallaby/nova/d
 _KEYSTONE_DOC = (
     "https://opendev.org/openstack/keystone/src/branch/master/keystone/common/sql/core.py"
 )
+_SOFT_DOC = "https://docs.openstack.org/oslo.db/latest/reference/api/oslo_db.sqlalchemy.orm.html"
 _RETRIED = (
     "oslo_db.exception.DBDeadlock",
     "oslo_db.exception.DBConnectionError",
@@ -115,6 +118,14 @@ _TABLE = Table(
             f"{_NOVA}.get_session", _NOVA_DOC, returns=SESSION,
             samples=("from nova.db.sqlalchemy import api\napi.get_session()\n",),
             near_misses=("from app.db import api\napi.get_session()\n",),
+        ),
+        CallableRow(
+            "soft_delete", _SOFT_DOC, QUERY, (Effect.WRITE,), NUMBER,
+            samples=(
+                ("from sqlalchemy.orm import Session\nfrom app.models import Model\n"
+                "def f(session: Session):\n    session.query(Model).soft_delete()\n"),
+            ),
+            near_misses=("query = open('names')\nquery.soft_delete()\n",),
         ),
         _session_block("session_for_write", Mode.WRITER),
         _session_block("session_for_read", Mode.READER),

@@ -278,8 +278,8 @@ RULE = Rule(
     ),
     known_gaps=(
         (
-            "where less than half of the neighbours retry it is reported with low confidence only, and"
-            " for row locks, bulk statements and several writes"
+            "where less than half of the neighbours retry it is reported with low confidence only,"
+            " and for row locks, bulk statements and several writes"
         ),
         "callers are found by the name of the function",
     ),
