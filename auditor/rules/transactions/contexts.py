@@ -11,7 +11,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from auditor.model.knowledge import ContextRow, Mode
-from auditor.source.facts import Call, Expr, FunctionFacts, ModuleFacts, Region, dotted
+from auditor.source.facts import (
+    Bind,
+    Call,
+    Expr,
+    FunctionFacts,
+    ModuleFacts,
+    Name,
+    Region,
+    dotted,
+    walk,
+)
 from auditor.source.project import Project
 from auditor.source.results import context_of
 
@@ -23,6 +33,8 @@ FACADE = frozenset(
 """Contexts of enginefacade, and savepoints."""
 INDEPENDENT = frozenset((Mode.INDEPENDENT_READER, Mode.INDEPENDENT_WRITER))
 _SELF = ("self", "cls")
+_LINKS = 4
+"""Assignments followed backwards at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +80,22 @@ def contexts_around(
     return tuple(found)
 
 
+def began_as(project: Project, module: ModuleFacts, function: FunctionFacts, found: Open) -> Mode:
+    """How the transaction of a context began, as far as the function shows: a reader inside a
+    writer is part of the writer's transaction, an independent one is not."""
+    around = decorating(project, module, function)
+    if found.is_decorator:
+        around = around[around.index(found) + 1 :]
+    else:
+        around = contexts_around(project, module, function, found.region.parent)
+    mode = found.mode
+    for outer in around:
+        if mode in INDEPENDENT or outer.mode not in FACADE or outer.whose != found.whose:
+            break
+        mode = outer.mode
+    return mode
+
+
 def entered(project: Project, function: FunctionFacts, region: Region) -> tuple[Open, ...]:
     """The contexts a with statement opens, in order."""
     scope = project.program.scope_of(function)
@@ -102,3 +130,44 @@ def opened_in(project: Project, module: ModuleFacts, function: FunctionFacts) ->
     for region in function.regions:
         if region.kind == "with":
             yield from entered(project, function, region)
+
+
+def works_on(function: FunctionFacts, position: int, names: frozenset[str]) -> bool:
+    """Whether the call at an event is made on one of the names or what was made of them in the
+    function (`context.session.add(row)`, `query.update(...)`)."""
+    call = function.events[position]
+    return isinstance(call, Call) and _comes_from(function, position, call.func, names, _LINKS)
+
+
+def is_handed(function: FunctionFacts, position: int, names: frozenset[str]) -> bool:
+    """Whether the call at an event gets one of the names or what was made of them as an argument:
+    `store(context)`, `session = context.session; store(session)`."""
+    call = function.events[position]
+    given = (*call.args, *(k.value for k in call.keywords)) if isinstance(call, Call) else ()
+    return any(_comes_from(function, position, part, names, _LINKS) for part in given)
+
+
+def _comes_from(
+    function: FunctionFacts, position: int, expr: Expr, names: frozenset[str], links: int
+) -> bool:
+    for part in walk(expr):
+        if not isinstance(part, Name):
+            continue
+        bound = _last_bind(function, position, part.name)
+        if bound is None:
+            if part.name in names:
+                return True
+        elif bound.target in names and bound.kind == "with":
+            return True
+        elif links and bound.value is not None:
+            at = next(i for i, event in enumerate(function.events) if event is bound)
+            if _comes_from(function, at, bound.value, names, links - 1):
+                return True
+    return False
+
+
+def _last_bind(function: FunctionFacts, position: int, name: str) -> Bind | None:
+    for event in reversed(function.events[:position]):
+        if isinstance(event, Bind) and event.target == name:
+            return event
+    return None

@@ -6,6 +6,7 @@ from auditor.model.finding import Confidence, Severity
 from auditor.model.knowledge import Mode
 from auditor.rule import Example, Hit, Hits, OnFunction, Rule
 from auditor.rules.errors.caught import span_of
+from auditor.rules.transactions.contexts import began_as
 from auditor.rules.transactions.nesting import nested_contexts
 from auditor.source.facts import FunctionFacts, ModuleFacts
 from auditor.source.project import Project
@@ -20,7 +21,8 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
     for nested in nested_contexts(project, module, function):
         if nested.outer.mode not in _READERS or nested.mode not in _WRITERS:
             continue
-        if nested.position not in seen:
+        began = began_as(project, module, function, nested.outer)
+        if began in _READERS and nested.position not in seen:
             seen.add(nested.position)
             fields = {"inner": nested.words, "outer": nested.outer.words}
             evidence = nested.evidence(project, module)
@@ -103,6 +105,19 @@ RULE = Rule(
             """,
         ),
         Example(
+            "the reader is part of a writer",
+            """
+            from oslo_db.sqlalchemy import enginefacade
+
+            @enginefacade.writer
+            def touch(context, name):
+                with enginefacade.reader.using(context) as session:
+                    label = session.query(Label).filter_by(name=name).one()
+                    with enginefacade.writer.using(context):
+                        label.seen = True
+            """,
+        ),
+        Example(
             "one after the other",
             """
             from oslo_db.sqlalchemy import enginefacade
@@ -147,6 +162,7 @@ RULE = Rule(
         ),
     ),
     known_gaps=(
+        "a reader whose callers all hold a writer works, and is reported",
         "more than four calls between the reader and the writer",
         "calls that hand on an object which carries the context, other than Neutron's rows",
         "context managers of two databases given one context are taken for one",
