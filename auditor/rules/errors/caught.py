@@ -119,7 +119,7 @@ def innermost_handler(function: FunctionFacts, region: int) -> int:
 
 def always_raises(function: FunctionFacts, handler: Handler) -> bool:
     """Whether every path through the handler ends in a raise, as far as its own shape tells."""
-    return _raises_at_end(function, handler.region) or _reraises(function, handler)
+    return _raises_at_end(function, handler.region) or reraises(function, handler)
 
 
 def _raises_at_end(function: FunctionFacts, region: Region) -> bool:
@@ -138,7 +138,7 @@ def _raises_at_end(function: FunctionFacts, region: Region) -> bool:
     )
 
 
-def _reraises(function: FunctionFacts, handler: Handler) -> bool:
+def reraises(function: FunctionFacts, handler: Handler) -> bool:
     """`with save_and_reraise_exception():`, the idiom of oslo.utils."""
     return any(
         isinstance(event, Call) and dotted(event.func).endswith("save_and_reraise_exception")
@@ -171,7 +171,7 @@ def first_for(
 
 def may_raise(function: FunctionFacts, handler: Handler) -> bool:
     """Whether some path through the handler raises, or ends the program or the request."""
-    return _reraises(function, handler) or any(
+    return reraises(function, handler) or any(
         isinstance(event, Raise)
         or (isinstance(event, Call) and short(f".{dotted(event.func)}") in _ENDS)
         for event in function.inside(handler.region)

@@ -79,11 +79,10 @@ def _names_of_text(function: FunctionFacts, handler: Handler) -> frozenset[str]:
     found: set[str] = set()
     for event in function.inside(handler.region):
         if isinstance(event, Bind) and event.kind == "assign" and event.value is not None:
-            if _is_text(event.value, handler.region.name, frozenset(found)) or any(
-                _sought(part, handler.region.name, frozenset(found)) is not None
-                for part in walk(event.value)
-            ):
-                found.add(event.target)
+            texts = frozenset(found)
+            sought = (_sought(part, handler.region.name, texts) for part in walk(event.value))
+            is_text = _is_text(event.value, handler.region.name, texts)
+            found |= {event.target} if is_text or any(s is not None for s in sought) else set()
     return frozenset(found)
 
 
