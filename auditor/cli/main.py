@@ -34,6 +34,13 @@ class CommandRow:
 
 COMMANDS = {
     "scan": CommandRow("auditor.cli.scan:scan_command", "Audit source code; nothing is imported."),
+    "review": CommandRow(
+        "auditor.cli.review:review_command", "Write a review of a database layer, in ten points."
+    ),
+    "explain-query": CommandRow(
+        "auditor.cli.explain_query:explain_query_command",
+        "Estimate the statements of one function from its source.",
+    ),
     "record": CommandRow(
         "auditor.cli.record:record_command",
         "Run a Python command and record what it does to its database.",
@@ -119,6 +126,7 @@ def auditor() -> None:
 def run(arguments: Sequence[str]) -> int:
     """Run the program with `arguments` (without its name); gives the exit status."""
     try:
+        refuse_without_working_directory()
         result: Any = auditor.main(list(arguments), prog_name="auditor", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()

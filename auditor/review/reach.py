@@ -19,7 +19,7 @@ _BROAD = frozenset(("Exception", "BaseException"))
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """What a tape saw of a subject, in its order; `tests` are the names of tests that reached it."""
+    """What a tape saw of a subject, in its order; `tests` are the tests that reached it."""
 
     reached: tuple[Working, ...]
     unseen: tuple[Working, ...]
@@ -31,7 +31,9 @@ class Reach:
 
 def reach_of(subject: Subject, tape: Tape) -> Reach:
     """What the tape saw of the functions and handlers of a subject."""
-    reached, unseen, tests = [], [], set()
+    reached: list[Working] = []
+    unseen: list[Working] = []
+    tests: set[str] = set()
     for one in subject.working:
         entries = [e for e in tape.entries if any(_is_in(f, one) for f in e.site.stack)]
         (reached if entries else unseen).append(one)

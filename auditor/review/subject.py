@@ -55,6 +55,12 @@ class Subject:
         return tuple(one for one in self.working if is_public(one.function))
 
     @property
+    def class_name(self) -> str:
+        """The class that all functions with database work are methods of, empty if none is."""
+        found = {one.function.class_name for one in self.working}
+        return found.pop() if len(found) == 1 and len(self.modules) == 1 else ""
+
+    @property
     def functions(self) -> int:
         """All functions of the modules."""
         return sum(len(module.functions) - 1 for module in self.modules)
