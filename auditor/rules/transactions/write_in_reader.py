@@ -1,0 +1,237 @@
+"""DBA405: a change written in a reader, which is rolled back at its end."""
+
+from __future__ import annotations
+
+from auditor.model.evidence import SourcePath, Step
+from auditor.model.finding import Confidence, Severity
+from auditor.model.knowledge import Effect, Mode
+from auditor.rule import Example, Hit, Hits, OnFunction, Rule
+from auditor.rules.errors.caught import span_of
+from auditor.rules.transactions.contexts import (
+    Open,
+    began_as,
+    contexts_around,
+    is_handed,
+    works_on,
+)
+from auditor.rules.transactions.nesting import innermost
+from auditor.source.facts import Call, FunctionFacts, ModuleFacts
+from auditor.source.project import Project
+from auditor.source.sites import Site
+
+_READERS = frozenset((Mode.READER, Mode.INDEPENDENT_READER))
+_LOST = (Effect.PENDING, Effect.WRITE)
+
+
+def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hits:
+    """Changes on the session of a reader, by the function or by what it calls."""
+    for site in project.sites(function):
+        effects = project.effects.of_site(site)
+        effect = next((e for e in _LOST if e in effects), None)
+        if effect is None:
+            continue
+        opened = innermost(project, module, function, site.region)
+        if opened is None or began_as(project, module, function, opened) not in _READERS:
+            continue
+        way = project.effects.way(site, effect)
+        if not _stays(project, opened, way) or _commits(project, way):
+            continue
+        fields = {"what": site.what, "behind": _told(project, way), "opened": opened.words}
+        steps = (Step(span_of(_home(project, s), s.at), s.what) for s in way)
+        path = SourcePath((Step(span_of(module, opened.region.at), opened.words), *steps))
+        certain = all(step.certain and step.sure for step in way)
+        confidence = Confidence.MEDIUM if certain else Confidence.LOW
+        yield Hit(
+            span_of(module, site.at), function.qualname, fields, (path,), confidence=confidence
+        )
+
+
+def _home(project: Project, site: Site) -> ModuleFacts:
+    return project.program.scopes[site.scope].module
+
+
+def _stays(project: Project, opened: Open, way: tuple[Site, ...]) -> bool:
+    """Whether the change is made on the session of the reader: each call hands on what the reader
+    gave or was given, and no function on the way opens a context of its own."""
+    for number, step in enumerate(way):
+        scope = project.program.scopes[step.scope]
+        function = scope.function
+        names = _names(opened) if number == 0 else _handed_names(opened, function)
+        carried = is_handed if step.callee >= 0 else works_on
+        if not carried(function, step.position, names):
+            return False
+        if number and contexts_around(project, scope.module, function, step.region):
+            return False
+    return not _opens(project, way[-1])
+
+
+def _names(opened: Open) -> frozenset[str]:
+    return frozenset(name for name in (opened.whose.partition(".")[0], opened.name) if name)
+
+
+def _handed_names(opened: Open, function: FunctionFacts) -> frozenset[str]:
+    """The parameters of a function on the way, `self` only if the context is kept there."""
+    is_kept = opened.whose.startswith("self.")
+    return frozenset(
+        p.name for p in function.parameters if is_kept or p.name not in {"self", "cls"}
+    )
+
+
+def _opens(project: Project, last: Site) -> bool:
+    """Whether what is called at the end of a way opens a context itself."""
+    function = project.program.scopes[last.scope].function
+    call = function.events[last.position]
+    if not isinstance(call, Call):
+        return False
+    targets = project.targets(function, last.position, call)
+    return any(t.row is not None and t.row.opens is not None for t in targets)
+
+
+def _commits(project: Project, way: tuple[Site, ...]) -> bool:
+    """Whether somebody on the way commits by hand: then the change is kept."""
+    functions = (project.program.scopes[step.scope].function for step in way)
+    return any(
+        Effect.COMMIT in site.effects for function in functions for site in project.sites(function)
+    )
+
+
+def _told(project: Project, way: tuple[Site, ...]) -> str:
+    if len(way) == 1:
+        return ""
+    names = " -> ".join(f"`{step.what}`" for step in way[1:])
+    return f" gets to {names} ({_home(project, way[-1]).path}:{way[-1].at.line}), which"
+
+
+RULE = Rule(
+    code="DBA405",
+    name="write-in-reader",
+    since="0.1.0",
+    severity=Severity.ERROR,
+    confidence=Confidence.MEDIUM,
+    message="`{what}`{behind} changes rows inside {opened}: with no writer open around it, the"
+    " change is rolled back at the end of the block and no error is raised",
+    why=(
+        "A reader ends with a rollback, always. A change in it seems to work: the flush succeeds,"
+        " later queries of the block see it, and then it is gone. When the function happens to be"
+        " called inside a writer it joins that one, and the change is kept; so whether rows are"
+        " stored depends on the caller."
+    ),
+    instead="`writer` in place of `reader`, or the change after the block in a writer of its own.",
+    checks=(OnFunction(check),),
+    bad=(
+        Example(
+            "an added row",
+            """
+            from oslo_db.sqlalchemy import enginefacade
+
+            def ensure(context, name):
+                with enginefacade.reader.using(context) as session:
+                    label = session.query(Label).filter_by(name=name).first()
+                    if label is None:
+                        label = Label(name=name)
+                        session.add(label)  # expect: DBA405
+                return label
+            """,
+        ),
+        Example(
+            "an UPDATE below a decorator",
+            """
+            from oslo_db.sqlalchemy import enginefacade
+
+            @enginefacade.reader
+            def touch(context, name):
+                query = context.session.query(Label).filter_by(name=name)
+                query.update({"seen": True})  # expect: DBA405
+            """,
+        ),
+        Example(
+            "through a function that is handed the session",
+            """
+            from oslo_db.sqlalchemy import enginefacade
+
+            def forget(session, label):
+                session.delete(label)
+
+            @enginefacade.reader.independent
+            def labels(context):
+                found = context.session.query(Label).all()
+                for label in found:
+                    if label.is_old:
+                        forget(context.session, label)  # expect: DBA405
+                return found
+            """,
+        ),
+    ),
+    good=(
+        Example(
+            "a writer",
+            """
+            from oslo_db.sqlalchemy import enginefacade
+
+            def ensure(context, name):
+                with enginefacade.writer.using(context) as session:
+                    if session.query(Label).filter_by(name=name).first() is None:
+                        session.add(Label(name=name))
+            """,
+        ),
+        Example(
+            "the reader is part of a writer",
+            """
+            from oslo_db.sqlalchemy import enginefacade
+
+            @enginefacade.writer
+            def ensure(context, name):
+                with enginefacade.reader.using(context) as session:
+                    if session.query(Label).filter_by(name=name).first() is None:
+                        session.add(Label(name=name))
+            """,
+        ),
+        Example(
+            "another session",
+            """
+            from oslo_db.sqlalchemy import enginefacade
+            from sqlalchemy.orm import Session
+
+            @enginefacade.reader
+            def copy(context, archive):
+                with Session(archive) as other:
+                    other.add_all(context.session.query(Label).all())
+                    other.flush()
+            """,
+        ),
+        Example(
+            "a writer of its own is another matter (DBA406)",
+            """
+            from oslo_db.sqlalchemy import enginefacade
+
+            @enginefacade.writer
+            def create(context, name):
+                context.session.add(Label(name=name))
+
+            @enginefacade.reader
+            def labels(context):
+                create(context, "default")
+                return context.session.query(Label).all()
+            """,
+        ),
+        Example(
+            "a set, no session",
+            """
+            from oslo_db.sqlalchemy import enginefacade
+
+            @enginefacade.reader
+            def names(context):
+                found = set()
+                for label in context.session.query(Label):
+                    found.add(label.name)
+                return found
+            """,
+        ),
+    ),
+    known_gaps=(
+        "a function whose callers all hold a writer open keeps its changes, and is reported",
+        "an attribute of a row that is assigned to",
+        "statements whose text or construct is not written in the function",
+    ),
+    sources=("oslo.db 18.1.1, enginefacade: _TransactionContext._end_session",),
+)
