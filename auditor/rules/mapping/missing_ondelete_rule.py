@@ -45,8 +45,8 @@ RULE = Rule(
     " before this one, unless the ORM has loaded it",
     why=(
         "Without a rule the database refuses the delete. The ORM works around it by loading the"
-        " rows that refer, to delete or change them one by one; a bulk delete does not do even that, and"
-        " fails."
+        " rows that refer, to delete or change them one by one; a bulk delete does not do even"
+        " that, and fails."
     ),
     instead="`ForeignKey(..., ondelete='CASCADE')`, `'SET NULL'`, or `'RESTRICT'` to say that the"
     " refusal is meant; with `passive_deletes=True` on the relationship.",

@@ -47,50 +47,69 @@ class Chain(NamedTuple):
         return self.links[0]
 
 
+class _Index(NamedTuple):
+    """What a function does with its queries, found in one pass so that many queries stay cheap."""
+
+    grown: dict[int, Call]
+    """Calls by the identity of the expression they are a method of."""
+    on_name: dict[str, list[Call]]
+    """Calls that are a method of a name."""
+    bound: dict[int, str]
+    """Names by the identity of the value assigned to them."""
+    roots: dict[str, int]
+    """How many assignments of a name do not grow from the name itself."""
+    handed_on: frozenset[int | str]
+    """Arguments of other functions: names, and identities of calls."""
+
+
 def chains_of(function: FunctionFacts) -> Iterator[Chain]:
     """The queries that a function begins and puts together: one for each `query()` or `select()`
     call, with every link that its chain, or the name it is bound to, receives."""
-    grown = _by_base(function)
-    for event in function.events:
-        if isinstance(event, Call) and last_step(event.func) in _STARTS and event.args:
-            found = _follow(function, event, grown)
-            if found is not None:
-                yield found
-
-
-def _by_base(function: FunctionFacts) -> dict[int, Call]:
-    """Calls by the identity of the call or read they are a method of."""
-    return {
-        id(event.func.base): event
-        for event in function.events
-        if isinstance(event, Call) and isinstance(event.func, Attribute)
-    }
-
-
-def _follow(function: FunctionFacts, start: Call, grown: dict[int, Call]) -> Chain | None:
-    links = _links(start, grown)
-    name = _bound_name(function, links[-1])
-    if not name:
-        return Chain(tuple(links), is_whole=not _is_handed_on(function, links[-1]))
-    binds = [e for e in function.events if isinstance(e, Bind) and e.target == name]
-    roots = [e for e in binds if _root(e.value) != name]
-    if len(roots) != 1:
-        return None
-    for event in function.events:
-        match event:
-            case Call(func=Attribute(base=Name(name=base))) if base == name:
-                links.extend(_links(event, grown))
-            case _:
-                pass
-    whole = not any(
-        isinstance(e, Call) and any(isinstance(a, Name) and a.name == name for a in e.args)
+    starts = [
+        e
         for e in function.events
-        if isinstance(e, Call) and last_step(e.func) not in _RUNNING
-    )
-    return Chain(tuple(links), whole)
+        if isinstance(e, Call) and last_step(e.func) in _STARTS and e.args
+    ]
+    index = _index_of(function) if starts else None
+    for start in starts:
+        found = _follow(start, index) if index is not None else None
+        if found is not None:
+            yield found
+
+
+def _index_of(function: FunctionFacts) -> _Index:
+    index = _Index({}, {}, {}, {}, frozenset())
+    handed_on: set[int | str] = set()
+    for event in function.events:
+        if isinstance(event, Bind):
+            if event.kind == "assign":
+                index.bound[id(event.value)] = event.target
+            if _root(event.value) != event.target:
+                index.roots[event.target] = index.roots.get(event.target, 0) + 1
+        elif isinstance(event, Call):
+            if isinstance(event.func, Attribute):
+                index.grown[id(event.func.base)] = event
+                if isinstance(event.func.base, Name):
+                    index.on_name.setdefault(event.func.base.name, []).append(event)
+            if last_step(event.func) not in _RUNNING:
+                handed_on.update(a.name if isinstance(a, Name) else id(a) for a in event.args)
+    return index._replace(handed_on=frozenset(handed_on))
+
+
+def _follow(start: Call, index: _Index) -> Chain | None:
+    links = _links(start, index.grown)
+    name = index.bound.get(id(links[-1]), "")
+    if not name:
+        return Chain(tuple(links), is_whole=id(links[-1]) not in index.handed_on)
+    if index.roots.get(name) != 1:
+        return None
+    for event in index.on_name.get(name, ())[:_LENGTH]:
+        links.extend(_links(event, index.grown))
+    return Chain(tuple(links), is_whole=name not in index.handed_on)
 
 
 _RUNNING = frozenset(("execute", "scalars", "scalar", "list", "stream", "exec", "first"))
+"""What a query is given to in order to be run."""
 
 
 def _links(start: Call, grown: dict[int, Call]) -> list[Call]:
@@ -98,13 +117,6 @@ def _links(start: Call, grown: dict[int, Call]) -> list[Call]:
     while id(links[-1]) in grown and len(links) < _LENGTH:
         links.append(grown[id(links[-1])])
     return links
-
-
-def _bound_name(function: FunctionFacts, last: Call) -> str:
-    for event in function.events:
-        if isinstance(event, Bind) and event.value is last and event.kind == "assign":
-            return event.target
-    return ""
 
 
 def _root(expr: Expr | None) -> str:
