@@ -90,4 +90,8 @@ def _choice(inference: Inference, scope: Scope, position: int, expr: Choice) -> 
 def _logic(inference: Inference, scope: Scope, position: int, expr: Logic) -> Value:
     if expr.operator == "and":
         return inference.value(scope, position, expr.items[-1])
-    return joined([inference.value(scope, position, item) for item in expr.items])
+    values = [inference.value(scope, position, item) for item in expr.items]
+    known = [value for value in values if value.kind]
+    if len(known) < len(values):  # `self._manager or DEFAULT`: what can be told stands for the rest
+        return joined([value._replace(sure=False) for value in known])
+    return joined(values)

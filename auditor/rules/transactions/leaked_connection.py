@@ -1,0 +1,225 @@
+"""DBA414: a connection that is given back only if nothing goes wrong."""
+
+from __future__ import annotations
+
+from auditor.model.finding import Confidence, Severity
+from auditor.model.knowledge import CONNECTION, DRIVER_CONNECTION, ENGINE
+from auditor.rule import Example, Hit, Hits, OnFunction, Rule
+from auditor.rules.errors.caught import span_of
+from auditor.source.facts import (
+    Bind,
+    Call,
+    Event,
+    FunctionFacts,
+    ModuleFacts,
+    Name,
+    Return,
+    Yield,
+    dotted,
+    walk,
+)
+from auditor.source.program import last_step
+from auditor.source.project import Project, position_of
+
+_OPENS = frozenset(("connect", "raw_connection"))
+_ENDS = frozenset(("close", "invalidate", "detach"))
+
+
+def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hits:
+    """Connections of an engine, kept in a local, that no `with` and no `finally` closes."""
+    for event in function.events:
+        if not isinstance(event, Bind) or event.kind != "assign" or not event.target.isidentifier():
+            continue
+        if not _opens(project, module, function, event) or _is_handed_on(function, event):
+            continue
+        closed = _closes(function, event.target)
+        if closed is None or not any(_always(function, call) for call in closed):
+            how = "only where nothing was raised before" if closed else "nowhere"
+            fields = {"name": event.target, "how": how}
+            yield Hit(span_of(module, event.at), function.qualname, fields)
+
+
+def _opens(project: Project, module: ModuleFacts, function: FunctionFacts, bind: Bind) -> bool:
+    call = bind.value
+    if not isinstance(call, Call) or last_step(call.func) not in _OPENS:
+        return False
+    position = position_of(function, call)
+    made = project.value(module, function, position, call)
+    base = project.value(module, function, position, getattr(call.func, "base", None))
+    return base.kind == ENGINE and made.kind in (CONNECTION, DRIVER_CONNECTION)
+
+
+def _is_handed_on(function: FunctionFacts, bind: Bind) -> bool:
+    """Whether somebody else gets the connection: returned, yielded, stored, entered or passed on."""
+    return any(
+        event is not bind and _takes(event, bind.target) for event in function.events
+    ) or any(
+        dotted(item.expr) == name or _passes(item.expr, name)
+        for region in function.regions
+        for item in region.items
+    )
+
+
+def _takes(event: Event, name: str) -> bool:
+    match event:
+        case Return(value=value) | Yield(value=value) | Bind(value=value):
+            return any(isinstance(e, Name) and e.name == name for e in _values(value))
+        case Call():
+            return _passes(event, name)
+        case _:
+            return False
+
+
+def _values(value: object) -> tuple[object, ...]:
+    """The expression itself, or the items of a display: not what it is a part of."""
+    return (value, *getattr(value, "items", ()), *getattr(value, "values", ()))
+
+
+def _passes(expr: object, name: str) -> bool:
+    if not isinstance(expr, Call):
+        return False
+    values = (*expr.args, *(keyword.value for keyword in expr.keywords))
+    return any(isinstance(e, Name) and e.name == name for v in values for e in walk(v))
+
+
+def _closes(function: FunctionFacts, name: str) -> list[Call] | None:
+    """The calls that give the connection back; None if there is none."""
+    found = [
+        event
+        for event in function.events
+        if isinstance(event, Call) and dotted(event.func) in {f"{name}.{end}" for end in _ENDS}
+    ]
+    return found or None
+
+
+def _always(function: FunctionFacts, call: Call) -> bool:
+    """Whether it runs also when something was raised."""
+    return any(region.kind == "finally" for region in function.ancestors(call.region))
+
+
+_IMPORTS = """
+            import contextlib
+            import sqlalchemy as sa
+
+            engine = sa.create_engine("sqlite://")
+"""
+RULE = Rule(
+    code="DBA414",
+    name="leaked-connection",
+    since="0.1.0",
+    severity=Severity.WARNING,
+    confidence=Confidence.MEDIUM,
+    message="the connection `{name}` is closed {how}: after an error it stays checked out of the"
+    " pool until the collector finds it (taking it that something in between can raise)",
+    why=(
+        "A connection that is not given back is one that the pool lends to nobody else. With its"
+        " transaction still open it holds locks; a few such errors, and every request waits for"
+        " `QueuePool limit ... overflow`. CPython's reference counts hide it until a traceback"
+        " keeps the frame alive."
+    ),
+    instead="`with engine.connect() as connection:`, or `engine.begin()` for a unit that commits.",
+    checks=(OnFunction(check),),
+    bad=(
+        Example(
+            "closed at the end",
+            _IMPORTS
+            + """
+            def rows(statement):
+                connection = engine.connect()  # expect: DBA414
+                found = connection.execute(statement).fetchall()
+                connection.close()
+                return found
+            """,
+        ),
+        Example(
+            "closed nowhere",
+            _IMPORTS
+            + """
+            def count(statement):
+                connection = engine.connect()  # expect: DBA414
+                return connection.execute(statement).scalar()
+            """,
+        ),
+        Example(
+            "closed in a handler and at the end",
+            _IMPORTS
+            + """
+            def load(path):
+                raw = engine.raw_connection()  # expect: DBA414
+                try:
+                    raw.cursor().execute(path.read_text())
+                except ValueError:
+                    raw.close()
+                    raise
+                raw.close()
+            """,
+        ),
+    ),
+    good=(
+        Example(
+            "a with statement",
+            _IMPORTS
+            + """
+            def rows(statement):
+                with engine.connect() as connection:
+                    return connection.execute(statement).fetchall()
+            """,
+        ),
+        Example(
+            "finally",
+            _IMPORTS
+            + """
+            def rows(statement):
+                connection = engine.connect()
+                try:
+                    return connection.execute(statement).fetchall()
+                finally:
+                    connection.close()
+            """,
+        ),
+        Example(
+            "entered later",
+            _IMPORTS
+            + """
+            def rows(statement):
+                connection = engine.connect()
+                with connection:
+                    return connection.execute(statement).fetchall()
+
+            def more(statement):
+                raw = engine.raw_connection()
+                with contextlib.closing(raw):
+                    return raw.cursor().execute(statement)
+            """,
+        ),
+        Example(
+            "the caller's business",
+            _IMPORTS
+            + """
+            class Store:
+                def open(self):
+                    connection = engine.connect()
+                    self.connection = connection
+
+                def fresh(self):
+                    connection = engine.connect()
+                    return connection
+            """,
+        ),
+        Example(
+            "a connection to something else",
+            """
+            def rows(client, statement):
+                connection = client.connect()
+                found = connection.execute(statement)
+                connection.close()
+                return found
+            """,
+        ),
+    ),
+    known_gaps=(
+        "sessions that are not closed are not reported: closing one late loses less",
+        "a connection kept in an attribute is not followed",
+    ),
+    sources=("SQLAlchemy: Working with Engines and Connections; FAQ on QueuePool limits",),
+)
