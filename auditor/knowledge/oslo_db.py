@@ -83,14 +83,6 @@ _ENGINEFACADE = Table(
             )
             for name, given in (("get_engine", ENGINE), ("make_new_manager", FACADE))
         ),
-        *(
-            CallableRow(
-                "get_engine", _DOC, kind, (), ENGINE,
-                samples=(f"{_MANAGER}manager.{word}.get_engine()\n",),
-                near_misses=(f"import it\nit.{word}.get_engine()\n",),
-            )
-            for kind, word in ((READER, "reader"), (WRITER, "writer"))
-        ),
         _object("reader", READER),
         _object("writer", WRITER),
         _attribute(FACADE, "reader", READER, "reader"),

@@ -50,13 +50,11 @@ def _opens(project: Project, module: ModuleFacts, function: FunctionFacts, bind:
 
 
 def _is_handed_on(function: FunctionFacts, bind: Bind) -> bool:
-    """Whether somebody else gets the connection: returned, yielded, stored, entered or passed on."""
-    return any(
-        event is not bind and _takes(event, bind.target) for event in function.events
-    ) or any(
-        dotted(item.expr) == name or _passes(item.expr, name)
-        for region in function.regions
-        for item in region.items
+    """Whether somebody else gets the connection: returned, yielded, stored, entered, passed on."""
+    name = bind.target
+    entered = (item.expr for region in function.regions for item in region.items)
+    return any(event is not bind and _takes(event, name) for event in function.events) or any(
+        dotted(expr) == name or _passes(expr, name) for expr in entered
     )
 
 
