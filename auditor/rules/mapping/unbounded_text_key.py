@@ -18,18 +18,16 @@ def check(project: Project, module: ModuleFacts) -> Hits:
     """Columns of unbounded text in a primary key, unique constraint or index."""
     for model in tables_of(project, module):
         seen: set[str] = set()
-        for key in keys_of(project, model).keys:
-            if key.is_special:
+        keys = [key for key in keys_of(project, model).keys if not key.is_special]
+        for name, what in ((name, key.kind) for key in keys for name in key.columns):
+            bound = model.columns.get(name)
+            kind = _unbounded(project, bound) if bound is not None else ""
+            if bound is None or not kind or name in seen or bound.scope.module is not module:
                 continue
-            for name in key.columns:
-                bound = model.columns.get(name)
-                kind = _unbounded(project, bound) if bound is not None else ""
-                if bound is None or not kind or name in seen or bound.scope.module is not module:
-                    continue
-                seen.add(name)
-                fields = {"column": name, "type": kind, "kind": key.kind}
-                owner = model.dotted.rpartition(".")[2]
-                yield Hit(span_of(module, bound.bind.at), owner, fields)
+            seen.add(name)
+            fields = {"column": name, "type": kind, "kind": what}
+            owner = model.dotted.rpartition(".")[2]
+            yield Hit(span_of(module, bound.bind.at), owner, fields)
 
 
 def _unbounded(project: Project, bound: Bound) -> str:

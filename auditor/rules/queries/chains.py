@@ -87,10 +87,10 @@ def _index_of(function: FunctionFacts) -> _Index:
             if _root(event.value) != event.target:
                 index.roots[event.target] = index.roots.get(event.target, 0) + 1
         elif isinstance(event, Call):
-            if isinstance(event.func, Attribute):
-                index.grown[id(event.func.base)] = event
-                if isinstance(event.func.base, Name):
-                    index.on_name.setdefault(event.func.base.name, []).append(event)
+            base = getattr(event.func, "base", None)
+            index.grown[id(base)] = event
+            if isinstance(base, Name):
+                index.on_name.setdefault(base.name, []).append(event)
             if last_step(event.func) not in _RUNNING:
                 handed_on.update(a.name if isinstance(a, Name) else id(a) for a in event.args)
     return index._replace(handed_on=frozenset(handed_on))

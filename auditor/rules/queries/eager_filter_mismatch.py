@@ -57,13 +57,12 @@ def _use(
     known: bool,
 ) -> str:
     """The condition on the target's own columns, as `Class.column`; empty if there is none."""
-    for link in chain.named(*_CONDITIONS):
-        for arg in link.args:
-            for name, column in classes_in(project, module, function, arg):
-                last = name.rpartition(".")[2]
-                same = target in (name, last) if known else last.lower() == target
-                if same:
-                    return f"{last}.{column}"
+    conditions = (arg for link in chain.named(*_CONDITIONS) for arg in link.args)
+    for arg in conditions:
+        for name, column in classes_in(project, module, function, arg):
+            last = name.rpartition(".")[2]
+            if target in (name, last) if known else last.lower() == target:
+                return f"{last}.{column}"
     return ""
 
 

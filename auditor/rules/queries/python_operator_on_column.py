@@ -127,7 +127,7 @@ RULE = Rule(
     why=(
         "`in`, `is`, `and`, `or` and `not` cannot be overloaded for a column. Python decides at"
         " once whether the column object itself is in the list or is None (it is not), and the"
-        " statement is sent with `false`, or with half of the condition; some forms raise TypeError."
+        " statement is sent with `false`, or with half of the condition; some raise TypeError."
     ),
     instead="`Port.id.in_(ids)`, `Port.host.is_(None)`, `and_(...)`, `or_(...)`, `~`.",
     checks=(OnFunction(check),),
