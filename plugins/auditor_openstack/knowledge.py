@@ -1,4 +1,5 @@
-"""Knowledge tables of OpenStack: neutron-lib, Neutron's objects, and nova's and cinder's idioms.
+"""Knowledge tables of OpenStack: neutron-lib, Neutron's objects, idioms of nova, cinder and
+keystone, and what leaves a process.
 
 The readers and writers of oslo.db itself are built in (`auditor.knowledge.oslo_db`); these rows say
 where the projects keep theirs. What Neutron's own functions do is read from their bodies when they

@@ -136,7 +136,7 @@ def works_on(function: FunctionFacts, position: int, names: frozenset[str]) -> b
     """Whether the call at an event is made on one of the names or what was made of them in the
     function (`context.session.add(row)`, `query.update(...)`)."""
     call = function.events[position]
-    return isinstance(call, Call) and _comes_from(function, position, call.func, names, _LINKS)
+    return isinstance(call, Call) and comes_from(function, position, call.func, names)
 
 
 def is_handed(function: FunctionFacts, position: int, names: frozenset[str]) -> bool:
@@ -144,16 +144,21 @@ def is_handed(function: FunctionFacts, position: int, names: frozenset[str]) -> 
     `store(context)`, `session = context.session; store(session)`."""
     call = function.events[position]
     given = (*call.args, *(k.value for k in call.keywords)) if isinstance(call, Call) else ()
-    return any(_comes_from(function, position, part, names, _LINKS) for part in given)
+    return any(comes_from(function, position, part, names) for part in given)
 
 
-def _comes_from(
-    function: FunctionFacts, position: int, expr: Expr, names: frozenset[str], links: int
+def comes_from(
+    function: FunctionFacts,
+    position: int,
+    expr: Expr,
+    names: frozenset[str],
+    links: int = _LINKS,
 ) -> bool:
+    """Whether an expression is one of the names or was made of one in the function."""
     for part in walk(expr):
         if not isinstance(part, Name):
             continue
-        bound = _last_bind(function, position, part.name)
+        bound = last_bind(function, position, part.name)
         if bound is None:
             if part.name in names:
                 return True
@@ -161,12 +166,13 @@ def _comes_from(
             return True
         elif links and bound.value is not None:
             at = next(i for i, event in enumerate(function.events) if event is bound)
-            if _comes_from(function, at, bound.value, names, links - 1):
+            if comes_from(function, at, bound.value, names, links - 1):
                 return True
     return False
 
 
-def _last_bind(function: FunctionFacts, position: int, name: str) -> Bind | None:
+def last_bind(function: FunctionFacts, position: int, name: str) -> Bind | None:
+    """The bind that a name has just before an event, as the source is read; None for none."""
     for event in reversed(function.events[:position]):
         if isinstance(event, Bind) and event.target == name:
             return event
