@@ -174,17 +174,17 @@ def _may_follow(function: FunctionFacts, bind: Bind, read: Read) -> bool:
 
 def _direct(project: Project, module: ModuleFacts, function: FunctionFacts) -> Iterator[Use]:
     """`query.first().id`: an attribute of the look-up itself."""
-    seen: set[At] = set()
-    for event in function.events:
+    left = {id(event) for event in function.events if type(event) is Call}
+    for event in function.events if left else ():
         for found in _expressions(event):
             if (
                 isinstance(found, (Attribute, Subscript))
                 and isinstance(found.base, Call)
-                and found.base.at not in seen
-                and any(found.base is other for other in function.events)
-                and _may_find_nothing(project, module, function, found.base)
+                and id(found.base) in left
             ):
-                seen.add(found.base.at)
+                left.remove(id(found.base))  # a chain of calls holds the first in all others
+                if not _may_find_nothing(project, module, function, found.base):
+                    continue
                 yield Use(found.base.at, f"{_method(found.base)}()", found.base)
 
 

@@ -65,7 +65,7 @@ def _called_inside(project: Project, module: ModuleFacts, function: FunctionFact
     for site in project.sites(function):
         if site.callee < 0 or not site.certain:
             continue
-        way = next(iter(_ways_to_retry(project, site, _DEPTH)), None)
+        way = _way_to_retry(project, site.callee, _DEPTH)
         if way is None:
             continue
         opened = transaction_around(project, module, function, site.region)
@@ -84,23 +84,31 @@ def _name(project: Project, key: int) -> str:
     return project.program.scopes[key].function.name
 
 
-def _ways_to_retry(project: Project, site: Site, depth: int) -> Iterator[tuple[int, ...]]:
-    """The functions from the one a site calls to one that retries in the transaction of its
-    caller, shortest first."""
-    scope = project.program.scopes[site.callee]
+def _way_to_retry(project: Project, key: int, depth: int) -> tuple[int, ...] | None:
+    """The functions from one that is called to one that retries in the transaction of its caller;
+    None if there is no such way of that many steps. Each is searched once, whoever calls it."""
+    known = project.shared.setdefault("ways to retry", {})
+    if (key, depth) not in known:
+        known[key, depth] = _searched_way(project, key, depth)
+    found: tuple[int, ...] | None = known[key, depth]
+    return found
+
+
+def _searched_way(project: Project, key: int, depth: int) -> tuple[int, ...] | None:
+    scope = project.program.scopes[key]
     if _opens_apart(project, scope.module, scope.function):
-        return
-    if _how(project, site.callee):
-        if _is_handed_something(project, scope.function):
-            yield (site.callee,)
-    elif depth > 1:
-        for inner in project.sites(scope.function):
-            if inner.callee < 0 or not inner.certain:
-                continue
-            if _is_apart_here(project, scope.module, scope.function, inner.region):
-                continue
-            for way in _ways_to_retry(project, inner, depth - 1):
-                yield (site.callee, *way)
+        return None
+    if _how(project, key):
+        return (key,) if _is_handed_something(project, scope.function) else None
+    if depth == 1:
+        return None
+    for inner in project.sites(scope.function):
+        if inner.callee < 0 or not inner.certain:
+            continue
+        way = _way_to_retry(project, inner.callee, depth - 1)
+        if way and not _is_apart_here(project, scope.module, scope.function, inner.region):
+            return (key, *way)
+    return None
 
 
 def _is_handed_something(project: Project, function: FunctionFacts) -> bool:
