@@ -85,7 +85,8 @@ def review_command(
     laws = tuple(law for file in results for law in laws_of(file))
     found = linked(paths, settings, context=context)
     if not found.named:
-        raise AuditorError("; ".join(f"`{p.subject}`: {p.message}" for p in found.problems))
+        said = (f"`{p.subject}`: {p.message}" for p in found.problems if p.hides_results)
+        raise AuditorError("; ".join(said))
     report = judged(found, settings, registry.catalogue())
     joined = join(report, *((tape,) if tape else ()), *laws, settings=settings)
     subject = subject_of(found)

@@ -21,6 +21,7 @@ from auditor.review.points import (
 from auditor.review.subject import Subject
 
 _WITNESSED = ("seen live", "proven from the source", "one assumption", "advice")
+_ADVICE = len(_WITNESSED) - 1
 _SINGLY = 4
 """Findings of one rule told one by one; of more, a point lists the places."""
 _LISTED = 30
@@ -39,7 +40,7 @@ def rendered(materials: Materials, *, linked_with: int, problems: Sequence[Probl
     ]
     for point in points:
         lines += ["", *_point(point, subject)]
-    lines += ["", "## Summary, best witnessed first", "", *_summary(points, subject)]
+    lines += ["", "## Summary, best witnessed first", "", *_summary(materials, points)]
     if problems:
         lines += ["", "## What could not be looked at", ""]
         lines += [f"- {prose(p.subject)}: {prose(p.message)}" for p in problems]
@@ -149,20 +150,22 @@ def _seen(found: Sequence[Evidence]) -> Iterator[str]:
             yield f"{one.fault}: {one.verdict}"
 
 
-def _summary(points: Sequence[Point], subject: Subject) -> Iterator[str]:
-    """Each finding once, those of one rule that is only advice as one; the best witnessed first."""
-    found = [(rank_of(finding), point, finding) for point in points for finding in point.findings]
-    told = [
-        f"**{_WITNESSED[rank]}**: {_where(finding, subject)} {finding.name} (point {point.code})"
-        for rank, point, finding in sorted(found, key=lambda one: one[0])
-        if rank < len(_WITNESSED) - 1
+def _summary(materials: Materials, points: Sequence[Point]) -> Iterator[str]:
+    """Each finding once, those of one rule that is only advice as one; the best witnessed first,
+    and of these security first."""
+    subject = materials.subject
+    told = [(rank_of(finding), "security", finding) for finding in security_of(materials)]
+    told += [(rank_of(f), f"point {point.code}", f) for point in points for f in point.findings]
+    lines = [
+        f"**{_WITNESSED[rank]}**: {_where(finding, subject)} {finding.name} ({where})"
+        for rank, where, finding in sorted(told, key=lambda one: one[0])
+        if rank < _ADVICE
     ]
-    advice = [(point, f) for rank, point, f in found if rank == len(_WITNESSED) - 1]
-    for code, group in groupby(advice, key=lambda one: one[1].code):
-        members = list(group)
-        point, first = members[0]
-        where = _where(first, subject) if len(members) == 1 else f"{len(members)} places"
-        told.append(f"**advice**: {where} {first.name} (point {point.code}, {code})")
-    if not told:
+    advice = sorted(one for one in {(w, f.code, f.name) for rank, w, f in told if rank == _ADVICE})
+    for where, code, name in advice:
+        members = [f for rank, _, f in told if rank == _ADVICE and f.code == code]
+        place = _where(members[0], subject) if len(members) == 1 else f"{len(members)} places"
+        lines.append(f"**{_WITNESSED[_ADVICE]}**: {place} {name} ({where})")
+    if not lines:
         yield "Nothing was found."
-    yield from (f"{number}. {line}" for number, line in enumerate(told, 1))
+    yield from (f"{number}. {line}" for number, line in enumerate(lines, 1))

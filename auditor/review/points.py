@@ -65,7 +65,10 @@ def security_of(materials: Materials) -> tuple[Finding, ...]:
 
 
 def _point(row: _Row, materials: Materials) -> Point:
-    own = tuple(f for f in materials.findings if f.code.startswith(row.prefixes))
+    secure = frozenset(security_of(materials))
+    own = tuple(
+        f for f in materials.findings if f.code.startswith(row.prefixes) and f not in secure
+    )
     shown = own if row.shows_advice else tuple(_shown(own, materials.least))
     ordered = tuple(sorted(shown, key=lambda f: (_RANKS.index(f.confidence), f.order_key)))
     return Point(
@@ -156,8 +159,11 @@ def _organisation(subject: Subject) -> str:
 def _growth(materials: Materials) -> tuple[str, ...]:
     """What was measured on the reviewed functions, else how the source says they grow."""
     subject = materials.subject
+    secure = len(security_of(materials))
+    told = [f"{many(secure, 'security defect')} stand above"] if secure > 1 else []
+    told += ["the security defect stands above"] if secure == 1 else []
     laws = [law for law in materials.laws if _is_met(law, subject)]
-    told = [_measured(law) for law in laws]
+    told += [_measured(law) for law in laws]
     for one, estimate in _growing(subject):
         place = _place(subject, one)
         text = f"{place} issues {estimate.text} statements, as far as the source tells"

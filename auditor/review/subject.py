@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from auditor.engine.context import Linked
 from auditor.rules.errors.caught import Handler, handlers_of
 from auditor.rules.raw_sql.sinks import texts_given
-from auditor.source.database_functions import database_functions, is_public
+from auditor.source.database_functions import database_functions, is_public, is_work
 from auditor.source.facts import Bind, FunctionFacts, ModuleFacts
 from auditor.source.loads import STATEMENTS, Loads, class_of
 from auditor.source.project import Project
@@ -100,7 +100,7 @@ def _tables(project: Project, working: tuple[Working, ...]) -> Iterator[str]:
     for one in working:
         asked = Loads(project, project.program.scope_of(one.function))
         for site in project.sites(one.function):
-            name = class_of(asked, site) if not STATEMENTS.isdisjoint(site.effects) else ""
+            name = class_of(asked, site) if is_work(site) else ""
             if name:
                 yield name.rpartition(".")[2]
 
