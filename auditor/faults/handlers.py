@@ -15,15 +15,15 @@ from types import CodeType
 
 from auditor.faults.judge import chain
 from auditor.model.span import Frame
-from auditor.runtime.sites import site_of
+from auditor.runtime.sites import places_raised_from, site_of
 
 _TRIES = (ast.Try, getattr(ast, "TryStar", ast.Try))
 
 
 def user_frames(error: BaseException, boundary: CodeType, root: str) -> tuple[Frame, ...]:
     """The user's part of an error's traceback, innermost first."""
-    places = [(code, offset) for code, offset, _ in _traceback(error) if code is not boundary]
-    return site_of(places[::-1], root).stack
+    places = [place for place in places_raised_from(error) if place[0] is not boundary]
+    return site_of(places, root).stack
 
 
 def handlers_of(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import traceback
+import os
 from pathlib import Path
 
-_OWN = str(Path(__file__).resolve().parent.parent)
+from auditor.runtime.sites import places_raised_from, site_of
+
 _LONGEST_MESSAGE = 300
 
 
@@ -17,12 +18,9 @@ def blamed(error: BaseException) -> str:
 
 
 def _place(error: BaseException) -> str:
-    """The innermost frame outside this project and outside installed libraries."""
-    frames = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if not frame.filename.startswith((_OWN, "<frozen"))
-    ]
-    own = [frame for frame in frames if "site-packages" not in frame.filename]
-    chosen = (own or frames)[-1:]
-    return "".join(f" ({Path(f.filename).name}:{f.lineno} in {f.name})" for f in chosen)
+    """The innermost frame of the user's code, as a recording has it; empty if there is none."""
+    stack = site_of(places_raised_from(error), os.getcwd()).stack
+    return "".join(
+        f" ({Path(frame.path).name}:{frame.line} in {frame.function.rpartition('.')[2]})"
+        for frame in stack[:1]
+    )

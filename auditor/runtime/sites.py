@@ -68,11 +68,26 @@ def places_from(frame: FrameType | None) -> list[Place]:
     libraries make from text at run time are left out (SQLAlchemy does, as do decorators)."""
     found: list[Place] = []
     while frame is not None:
-        code = frame.f_code
-        if code.co_filename != "<string>" or frame.f_globals.get("__name__") == "__main__":
-            found.append((code, frame.f_lasti))
+        if not _is_generated(frame):
+            found.append((frame.f_code, frame.f_lasti))
         frame = frame.f_back
     return found
+
+
+def places_raised_from(error: BaseException) -> list[Place]:
+    """The same of an error: from where it was raised out to where it was caught."""
+    found: list[Place] = []
+    traceback = error.__traceback__
+    while traceback is not None:
+        if not _is_generated(traceback.tb_frame):
+            found.append((traceback.tb_frame.f_code, traceback.tb_lasti))
+        traceback = traceback.tb_next
+    return found[::-1]
+
+
+def _is_generated(frame: FrameType) -> bool:
+    is_text = frame.f_code.co_filename == "<string>"
+    return is_text and frame.f_globals.get("__name__") != "__main__"
 
 
 def is_library(code: CodeType) -> bool:

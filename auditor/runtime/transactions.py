@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from time import perf_counter
+from types import FrameType
 from typing import Any
 
 from auditor.model.tape import Site
@@ -22,15 +23,18 @@ UNIT = "_auditor_unit"
 PLAIN = "plain"
 SAVEPOINT = "savepoint"
 FACADE = "oslo_db.sqlalchemy.enginefacade"
+_PING = ("oslo_db.sqlalchemy.engines", "_connect_ping_listener")
+"""What asks whether the server is there, with a statement, before SQLAlchemy 2.0.5."""
 
 block_kind: ContextVar[str] = ContextVar("auditor_block_kind", default=PLAIN)
 """The kind of the outermost enginefacade block that is open here and begins transactions."""
 
 
 class Unit:
-    """One transaction in progress. Holds nothing of the program's. `is_ours` is false for a
-    connection that SQLAlchemy uses to set up a dialect: its statements are not counted. `site` is
-    that of the first statement; a savepoint has `places` instead, where it began."""
+    """One transaction in progress. Holds nothing of the program's. `is_ours` is false where the
+    statements are not the program's, and not counted: a connection on which SQLAlchemy sets up a
+    dialect, oslo.db's ping. `site` is that of the first statement; a savepoint has `places`
+    instead, where it began."""
 
     __slots__ = ("begun", "is_ours", "kind", "places", "site")
 
@@ -45,11 +49,27 @@ class Unit:
 def unit_of(connection: Any) -> Unit:
     """The unit of a connection that has none yet: its transaction began before the recording, or
     it has none (autocommit in SQLAlchemy 1.4, or set-up of a dialect)."""
+    if _is_ping(sys._getframe(1)):  # noqa: SLF001 - as in the hot path
+        return Unit(PLAIN, is_ours=False)  # not kept: the connection is the program's next
     can_begin = getattr(connection, "_allow_autobegin", True)
     can_reconnect = getattr(connection, "_Connection__can_reconnect", True)
     unit = Unit(block_kind.get(), is_ours=bool(can_begin and can_reconnect))
     connection.__dict__[UNIT] = unit
     return unit
+
+
+def _is_ping(frame: FrameType | None) -> bool:
+    """Says whether oslo.db's ping is what called SQLAlchemy. Its text is anybody's: `SELECT 1`."""
+    module, function = _PING
+    if module not in sys.modules:
+        return False
+    while frame is not None and _module(frame).startswith(("sqlalchemy.", "auditor.")):
+        frame = frame.f_back
+    return frame is not None and (_module(frame), frame.f_code.co_name) == (module, function)
+
+
+def _module(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__", ""))
 
 
 Ended = Callable[[Any, Unit, bool], None]
@@ -79,7 +99,8 @@ def watch_transactions(connection_class: Any, ended: Ended) -> dict[str, Callabl
 
 def _beginning(original: Callable[..., Any]) -> Callable[..., Any]:
     def begin(connection: Any, *arguments: Any, **named: Any) -> Any:
-        connection.__dict__[UNIT] = Unit(block_kind.get())
+        is_ours = not _is_ping(sys._getframe(1))  # noqa: SLF001 - as in the hot path
+        connection.__dict__[UNIT] = Unit(block_kind.get(), is_ours=is_ours)
         return original(connection, *arguments, **named)
 
     return begin

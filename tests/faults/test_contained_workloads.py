@@ -25,7 +25,7 @@ NOTES = sa.Table(
 
 
 def prepare(database: ScratchDatabase) -> sa.Engine:
-    engine = sa.create_engine(database.url)
+    engine = sa.create_engine(database.url, future=True)
     METADATA.create_all(engine)
     return engine
 

@@ -53,6 +53,27 @@ def test_the_kind_of_each_block_is_seen_and_begin_is_no_statement(manager: Any) 
     ]
 
 
+def test_the_ping_of_a_new_connection_is_not_of_the_program(manager: Any) -> None:
+    context = Context()
+    seen: list[tuple[str, int]] = []
+
+    def hook(_: Any, statement: str, __: Any, ordinal: int) -> None:
+        seen.append((statement, ordinal))
+
+    with record(on_statement=hook) as recording:
+        with manager.writer.using(context) as session:
+            session.execute(sa.select(sa.literal_column("1")))
+        with manager.writer.get_engine().connect() as connection:
+            connection.execute(sa.select(sa.literal_column("1")))
+            connection.execute(sa.text("SELECT 2"))
+    assert [(e.shape, e.transaction, e.executions) for e in recording.tape.entries] == [
+        ("SELECT ?", "writer", 1),
+        ("SELECT ?", "plain", 1),
+        ("SELECT ?", "plain", 1),
+    ]
+    assert seen == [("SELECT 1", 1), ("SELECT 1", 2), ("SELECT 2", 3)]
+
+
 def test_an_error_has_the_name_that_oslo_db_gave_it(manager: Any) -> None:
     context = Context()
 
