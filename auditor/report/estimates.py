@@ -90,14 +90,12 @@ def compared(estimate: Estimate, law: LawResult) -> tuple[str, ...]:
     seen = {found for found in growing.values() if found}
     too_sure = [n for n in names_of(estimate.cost.low) if n not in seen]
     flat = [n for n in names_of(high) if n not in seen and n not in too_sure]
+    against = []
     if unseen:
-        verdict = f"DISAGREES: it grows with {_and(unseen)}, and the estimate has no such length"
-    elif too_sure:
-        verdict = (
-            f"DISAGREES: the estimate grows with {_and([f'|{n}|' for n in too_sure])} for sure"
-        )
-    else:
-        verdict = "agrees in what it grows with"
+        against.append(f"it grows with {_and(unseen)}, and the estimate has no such length")
+    if too_sure:
+        against.append(f"the estimate grows with {_and([f'|{n}|' for n in too_sure])} for sure")
+    verdict = f"DISAGREES: {'; '.join(against)}" if against else "agrees in what it grows with"
     extra = f"; |{'|, |'.join(flat)}| may add statements and did not here" if flat else ""
     return (title, f"  {verdict}{extra}", *_differences(estimate, law, growing))
 
