@@ -35,9 +35,18 @@ def _hit(module: ModuleFacts, function: FunctionFacts, given: Given, holes: list
         function.qualname,
         {"holes": names_of(holes), "origin": origin_of(holes)},
         (way_of(module, given, tuple(hole.piece for hole in holes)),),
-        confidence=confidence_of(holes, sure=given.sure),
+        confidence=_confidence(holes, sure=given.sure),
         severity=Severity.ERROR if is_proven else None,
     )
+
+
+def _confidence(holes: list[Hole], *, sure: bool) -> Confidence:
+    """Low for the names that objects have of themselves (`column.key`, `model.table.name`): most
+    often the mapping's own."""
+    kinds = {hole.piece.kind for hole in holes}
+    if Kind.INPUT not in kinds and all("." in hole.piece.source for hole in holes):
+        return Confidence.LOW
+    return confidence_of(holes, sure=sure)
 
 
 RULE = Rule(
@@ -197,7 +206,8 @@ RULE = Rule(
     ),
     known_gaps=(
         "whole conditions and statements that a caller passes are not reported",
-        "names read from the database's catalogue are reported with low confidence",
+        "names read from the database's catalogue, and attributes of objects that are passed in,"
+        " are reported with low confidence",
     ),
     sources=("CWE-89", "SQLAlchemy: quoted_name, IdentifierPreparer.quote"),
 )
