@@ -15,6 +15,7 @@ from pathlib import Path
 import click
 
 import auditor
+from auditor.cli.streams import is_terminal
 from auditor.model.errors import AuditorError
 from auditor.report.text import ANSI, PLAIN
 
@@ -36,9 +37,9 @@ def demo_command() -> None:
     from auditor.cli.story import told  # lazy: these two need the libraries
     from auditor.cli.witnesses import seen
 
-    if sys.stderr.isatty():
+    if is_terminal(sys.stderr):
         click.echo("auditor: scanning, recording, measuring and breaking the sample ...", err=True)
-    colours = ANSI if sys.stdout.isatty() and not os.environ.get("NO_COLOR") else PLAIN
+    colours = ANSI if is_terminal(sys.stdout) and not os.environ.get("NO_COLOR") else PLAIN
     click.echo(told(seen(sample), colours), nl=False)
 
 

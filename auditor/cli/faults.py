@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,7 +15,6 @@ from auditor.model.errors import ScenarioError
 from auditor.model.finding import Problem
 from auditor.model.outcome import SweepCoverage
 from auditor.model.report import Report
-from auditor.report import renderer
 
 if TYPE_CHECKING:
     from auditor.faults.run import Sweep
@@ -87,7 +87,6 @@ def faults_command(
         return
     if not scenarios:
         raise click.UsageError("Missing argument 'SCENARIOS...'.")
-    renderer(options.format)  # an unknown format is said before the work is done
     deliver(_report(scenarios, options, asked), options)
 
 
@@ -130,14 +129,19 @@ def _named(targets: Sequence[str]) -> Iterator[tuple[str, Scenario]]:
     found: dict[int, tuple[str, Scenario]] = {}
     for target in targets:
         for one in load_scenarios((target,)).scenarios:
-            found.setdefault(id(one), (_reference(target, one.name), one))
+            found.setdefault(id(one), (replayed_as(target, one.name), one))
     yield from found.values()
 
 
-def _reference(target: str, name: str) -> str:
+def replayed_as(target: str, name: str) -> str:
+    """The words that name one scenario of a target; a file below the working directory is named
+    as it is seen from there."""
     path, separator, _ = target.partition("::")
     if separator or path.endswith(".py"):
-        return f"{path}::{name}"
+        file = Path(path)
+        here = Path.cwd()
+        shown = file.relative_to(here) if file.is_relative_to(here) else file
+        return f"{shown.as_posix()}::{name}"
     if ":" in target:
         return target
     return name if name.partition(".")[0] == target.partition(".")[0] else f"{target}:{name}"

@@ -126,7 +126,7 @@ def auditor() -> None:
 def run(arguments: Sequence[str]) -> int:
     """Run the program with `arguments` (without its name); gives the exit status."""
     try:
-        refuse_without_working_directory()
+        _refuse_without_working_directory()
         result: Any = auditor.main(list(arguments), prog_name="auditor", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
@@ -144,6 +144,17 @@ def run(arguments: Sequence[str]) -> int:
     except Exception as error:  # noqa: BLE001 - the last resort: a short message, not a traceback
         return _failed(error, arguments)
     return result if isinstance(result, int) else 0
+
+
+def _refuse_without_working_directory() -> None:
+    """Refuse to work where every relative path leads nowhere. Raises AuditorError."""
+    try:
+        os.getcwd()
+    except OSError as error:
+        raise AuditorError(
+            "the working directory is not there any more: change to one that is, and run the"
+            " command again"
+        ) from error
 
 
 def _usage(error: click.ClickException) -> str:

@@ -19,6 +19,8 @@ from typing import Any, TypeVar
 
 import click
 
+from auditor.cli.refusals import refuse_undeliverable
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -88,6 +90,11 @@ def report_options(command: Command) -> Command:
             ignore=_codes(given.pop("ignore")),
             confidence=given.pop("confidence") or "",
             **{name: given.pop(name) for name in _PLAIN},
+        )
+        refuse_undeliverable(
+            options.format,
+            written=(options.output, options.write_baseline),
+            known=options.baseline,
         )
         return command(*arguments, options=options, **given)
 

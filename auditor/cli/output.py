@@ -14,6 +14,7 @@ import click
 
 from auditor import baseline, config
 from auditor.cli.options import ReportOptions
+from auditor.cli.streams import is_terminal
 from auditor.model.errors import AuditorError
 from auditor.model.finding import Confidence
 from auditor.model.report import Report
@@ -48,7 +49,6 @@ def deliver(report: Report, options: ReportOptions, *, in_scope: InScope | None 
     `in_scope` decides which known findings that were not found again are listed as stale; none
     are if it is not given.
     """
-    renderer(options.format)  # an unknown format is said before the baseline is written
     if options.baseline:
         known = baseline.read(options.baseline)
         report = baseline.hide(report, known, str(options.baseline), in_scope)
@@ -74,7 +74,7 @@ def _rendered(report: Report, options: ReportOptions) -> str:
 
 
 def _wants_colour(options: ReportOptions) -> bool:
-    return options.output is None and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    return options.output is None and is_terminal(sys.stdout) and not os.environ.get("NO_COLOR")
 
 
 def write_out(rendered: str, output: Path | None) -> None:
@@ -82,6 +82,10 @@ def write_out(rendered: str, output: Path | None) -> None:
     if output and str(output) not in _STDOUT:
         write_atomically(output, rendered)
         return
+    if sys.stdout is None:
+        raise AuditorError(
+            "cannot write to standard output: it is closed; name a file with `--output`"
+        )
     try:
         sys.stdout.buffer.write(_encoded(rendered))
         sys.stdout.flush()

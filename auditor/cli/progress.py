@@ -9,12 +9,13 @@ from contextlib import contextmanager
 from typing import Any
 
 from auditor.cli.options import ReportOptions
+from auditor.cli.streams import is_terminal
 
 
 @contextmanager
 def progress_line(options: ReportOptions) -> Iterator[Any]:
     """A function that shows what is being done, on a line of the terminal that it rewrites."""
-    shown = sys.stderr.isatty() and not options.quiet
+    shown = is_terminal(sys.stderr) and not options.quiet
 
     def show(text: str) -> None:
         if shown:

@@ -16,6 +16,7 @@ from auditor import registry
 from auditor.baseline import Known
 from auditor.cli.options import ReportOptions, report_options
 from auditor.cli.output import deliver, settings_of
+from auditor.cli.streams import is_terminal
 from auditor.engine.filters import is_selected, with_checks
 from auditor.engine.scanning import NO_CACHE, scan
 from auditor.model.errors import AuditorError
@@ -63,7 +64,7 @@ def scan_command(
         jobs=settings.jobs if jobs is None else jobs,
         cache_dir=NO_CACHE if no_cache else settings.cache_dir,
     )
-    with_progress = sys.stderr.isatty() and not options.quiet
+    with_progress = is_terminal(sys.stderr) and not options.quiet
     report = scan(roots, settings, progress=_progress_line() if with_progress else None)
     if with_progress:
         click.echo("\r\x1b[K", nl=False, err=True)
