@@ -26,7 +26,6 @@ from auditor.rules.errors.open_transactions import (
 from auditor.rules.errors.retries import context_places, retries_of
 from auditor.source.facts import Call, FunctionFacts, Jump, ModuleFacts, Name, Read, Region, Return
 from auditor.source.project import Project
-from auditor.source.sites import Site
 
 _CARRIED = (("session",), ("_session",), ("context",), ("_context",), ("obj_context",))
 """Attributes of `self` by which an object carries the transaction of its maker."""
