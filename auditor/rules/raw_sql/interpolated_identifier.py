@@ -206,8 +206,8 @@ RULE = Rule(
     ),
     known_gaps=(
         "whole conditions and statements that a caller passes are not reported",
-        "names read from the database's catalogue, and attributes of objects that are passed in,"
-        " are reported with low confidence",
+        "names read from the database's catalogue are reported with low confidence",
+        "attributes of objects that are passed in are reported with low confidence",
     ),
     sources=("CWE-89", "SQLAlchemy: quoted_name, IdentifierPreparer.quote"),
 )
