@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from auditor.model.finding import Confidence, Severity
 from auditor.model.knowledge import ErrorRow
 from auditor.rule import Example, Hit, Hits, OnFunction, Rule
 from auditor.rules.errors.caught import Handler, handlers_of, short, span_of
-from auditor.source.facts import Bind, Call, FunctionFacts, Items, ModuleFacts, Name
+from auditor.source.facts import Bind, Call, FunctionFacts, Items, ModuleFacts, Name, Region
 from auditor.source.project import Project
 
 _OSLO_DB = ("oslo_db.", "neutron_lib.db.")
@@ -42,23 +44,29 @@ def _meaning_nothing(project: Project, module: ModuleFacts, function: FunctionFa
     """Handlers for a class of SQLAlchemy or oslo.db by a bare name that the module never binds."""
     if any(name.startswith("*") for name in module.imports):
         return
+    for region, name in _bare_names(function):
+        if _is_unbound(project, module, name):
+            fields = {
+                "error": name,
+                "truth": "the module never binds that name, so an error in the `try` ends in"
+                " NameError",
+                "assumed": "",
+            }
+            yield Hit(
+                span_of(module, region.at._replace(end_line=region.at.line)),
+                function.qualname,
+                fields,
+                confidence=Confidence.HIGH,
+                severity=Severity.ERROR,
+            )
+
+
+def _bare_names(function: FunctionFacts) -> Iterator[tuple[Region, str]]:
+    """The bare names in the handlers of a function."""
     for region in function.regions:
         for written in region.types if region.kind == "handler" else ():
-            for expr in written.items if isinstance(written, Items) else (written,):
-                if isinstance(expr, Name) and _is_unbound(project, module, expr.name):
-                    fields = {
-                        "error": expr.name,
-                        "truth": "the module never binds that name, so an error in the `try` ends"
-                        " in NameError",
-                        "assumed": "",
-                    }
-                    yield Hit(
-                        span_of(module, region.at._replace(end_line=region.at.line)),
-                        function.qualname,
-                        fields,
-                        confidence=Confidence.HIGH,
-                        severity=Severity.ERROR,
-                    )
+            exprs = written.items if isinstance(written, Items) else (written,)
+            yield from ((region, expr.name) for expr in exprs if isinstance(expr, Name))
 
 
 def _is_unbound(project: Project, module: ModuleFacts, name: str) -> bool:

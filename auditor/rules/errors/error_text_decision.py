@@ -67,11 +67,10 @@ def _decisions(function: FunctionFacts, handler: Handler) -> Iterator[tuple[At, 
     texts = _names_of_text(function, handler)
     for event in function.inside(handler.region):
         if isinstance(event, Test):
-            for part in walk(event.expr):
-                sought = _sought(part, handler.region.name, texts)
-                if sought is not None:
-                    yield event.at, sought
-                    break
+            looked = (_sought(part, handler.region.name, texts) for part in walk(event.expr))
+            sought = next((text for text in looked if text is not None), None)
+            if sought is not None:
+                yield event.at, sought
 
 
 def _names_of_text(function: FunctionFacts, handler: Handler) -> frozenset[str]:

@@ -183,9 +183,9 @@ def _direct(project: Project, module: ModuleFacts, function: FunctionFacts) -> I
                 and id(found.base) in left
             ):
                 left.remove(id(found.base))  # a chain of calls holds the first in all others
-                if not _may_find_nothing(project, module, function, found.base):
-                    continue
-                yield Use(found.base.at, f"{_method(found.base)}()", found.base)
+                use = Use(found.base.at, f"{_method(found.base)}()", found.base)
+                may_miss = _may_find_nothing(project, module, function, found.base)
+                yield from (use,) if may_miss else ()
 
 
 def _expressions(event: Event) -> Iterator[Expr]:

@@ -83,13 +83,14 @@ def _is_first_work(project: Project, function: FunctionFacts, position: int, cal
 def _decided_by(function: FunctionFacts, position: int, call: Call) -> str:
     """The parameter that a filter of the look-up compares with, empty if there is none."""
     names = {p.name for p in function.parameters if p.name not in {"self", "cls"}}
-    for made in _built_by(function, position, call):
-        for part in walk(made):
-            if isinstance(part, Call) and last_step(part.func) in _FILTERS:
-                for name in _names_in(part):
-                    if name in names and not _is_bound(function, position, name):
-                        return name
-    return ""
+    filters = (
+        part
+        for made in _built_by(function, position, call)
+        for part in walk(made)
+        if isinstance(part, Call) and last_step(part.func) in _FILTERS
+    )
+    compared = (name for part in filters for name in _names_in(part))
+    return next((n for n in compared if n in names and not _is_bound(function, position, n)), "")
 
 
 def _built_by(function: FunctionFacts, position: int, expr: Expr) -> Iterator[Expr]:

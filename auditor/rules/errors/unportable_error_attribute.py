@@ -144,9 +144,9 @@ def _portable_constraints(project: Project) -> Iterator[tuple[str, ...]]:
         arguments = entry.own.get("__table_args__")
         for part in walk(arguments.bind.value if arguments else None):
             if isinstance(part, Call) and last_step(part.func) == "UniqueConstraint":
-                name = part.keyword("name")
-                if isinstance(name, Const) and str(name.value).startswith("uniq_"):
-                    yield tuple(str(a.value) for a in part.args if isinstance(a, Const))
+                name = getattr(part.keyword("name"), "value", None)
+                columns = tuple(str(a.value) for a in part.args if isinstance(a, Const))
+                yield from (columns,) if str(name).startswith("uniq_") else ()
 
 
 RULE = Rule(
