@@ -12,11 +12,15 @@ from auditor.model.span import Frame
 from auditor.report.estimates import compared, is_law_of
 from auditor.review.reach import Reach
 from auditor.review.subject import Subject, Working
+from auditor.source.counts import names_of
 from auditor.source.estimate import Estimate, estimate_of
 
 SECURITY = ("DBA101", "DBA102", "DBA107")
 """Rules about text that an attacker may have a hand in."""
 _ESTIMATES = 8
+_READABLE = 90
+"""Characters of a count that is shown whole."""
+_NAMED = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +74,7 @@ def _point(row: _Row, materials: Materials) -> Point:
         f for f in materials.findings if f.code.startswith(row.prefixes) and f not in secure
     )
     shown = own if row.shows_advice else tuple(_shown(own, materials.least))
-    ordered = tuple(sorted(shown, key=lambda f: (_RANKS.index(f.confidence), f.order_key)))
+    ordered = tuple(sorted(shown, key=lambda f: (rank_of(f), f.code, f.order_key)))
     return Point(
         code=row.code,
         title=row.title,
@@ -166,12 +170,22 @@ def _growth(materials: Materials) -> tuple[str, ...]:
     told += [_measured(law) for law in laws]
     for one, estimate in _growing(subject):
         place = _place(subject, one)
-        text = f"{place} issues {estimate.text} statements, as far as the source tells"
+        text = f"{place} {_estimated(estimate)}, as far as the source tells"
         verdicts = [compared(estimate, law)[1] for law in laws if is_law_of(law, estimate)]
         told.append("; ".join((text, *(f"what was measured {v.strip()}" for v in verdicts))))
     shown = told[:_ESTIMATES]
     more = len(told) - len(shown)
     return (*shown, *([f"and {more} more functions that grow"] if more else ()))
+
+
+def _estimated(estimate: Estimate) -> str:
+    """The count, or what it grows with when it is too long to be read."""
+    if len(estimate.text) <= _READABLE:
+        return f"issues {estimate.text} statements"
+    names = names_of(estimate.cost.high)
+    shown = ", ".join(f"|{name}|" for name in names[:_NAMED])
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return f"grows with {shown}{more}"
 
 
 def _growing(subject: Subject) -> list[tuple[Working, Estimate]]:
