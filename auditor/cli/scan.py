@@ -14,6 +14,7 @@ import click
 
 from auditor import registry
 from auditor.baseline import Known
+from auditor.cli.changes import introduced, revision_of
 from auditor.cli.options import ReportOptions, report_options
 from auditor.cli.output import deliver, settings_of
 from auditor.cli.streams import is_terminal
@@ -40,6 +41,11 @@ _REDRAWN = 0.1
 @click.option("--tests", is_flag=True, help="Audit the files of tests too.")
 @click.option("--jobs", "-j", type=click.IntRange(0), help="Processes; 0 is one for each core.")
 @click.option("--no-cache", is_flag=True, help="Neither read nor write the cache of facts.")
+@click.option(
+    "--diff",
+    metavar="REV",
+    help="Report only findings that the git revision REV does not have.",
+)
 @report_options
 def scan_command(
     *,
@@ -49,6 +55,7 @@ def scan_command(
     tests: bool,
     jobs: int | None,
     no_cache: bool,
+    diff: str | None,
 ) -> None:
     """Audit Python source: raw SQL, error handling, queries in loops, transactions.
 
@@ -57,6 +64,9 @@ def scan_command(
     roots = (*paths, *(folder for name in packages for folder in package_folders(name)))
     if not roots:
         raise click.UsageError("name a PATH to scan, or an installed `--package`")
+    if diff is not None and options.write_baseline:
+        raise click.UsageError("`--write-baseline` writes all findings: leave `--diff` out")
+    revision = None if diff is None else revision_of(diff, roots)
     settings = settings_of(options)
     settings = replace(
         settings,
@@ -68,7 +78,10 @@ def scan_command(
     report = scan(roots, settings, progress=_progress_line() if with_progress else None)
     if with_progress:
         click.echo("\r\x1b[K", nl=False, err=True)
-    deliver(report, options, in_scope=_scope(roots, settings) if options.baseline else None)
+    if revision is not None:
+        report = introduced(report, roots, settings, revision)
+    judges_baseline = options.baseline is not None and revision is None
+    deliver(report, options, in_scope=_scope(roots, settings) if judges_baseline else None)
 
 
 def package_folders(name: str) -> tuple[Path, ...]:

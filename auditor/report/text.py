@@ -41,6 +41,7 @@ NOT_LOOKED_AT = (
 )
 HIDDEN = (
     ("suppressed", "suppressed by comments"),
+    ("not_new", "in the earlier revision too"),
     ("baselined", "in the baseline"),
     ("ignored", "ignored for their path"),
     ("below_confidence", "below the least confidence"),
