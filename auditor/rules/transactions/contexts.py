@@ -24,6 +24,7 @@ from auditor.source.facts import (
 )
 from auditor.source.project import Project
 from auditor.source.results import context_of
+from auditor.source.sites import Site
 
 KEEPING = frozenset((Mode.WRITER, Mode.INDEPENDENT_WRITER, Mode.PLAIN, Mode.SAVEPOINT))
 """Contexts in which what is written is kept when they end well."""
@@ -158,13 +159,10 @@ def comes_from(
     for part in walk(expr):
         if not isinstance(part, Name):
             continue
-        bound = last_bind(function, position, part.name)
-        if bound is None:
-            if part.name in names:
-                return True
-        elif bound.target in names and bound.kind == "with":
+        if part.name in names:
             return True
-        elif links and bound.value is not None:
+        bound = last_bind(function, position, part.name)
+        if links and bound is not None and bound.value is not None:
             at = next(i for i, event in enumerate(function.events) if event is bound)
             if comes_from(function, at, bound.value, names, links - 1):
                 return True
@@ -177,3 +175,31 @@ def last_bind(function: FunctionFacts, position: int, name: str) -> Bind | None:
         if isinstance(event, Bind) and event.target == name:
             return event
     return None
+
+
+def stays_in(project: Project, opened: Open, way: tuple[Site, ...]) -> bool:
+    """Whether what a way of calls ends in is done on the session of a context: each call hands on
+    what the context gave or was given, and no function on the way opens one of its own."""
+    for number, step in enumerate(way):
+        scope = project.program.scopes[step.scope]
+        function = scope.function
+        names = names_of(opened) if number == 0 else _handed_names(opened, function)
+        carried = is_handed if step.callee >= 0 else works_on
+        if not carried(function, step.position, names):
+            return False
+        if number and contexts_around(project, scope.module, function, step.region):
+            return False
+    return True
+
+
+def names_of(opened: Open) -> frozenset[str]:
+    """The names in the function that lead to the session of a context."""
+    return frozenset(name for name in (opened.whose.partition(".")[0], opened.name) if name)
+
+
+def _handed_names(opened: Open, function: FunctionFacts) -> frozenset[str]:
+    """The parameters of a function on the way, `self` only if the context is kept there."""
+    is_kept = opened.whose.startswith("self.")
+    return frozenset(
+        p.name for p in function.parameters if is_kept or p.name not in {"self", "cls"}
+    )

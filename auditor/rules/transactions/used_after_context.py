@@ -16,7 +16,13 @@ from auditor.model.knowledge import (
 )
 from auditor.rule import Example, Hit, Hits, OnFunction, Rule
 from auditor.rules.errors.caught import span_of
-from auditor.rules.transactions.contexts import Open, comes_from, contexts_around, last_bind
+from auditor.rules.transactions.contexts import (
+    Open,
+    comes_from,
+    contexts_around,
+    last_bind,
+    names_of,
+)
 from auditor.source.attributes import attribute_of, relationship_of
 from auditor.source.facts import (
     At,
@@ -66,7 +72,7 @@ def _returned(
     if value.kind != QUERY:
         return
     opened = _ending(project, module, function, event.region)
-    if opened is None or not comes_from(function, position, event.value, _names(opened)):
+    if opened is None or not comes_from(function, position, event.value, names_of(opened)):
         return
     if not _are_callers_inside(project, function):
         what = "the query returned here runs when somebody iterates over it"
@@ -84,7 +90,7 @@ def _kept(project: Project, module: ModuleFacts, function: FunctionFacts, positi
     if contexts_around(project, module, function, opened.region.parent):
         return
     value = project.value(module, function, position + 1, Name(bind.target))
-    if not comes_from(function, position, bind.value, _names(opened)):
+    if not comes_from(function, position, bind.value, names_of(opened)):
         return
     for later in range(opened.region.last, len(function.events)):
         used = function.events[later]
@@ -163,10 +169,6 @@ def _closes(row: ContextRow) -> bool:
     if row.mode is Mode.SESSION_ONLY:
         return row.on == SESSION
     return row.mode is Mode.PLAIN and row.on == SESSION_FACTORY
-
-
-def _names(opened: Open) -> frozenset[str]:
-    return frozenset(name for name in (opened.whose.partition(".")[0], opened.name) if name)
 
 
 def _are_callers_inside(project: Project, function: FunctionFacts, depth: int = _DEPTH) -> bool:

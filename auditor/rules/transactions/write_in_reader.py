@@ -8,11 +8,8 @@ from auditor.model.knowledge import Effect, Mode
 from auditor.rule import Example, Hit, Hits, OnFunction, Rule
 from auditor.rules.errors.caught import span_of
 from auditor.rules.transactions.contexts import (
-    Open,
     began_as,
-    contexts_around,
-    is_handed,
-    works_on,
+    stays_in,
 )
 from auditor.rules.transactions.nesting import innermost
 from auditor.source.facts import Call, FunctionFacts, ModuleFacts
@@ -34,7 +31,7 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
         if opened is None or began_as(project, module, function, opened) not in _READERS:
             continue
         way = project.effects.way(site, effect)
-        if not _stays(project, opened, way) or _commits(project, way):
+        if not stays_in(project, opened, way) or _opens(project, way[-1]) or _commits(project, way):
             continue
         fields = {"what": site.what, "behind": _told(project, way), "opened": opened.words}
         steps = (Step(span_of(_home(project, s), s.at), s.what) for s in way)
@@ -48,33 +45,6 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
 
 def _home(project: Project, site: Site) -> ModuleFacts:
     return project.program.scopes[site.scope].module
-
-
-def _stays(project: Project, opened: Open, way: tuple[Site, ...]) -> bool:
-    """Whether the change is made on the session of the reader: each call hands on what the reader
-    gave or was given, and no function on the way opens a context of its own."""
-    for number, step in enumerate(way):
-        scope = project.program.scopes[step.scope]
-        function = scope.function
-        names = _names(opened) if number == 0 else _handed_names(opened, function)
-        carried = is_handed if step.callee >= 0 else works_on
-        if not carried(function, step.position, names):
-            return False
-        if number and contexts_around(project, scope.module, function, step.region):
-            return False
-    return not _opens(project, way[-1])
-
-
-def _names(opened: Open) -> frozenset[str]:
-    return frozenset(name for name in (opened.whose.partition(".")[0], opened.name) if name)
-
-
-def _handed_names(opened: Open, function: FunctionFacts) -> frozenset[str]:
-    """The parameters of a function on the way, `self` only if the context is kept there."""
-    is_kept = opened.whose.startswith("self.")
-    return frozenset(
-        p.name for p in function.parameters if is_kept or p.name not in {"self", "cls"}
-    )
 
 
 def _opens(project: Project, last: Site) -> bool:
