@@ -12,7 +12,7 @@ from auditor.rules.errors.caught import (
     short,
     span_of,
 )
-from auditor.source.facts import Call, FunctionFacts, ModuleFacts, Name, Raise, dotted
+from auditor.source.facts import Call, FunctionFacts, ModuleFacts, Name, Raise, dotted, walk
 from auditor.source.project import Project
 
 
@@ -28,7 +28,19 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
                     "caught": " or ".join(f"`{short(name)}`" for name in errors),
                     "raised": _raised(event),
                 }
-                yield Hit(span_of(module, event.at), function.qualname, fields)
+                yield Hit(
+                    span_of(module, event.at),
+                    function.qualname,
+                    fields,
+                    confidence=Confidence.LOW if _tells_it(event, handler) else None,
+                )
+
+
+def _tells_it(event: Raise, handler: Handler) -> bool:
+    """Whether the new error at least says what the old one said: `NotStored(str(error))`."""
+    return any(
+        isinstance(part, Name) and part.name == handler.region.name for part in walk(event.error)
+    )
 
 
 def _loses_the_cause(event: Raise, handler: Handler) -> bool:

@@ -49,7 +49,8 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
         }
         at = call.at._replace(line=call.at.end_line, column=max(call.at.end_column - 1, 1))
         at = at if call.at.line != call.at.end_line else call.at
-        sure = _is_first_work(project, function, position, call)
+        is_inner = bool(callers) and function.name.startswith("_")
+        sure = _is_first_work(project, function, position, call) and not is_inner
         confidence = Confidence.MEDIUM if sure else Confidence.LOW
         yield Hit(span_of(module, at), function.qualname, fields, confidence=confidence)
 
@@ -189,11 +190,11 @@ RULE = Rule(
             """
             from sqlalchemy.orm import Session
 
-            def _router(session: Session, router_id):
+            def router_by_id(session: Session, router_id):
                 return session.query(Router).filter(Router.id == router_id).one()  # expect: DBA221
 
             def show(session: Session, router_id):
-                return {"name": _router(session, router_id).name}
+                return {"name": router_by_id(session, router_id).name}
             """,
         ),
     ),
@@ -253,6 +254,10 @@ RULE = Rule(
     known_gaps=(
         "a handler in a framework above (an error handler of Flask, a decorator) is not seen",
         "callers are found by the name of the function",
+        (
+            "a private function with callers in the project is reported with low confidence:"
+            " they may have made sure that there is a row"
+        ),
     ),
     sources=(
         "https://docs.sqlalchemy.org/en/20/orm/queryguide/query.html#sqlalchemy.orm.Query.one",

@@ -102,8 +102,8 @@ def _model_at(project: Project, site: Site) -> Model | None:
     first argument (`session.add(label)`)."""
     scope = project.program.scopes[site.scope]
     call = scope.function.events[site.position]
-    if not isinstance(call, Call):
-        return None
+    if not isinstance(call, Call) or last_step(call.func) == "delete":
+        return None  # what refuses a delete are the keys of other rows
     places = [call.func.base] if isinstance(call.func, Attribute) else []
     for expr in (*places, *call.args[:1]):
         value = project.inference.value(scope, site.position, expr)
