@@ -84,14 +84,12 @@ def over_outcomes(rules: Iterable[Rule], outcomes: tuple[FaultOutcome, ...]) -> 
 def _static_tasks(rule: Rule, project: Project, only: frozenset[str] | None) -> Iterator[Task]:
     for check in rule.checks:
         if isinstance(check, OnModule):
-            for module in sorted(project.modules.values(), key=lambda m: m.path):
-                if only is not None and module.path not in only:
-                    continue
+            modules = sorted(project.modules.values(), key=lambda m: m.path)
+            for module in (m for m in modules if only is None or m.path in only):
                 yield Task(rule, module.path, _called(check.check, project, module))
         elif isinstance(check, OnFunction):
-            for module, function in project.functions():
-                if only is not None and module.path not in only:
-                    continue
+            functions = (one for one in project.functions() if only is None or one[0].path in only)
+            for module, function in functions:
                 where = f"`{function.qualname}` in {module.path}"
                 yield Task(rule, where, _called(check.check, project, module, function))
 

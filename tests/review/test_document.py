@@ -11,8 +11,8 @@ from auditor.cli.review import review_command
 
 ROOT = Path(__file__).parent.parent.parent
 GOLDEN = Path(__file__).parent / "metering.md"
-"""`auditor review sample_schemas/metering/sync.py --no-cache -o tests/review/metering.md`, from the
-root of the checkout, writes it anew; read what changed."""
+"""`auditor review sample_schemas/metering/sync.py --no-cache --config tests/review/golden.toml -o
+tests/review/metering.md`, from the root of the checkout, writes it anew; read what changed."""
 STORE = """
 class Store:
     def find(self, session, userId):
@@ -46,7 +46,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_the_review_of_the_sample_is_the_golden_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    done = reviewed("sample_schemas/metering/sync.py")
+    done = reviewed("sample_schemas/metering/sync.py", "--config", "tests/review/golden.toml")
     assert (done.stdout, done.exit_code) == (GOLDEN.read_text(encoding="utf-8"), 1)
 
 
