@@ -31,7 +31,7 @@ class CauseKind(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Why a statement was executed; `relation` is `Parent.attribute` or the mapped class, if known."""
+    """Why a statement was executed; `relation` is `Parent.attribute` or a mapped class, if known."""
 
     kind: CauseKind
     relation: str = ""
@@ -42,7 +42,7 @@ class Cause:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Where the user's program was: its call path, innermost frame first; empty if none was seen."""
+    """Where the user's program was: its call path, innermost first; empty if none was seen."""
 
     stack: tuple[Frame, ...]
 
@@ -57,7 +57,7 @@ UNKNOWN_FRAME = Frame("<unknown>", 0, "<unknown>")
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """All executions of one statement shape from one site, for one cause, in one kind of transaction.
+    """All executions of one shape from one site, for one cause, in one kind of transaction.
 
     `rows` are rows fetched; `sent` counts parameter sets (more than `executions` for executemany).
     `seconds` is database time as the client saw it. `errors` pairs exception class and count.
