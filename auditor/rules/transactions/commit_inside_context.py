@@ -80,7 +80,8 @@ def _is_on(function: FunctionFacts, opened: Open, site: Site) -> bool:
 
 
 def _work_after(project: Project, function: FunctionFacts, opened: Open, site: Site) -> Site | None:
-    """The first use of the session after a site in its block; None if the site's branch leaves."""
+    """The first use of the session after a site in its block, in a loop that of the next turn;
+    None if the site's branch leaves."""
     around = {region.index for region in function.ancestors(site.region)}
     left = any(
         isinstance(event, (Return, Raise, Jump)) and event.region == site.region
@@ -88,8 +89,12 @@ def _work_after(project: Project, function: FunctionFacts, opened: Open, site: S
     )
     if left and site.region != opened.region.index:
         return None
+    loops = (r for r in function.ancestors(site.region) if r.kind in {"for", "while"})
+    first = min(
+        (r.first for r in loops if r.first >= opened.region.first), default=site.position + 1
+    )
     for later in project.sites(function):
-        if not site.position < later.position < opened.region.last:
+        if not first <= later.position < opened.region.last:
             continue
         others = {region.index for region in function.ancestors(later.region)}
         partners = {function.regions[index].partner for index in others - around}
@@ -160,6 +165,19 @@ RULE = Rule(
                     session.rollback()  # expect: DBA402
                     session.add(router)
                     session.flush()
+            """,
+        ),
+        Example(
+            "a commit for each row of a loop",
+            """
+            def save(session, row):
+                session.add(row)
+                session.commit()
+
+            def store(session, rows):
+                with session.begin():
+                    for row in rows:
+                        save(session, row)  # expect: DBA402
             """,
         ),
         Example(

@@ -20,7 +20,17 @@ from auditor.rules.transactions.contexts import (
     decorating,
     entered,
 )
-from auditor.source.facts import At, Attribute, Bind, Call, Expr, FunctionFacts, ModuleFacts, dotted
+from auditor.source.facts import (
+    At,
+    Attribute,
+    Bind,
+    Call,
+    Expr,
+    FunctionFacts,
+    ModuleFacts,
+    Region,
+    dotted,
+)
 from auditor.source.passing import arguments_of
 from auditor.source.program import Scope
 from auditor.source.project import Project
@@ -68,20 +78,25 @@ def nested_contexts(
     project: Project, module: ModuleFacts, function: FunctionFacts
 ) -> Iterator[Nested]:
     """The contexts opened while the function holds another one open for the same request."""
-    scope = project.program.scope_of(function)
     for region in function.regions:
         if region.kind == "with":
-            outer = innermost(project, module, function, region.parent)
-            for inner in entered(project, function, region):
-                if outer is not None and _is_same(inner.whose, outer.whose):
-                    yield Nested(
-                        outer, inner.mode, region.at, region.first, (), scope, region.at.line
-                    )
-                outer = inner if inner.mode in FACADE else outer
+            yield from _blocks(project, module, function, region)
     for site in project.sites(function):
         outer = innermost(project, module, function, site.region)
         if outer is not None and outer.whose and site.certain:
             yield from _behind(project, outer, site)
+
+
+def _blocks(
+    project: Project, module: ModuleFacts, function: FunctionFacts, region: Region
+) -> Iterator[Nested]:
+    scope = project.program.scope_of(function)
+    outer = innermost(project, module, function, region.parent)
+    line = region.at.line
+    for inner in entered(project, function, region):
+        if outer is not None and _is_same(inner.whose, outer.whose):
+            yield Nested(outer, inner.mode, region.at, region.first, (), scope, line)
+        outer = inner if inner.mode in FACADE else outer
 
 
 def innermost(
@@ -121,13 +136,13 @@ def _opened(project: Project, outer: Open, way: tuple[Site, ...], whose: str) ->
         if _is_same(found.whose, whose):
             yield _at_end(outer, found, way, scope, function.at.line)
         return
-    for region in function.regions:
-        if region.kind == "with" and not contexts_around(
-            project, scope.module, function, region.parent
-        ):
-            for found in entered(project, function, region)[:1]:
-                if _is_same(found.whose, whose):
-                    yield _at_end(outer, found, way, scope, region.at.line)
+    blocks = (region for region in function.regions if region.kind == "with")
+    for region in blocks:
+        if contexts_around(project, scope.module, function, region.parent):
+            continue
+        for found in entered(project, function, region)[:1]:
+            if _is_same(found.whose, whose):
+                yield _at_end(outer, found, way, scope, region.at.line)
 
 
 def _at_end(outer: Open, inner: Open, way: tuple[Site, ...], scope: Scope, line: int) -> Nested:
