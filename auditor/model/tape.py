@@ -31,7 +31,7 @@ class CauseKind(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Why a statement was executed; `relation` is `Parent.attribute` or a mapped class, if known."""
+    """Why a statement ran; `relation` is `Parent.attribute` or the mapped class, if known."""
 
     kind: CauseKind
     relation: str = ""
