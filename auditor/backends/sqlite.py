@@ -80,7 +80,11 @@ def _temporary(url: str) -> SqliteScratch:
     scheme = url.split(":", 1)[0]
     folder = Path(tempfile.mkdtemp(prefix="auditor_scratch_", dir=fast_folder()))
     path = folder / "scratch.db"
-    _create(path)
+    try:
+        _create(path)
+    except BaseException:  # also an interruption: nobody else knows of the folder yet
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
     return SqliteScratch(f"{scheme}:///{path}", path, folder)
 
 

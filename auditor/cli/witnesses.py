@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import auditor
@@ -21,7 +22,7 @@ LARGER_SIZES = (("labels", 400), ("routers", 10), ("rules", 2))
 
 def seen(sample: Path) -> Story:
     """What each witness says of the sample."""
-    typed = _as_typed(sample)
+    typed = as_typed(sample)
     targets = [f"{typed}/scenarios.py::{name}" for name in SCENARIOS]
     sync, sync_repaired, write, write_repaired = load_scenarios(targets).scenarios
     scanned = auditor.scan([sample], Settings(cache_dir="-", jobs=1))
@@ -69,6 +70,6 @@ def _swept(scenario: Scenario, target: str, fault: str) -> tuple[FaultOutcome, .
     return sweep_with_coverage(scenario, faults=(fault,), reference=target).outcomes
 
 
-def _as_typed(folder: Path) -> str:
-    here = Path.cwd()
-    return (folder.relative_to(here) if folder.is_relative_to(here) else folder).as_posix()
+def as_typed(folder: Path) -> str:
+    """The folder relative to the working directory, as far up as it may be."""
+    return Path(os.path.relpath(folder)).as_posix()

@@ -13,6 +13,7 @@ from contextlib import redirect_stdout
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from types import FrameType
 
 from auditor.backends.masking import masked
 from auditor.growth.agree import with_agreement
@@ -24,6 +25,7 @@ from auditor.model.finding import Problem
 from auditor.model.law import LawResult
 
 Progress = Callable[[str], None]
+_ENDINGS = (signal.SIGINT, signal.SIGTERM)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,9 +151,18 @@ def _ended_without_result(job: Job) -> AuditorError:
     )
 
 
+def _interrupt_once(number: int, frame: FrameType | None) -> None:
+    """Ends the child in order: its scratch database is dropped. Ctrl-C reaches it from the terminal
+    and, as SIGTERM, from its parent: the second must not end the dropping."""
+    for each in _ENDINGS:
+        signal.signal(each, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
 def _child(theirs: Connection, job: Job) -> None:
     """The body of a child process: progress as text, then one `Profiled`, through the pipe."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # scratch databases are dropped
+    for number in _ENDINGS:
+        signal.signal(number, _interrupt_once)
     try:
         theirs.send(_on_one(job, theirs.send))
     except (KeyboardInterrupt, BrokenPipeError):

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import auditor
-from auditor.cli import demo
+from auditor.cli import demo, witnesses
 from auditor.cli.main import run
 
 ROOT = Path(__file__).parent.parent.parent
@@ -42,6 +42,16 @@ def test_the_story_fits_on_a_page_of_eighty_lines() -> None:
     lines = GOLDEN.read_text(encoding="utf-8").splitlines()
     assert len(lines) <= 85
     assert [line for line in lines if len(line) > 100 or "\x1b" in line] == []
+
+
+def test_commands_are_told_as_they_can_be_typed_where_one_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    typed = []
+    for folder in (ROOT, ROOT / "tests"):
+        monkeypatch.chdir(folder)
+        typed.append(witnesses.as_typed(ROOT / "sample_schemas"))
+    assert typed == ["sample_schemas", "../sample_schemas"]
 
 
 def test_a_module_of_the_samples_name_in_the_working_directory_is_not_taken_for_it(
