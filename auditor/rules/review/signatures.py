@@ -60,7 +60,7 @@ def _told(
     own = _carrier(project, module, function)
     if own is None:
         return _missing(project, function, usual)
-    if usual is not None and own.name == usual[0].name and own.place != usual[0].place:
+    if usual is not None and _is_elsewhere(function, own, usual[0]):
         return (
             f"takes `{own.name}` {_place(own.place)};"
             f" {usual[1]} of its siblings take it {_place(usual[0].place)}"
@@ -68,6 +68,12 @@ def _told(
     if _is_unused(project, module, function, own):
         return f"takes `{own.name}` and never uses it"
     return _unlike_above(project, module, function)
+
+
+def _is_elsewhere(function: FunctionFacts, own: _Carrier, usual: _Carrier) -> bool:
+    """Whether a carrier could stand where its siblings have it, and does not."""
+    has_room = len(own_parameters(function)) > usual.place
+    return has_room and own.name == usual.name and own.place != usual.place
 
 
 def _usual(
@@ -248,6 +254,22 @@ RULE = Rule(
     ),
     good=(
         Example("all alike", _STORE),
+        Example(
+            "last in all of them, and too short for the place of the others",
+            """
+            def users(name, limit, session):
+                return session.query(User).filter_by(name=name).limit(limit).all()
+
+            def groups(name, limit, session):
+                return session.query(Group).filter_by(name=name).limit(limit).all()
+
+            def roles(name, limit, session):
+                return session.query(Role).filter_by(name=name).limit(limit).all()
+
+            def hosts(session):
+                return session.query(Host).all()
+            """,
+        ),
         Example(
             "with more that is optional",
             """
