@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import _thread
 import atexit
+import functools
 import itertools
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from auditor.runtime.ledger import Ledger
 from auditor.runtime.process import process
@@ -21,12 +24,14 @@ from auditor.runtime.tape_file import write_file
 
 TAPE = "AUDITOR_RECORD_TAPE"
 ROOT = "AUDITOR_RECORD_ROOT"
+LAST_CALLS = ("_exit", "execv", "execve")
+"""Of `os`: the end without atexit, which multiprocessing takes for its children, and what all
+other `exec` functions call to become another program."""
 EVERY = 1.0  # seconds between writes, and at least 20 times as long as a write takes
 
 _sleep = time.sleep
 _start_thread = _thread.start_new_thread
 _new_lock = _thread.allocate_lock
-_exit_at_once = os._exit  # what multiprocessing ends its children with
 _numbers = itertools.count(1)
 
 
@@ -43,7 +48,7 @@ class PartWriter:
         self._ledger = Ledger(self._root)
         self._lock = _new_lock()
         self._written = -1
-        self._path = self._folder / f"{os.getpid()}-{next(_numbers)}{PART}"
+        self._path = _unused_part(self._folder)
         process.open(self._ledger, None)
         self.flush()
         _start_thread(self._keep_writing, (self._ledger,))
@@ -82,6 +87,13 @@ class PartWriter:
             pause = max(EVERY, 20 * (time.monotonic() - began))
 
 
+def _unused_part(folder: Path) -> Path:
+    """A part file of this process. What ran under its number before it, such as the program that
+    it was before an `exec`, keeps its own."""
+    paths = (folder / f"{os.getpid()}-{number}{PART}" for number in _numbers)
+    return next(path for path in paths if not path.exists())
+
+
 def begin_part(tape: Path, root: str) -> PartWriter:
     """Begins to record every engine of this process for a tape; its forks join in by themselves."""
     writer = PartWriter(folder_of(tape), root)
@@ -97,9 +109,17 @@ def begin() -> None:
         return
     writer = begin_part(Path(tape), os.environ.get(ROOT) or os.getcwd())
 
-    def exit_at_once(status: int) -> None:
-        writer.flush()
-        _exit_at_once(status)
-
     atexit.register(writer.flush)
-    os._exit = exit_at_once  # type: ignore[assignment]
+    for name in LAST_CALLS:
+        setattr(os, name, _flushed_before(getattr(os, name), writer))
+
+
+def _flushed_before(last: Callable[..., Any], writer: PartWriter) -> Callable[..., Any]:
+    """The call, with the part written before it: nothing of this program runs afterwards."""
+
+    @functools.wraps(last)
+    def flush_first(*arguments: Any, **named: Any) -> Any:
+        writer.flush()
+        return last(*arguments, **named)
+
+    return flush_first

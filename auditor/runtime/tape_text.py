@@ -23,7 +23,7 @@ class Line:
     def __str__(self) -> str:
         return (
             f"{self.executions:>8,} x  {self.frame}: {self.cause}: {brief(self.shape, 72)}"
-            f" ({self.rows:,} rows)"
+            f" ({counted(self.rows, 'row')})"
         )
 
 

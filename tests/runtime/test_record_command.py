@@ -61,6 +61,22 @@ print("ready", flush=True)
 time.sleep(60)
 """
 
+BECOMES_ANOTHER = """
+import os, sys
+import sqlalchemy as sa
+call = sys.argv[1]
+with sa.create_engine("sqlite://").connect() as connection:
+    for _ in range(4 if call == "again" else 3):
+        connection.execute(sa.text("select 1")).all()
+again = [sys.executable, "program.py", "again"]
+if call == "execv":
+    os.execv(sys.executable, again)
+if call == "execve":
+    os.execve(sys.executable, again, os.environ)
+if call == "execlp":
+    os.execlp(sys.executable, *again)
+"""
+
 CHILDREN = """
 import multiprocessing, os, subprocess, sys
 import sqlalchemy as sa
@@ -129,6 +145,17 @@ def test_sub_processes_forks_and_sudden_exits_are_on_the_tape(tmp_path: Path) ->
     tape = read(tmp_path / "auditor.tape")
     assert (tape.statements, tape.processes, tape.losses) == (8, 3, ())
     assert not folder_of(tmp_path / "auditor.tape").exists()
+
+
+@pytest.mark.parametrize("call", ["execv", "execve", "execlp"])
+def test_what_ran_before_a_process_became_another_program_is_on_the_tape(
+    tmp_path: Path, call: str
+) -> None:
+    (tmp_path / "program.py").write_text(BECOMES_ANOTHER)
+    given = record(tmp_path, "--", sys.executable, "program.py", call)
+    assert given.returncode == 0, given.stderr
+    tape = read(tmp_path / "auditor.tape")
+    assert (tape.statements, tape.processes, tape.losses) == (3 + 4, 2, ())
 
 
 @pytest.mark.parametrize(
