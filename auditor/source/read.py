@@ -111,7 +111,8 @@ def _known(file: SourceFile, cache_folder: Path | None, *, every: bool) -> Readi
         source = content_of(file.file)
     except NotRead as error:
         return _failed(file, str(error))
-    if not every and not DATABASE_WORDS.search(source):
+    has_text = b"\0" not in source  # without: UTF-16 or no source at all; parsing tells why
+    if not every and has_text and not DATABASE_WORDS.search(source):
         return Reading((), (), 1, 0)
     if cache_folder is not None:
         module = cache.load(cache_folder, cache.key_of(source, file.path, file.module))

@@ -106,6 +106,17 @@ def test_a_bad_file_is_a_problem_and_the_rest_is_read(
     assert reading.problems[0] == Problem("bad.py", "not parsed: line 2: unmatched ')'", True)
 
 
+@pytest.mark.parametrize("content", [b"\x00\x01\x89PNG", "import sqlalchemy".encode("utf-16")])
+def test_a_binary_file_is_not_said_to_be_without_database_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "odd.py").write_bytes(content)
+    reading = read_files(discover(["."]).files, jobs=1)
+    message = "not parsed: source code string cannot contain null bytes"
+    assert (reading.problems, reading.passed_over) == ((Problem("odd.py", message, True),), 0)
+
+
 def test_the_same_facts_come_from_the_cache_and_from_other_processes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
