@@ -7,7 +7,7 @@ import pytest
 
 from auditor.engine import scan
 from auditor.model.finding import Problem
-from auditor.model.settings import Settings
+from auditor.model.settings import PathIgnore, Settings
 from auditor.registry import Catalogue
 
 WRITE = " and hides nothing; write `# auditor: ignore[{}] at most three rows`"
@@ -20,6 +20,15 @@ WRITE = " and hides nothing; write `# auditor: ignore[{}] at most three rows`"
         ("session.execute(\n    'a',  # auditor: ignore[DBA901] one row\n)\n", []),
         ("# auditor: ignore[DBA901] one row\nsession.execute('a')\n", []),
         ("session.execute('a')  # auditor: ignore[DBA901, DBA902] one row\n", []),
+        ("session.execute(\n    'a'\n)  # auditor: ignore[DBA901] one row\n", []),
+        ("x = [\n    # auditor: ignore[DBA901] one row\n    session.execute('a'),\n]\n", []),
+        (
+            "if (\n    session.execute('a')\n    and y  # auditor: ignore[DBA901] one\n):\n    z\n",
+            [],
+        ),
+        ("with a, session.execute(\n    'a',  # auditor: ignore[DBA901] one\n):\n    pass\n", []),
+        ("@x(session.execute('a'))\n@y  # auditor: ignore[DBA901] one\ndef f():\n    pass\n", []),
+        ("session.execute('''\na\n''')  # auditor: ignore[DBA901] one row\r\n", []),
     ],
 )
 def test_a_comment_with_code_and_reason_hides_the_finding_of_its_statement(
@@ -66,6 +75,33 @@ def test_an_unused_suppression_is_told_and_hides_no_results(
         Problem("it.py:1", "the suppression of DBA901 hides nothing any more: remove it"),
     )
     assert report.exit_status == 0
+
+
+def test_an_unused_suppression_is_told_also_where_no_database_code_is_left(
+    folder: Path, rules: Catalogue, settings: Settings
+) -> None:
+    (folder / "it.py").write_text("x = 1  # auditor: ignore[DBA901] one row\n")
+    report = scan(["it.py"], settings, rules=rules)
+    assert report.problems == (
+        Problem("it.py:1", "the suppression of DBA901 hides nothing any more: remove it"),
+    )
+
+
+def test_what_looks_like_a_suppression_inside_a_text_hides_nothing(
+    folder: Path, rules: Catalogue, settings: Settings
+) -> None:
+    (folder / "it.py").write_text("session.execute('# auditor: ignore[DBA901] one row')\n")
+    report = scan(["it.py"], settings, rules=rules)
+    assert (len(report.findings), report.problems) == (1, ())
+
+
+def test_a_finding_ignored_for_its_path_is_counted(
+    folder: Path, rules: Catalogue, settings: Settings
+) -> None:
+    (folder / "it.py").write_text("session.execute('a')\n")
+    ignores = (PathIgnore("*.py", ("DBA9",)),)
+    report = scan(["it.py"], replace(settings, per_file_ignores=ignores), rules=rules)
+    assert (report.findings, report.counted["ignored"], report.problems) == ((), 1, ())
 
 
 def test_a_suppression_of_a_rule_that_did_not_run_is_not_unused(
