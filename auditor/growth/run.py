@@ -139,7 +139,8 @@ def _fixed(scenario: Scenario) -> tuple[str, ...]:
 
 
 def _nothing_seen(counts: Counts) -> tuple[str, ...]:
-    if any(count.statements for count in counts.at.values()):
+    """The note about a call without statements; none where no call was counted to its end."""
+    if not counts.at or any(count.statements for count in counts.at.values()):
         return ()
     return (_NOTHING_SEEN,)
 

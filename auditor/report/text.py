@@ -180,7 +180,9 @@ def _looked_at(report: Report) -> Iterator[str]:
     looked = [*_files(report.counted)]
     looked += [counted(report.counted[k], thing) for k, thing in LOOKED_AT if report.counted.get(k)]
     looked += [
-        f"{value:,} {key.replace('_', ' ')}"
+        counted(value, key.replace("_", " ").removesuffix("s"))
+        if key.endswith("s")
+        else f"{value:,} {key.replace('_', ' ')}"
         for key, value in sorted(report.counted.items())
         if key not in known and value
     ]

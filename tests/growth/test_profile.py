@@ -174,6 +174,7 @@ def test_a_call_that_does_not_repeat_itself_is_refused_with_what_differs(
         "not repeatable: at shelves=1 one call executed 2 statements and an equal one 3;"
         f" what differs: 2 and 3 times `SELECT ?` at library_scenarios.py:{line} in unsteady.call"
     )
+    assert not any("NO STATEMENT" in note for note in result.notes)
 
 
 def test_no_law_is_given_where_the_recorder_lost_statements(

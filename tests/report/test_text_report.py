@@ -99,3 +99,8 @@ def test_colour_changes_nothing_but_colour(report: Report) -> None:
     for code in vars(type(text.ANSI))["__slots__"]:
         coloured = coloured.replace(getattr(text.ANSI, code), "")
     assert coloured == text.render(report)
+
+
+def test_what_was_looked_at_once_is_in_the_singular() -> None:
+    told = text.render(Report(counted={"refusals": 1, "points": 1, "rules": 2}))
+    assert "looked at 1 point, 1 refusal, 2 rules\n" in told
