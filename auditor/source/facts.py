@@ -189,7 +189,7 @@ class Region(NamedTuple):
       if, else  `expr` test; `partner` of else is its if
       try, try-else, finally    `partner` of the last two is the try
       handler   `types` caught (empty: everything), `name` bound, `partner` is the try
-      with      `items`
+      with      `items`, entered and bound before it, in the enclosing region
       case      `expr` subject
       loop-else `partner` is the loop
     """

@@ -167,15 +167,14 @@ def _caught(to: FunctionBuilder, node: ast.expr | None) -> tuple[Expr, ...]:
 
 def _with(module: ModuleBuilder, to: FunctionBuilder, node: Any) -> None:
     items = []
-    for item in node.items:
+    for item in node.items:  # each is bound before the next is evaluated
+        expr = lower(to, item.context_expr)
         names = () if item.optional_vars is None else names_bound(item.optional_vars)
-        items.append(WithItem(lower(to, item.context_expr), names[0] if names else ""))
+        items.append(WithItem(expr, names[0] if names else ""))
+        for name in names:
+            to.emit(Bind(name, expr, "with", at_of(item.optional_vars), to.region))
     more = {"items": tuple(items), "is_async": isinstance(node, ast.AsyncWith)}
-    with to.inside("with", at_of(node), **more) as region:
-        for found, item in zip(items, node.items, strict=True):
-            for name in () if item.optional_vars is None else names_bound(item.optional_vars):
-                at = at_of(item.optional_vars)
-                to.emit(Bind(name, found.expr, "with", at, region))
+    with to.inside("with", at_of(node), **more):
         block(module, to, node.body)
 
 

@@ -79,7 +79,7 @@ class Router(Base):
     name = sa.Column(sa.String(255))
     status = sa.Column(sa.String(16))
     admin_state_up = sa.Column(sa.Boolean, nullable=False, default=True)
-    gw_port_id = sa.Column(sa.String(36), sa.ForeignKey("ports.id"))
+    gw_port_id = sa.Column(sa.String(36), sa.ForeignKey("ports.id"), index=True)
     attached_ports = orm.relationship(RouterPort, lazy="selectin", cascade="all, delete-orphan")
     routes = orm.relationship(RouterRoute, lazy="selectin", cascade="all, delete-orphan")
     extra_attributes = orm.relationship(
@@ -94,7 +94,10 @@ class MeteringLabelRule(Base):
 
     id = sa.Column(sa.String(36), primary_key=True)
     metering_label_id = sa.Column(
-        sa.String(36), sa.ForeignKey("meteringlabels.id", ondelete="CASCADE"), nullable=False
+        sa.String(36),
+        sa.ForeignKey("meteringlabels.id", ondelete="CASCADE"),
+        nullable=False,
+        index=True,
     )
     direction = sa.Column(sa.Enum("ingress", "egress", name="meteringlabels_direction"))
     remote_ip_prefix = sa.Column(sa.String(64))
@@ -110,7 +113,7 @@ class MeteringLabel(Base):
     )
 
     id = sa.Column(sa.String(36), primary_key=True)
-    project_id = sa.Column(sa.String(255), index=True)
+    project_id = sa.Column(sa.String(255), nullable=False)
     name = sa.Column(sa.String(255), nullable=False)
     shared = sa.Column(sa.Boolean, nullable=False, default=False)
     rules = orm.relationship(

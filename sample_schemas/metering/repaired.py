@@ -152,15 +152,16 @@ def iter_labels(context: facade.Context) -> Iterator[dict[str, Any]]:
 
 def label_names(context: facade.Context, project_id: str) -> list[str]:
     """The names of the labels of a project."""
-    statement = sa.text("SELECT name FROM meteringlabels WHERE project_id = :project")
+    label = models.MeteringLabel
+    statement = sa.select(label.name).where(label.project_id == project_id)
     with facade.READER.using(context) as session:
-        return list(session.execute(statement, {"project": project_id}).scalars())
+        return list(session.execute(statement).scalars())
 
 
 def count_labels(context: facade.Context) -> int:
     """How many labels there are."""
     with facade.READER.using(context) as session:
-        return int(session.execute(sa.text("SELECT count(*) FROM meteringlabels")).scalar_one())
+        return int(session.query(models.MeteringLabel).count())
 
 
 def _routers(session: orm.Session) -> orm.Query[models.Router]:

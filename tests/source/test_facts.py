@@ -129,11 +129,14 @@ def test_branches_carry_their_test_and_their_partner() -> None:
     assert one.expr is other.expr is not None
 
 
-def test_with_items_are_entered_outside_and_bound_inside() -> None:
-    found = function("def f(c):\n    with W.using(c) as s, lock:\n        s.add(1)")
+def test_each_with_item_is_bound_before_the_next_is_evaluated() -> None:
+    found = function("def f(c):\n    with W.using(c) as s, s.begin():\n        s.add(1)")
     block: Region = found.regions[1]
     assert [item.name for item in block.items] == ["s", ""]
-    assert told(found.inside(block)[0]) == "with s"
+    assert story(found)[: block.first] == [
+        "read W.using", "read c", "call W.using", "with s", "read s.begin", "call s.begin",
+    ]  # fmt: skip
+    assert [told(e) for e in found.inside(block)] == ["read s.add", "call s.add"]
 
 
 def test_methods_and_nested_functions_have_qualified_names_and_the_body_comes_last() -> None:

@@ -62,7 +62,8 @@ def _only_noted(
     """The first site of the `try` if all of them only note a change in the session, and no call is
     left that may do more; None otherwise."""
     sites = tuple(sites_within(project, function, handler.tried))
-    if any(region.kind == "with" for region in function.regions if _is_in(handler, region.first)):
+    inside = function.regions[handler.tried.index + 1 :]
+    if any(region.kind == "with" for region in inside if _is_in(handler, region.first)):
         return None
     if not all(_notes(project, site) for site in sites if _does_something(project, site)):
         return None

@@ -42,8 +42,7 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
         if is_complete and not several:
             continue
         fields = {"raised": raised, "why": _why(several)}
-        sure = bool(several) or raised.endswith("NotFound")
-        confidence = Confidence.MEDIUM if sure else Confidence.LOW
+        confidence = Confidence.MEDIUM if several else Confidence.LOW
         yield Hit(span_of(module, handler.line), function.qualname, fields, confidence=confidence)
 
 
