@@ -69,7 +69,6 @@ class Bench:
         began, own_process = time(), os.getpid()
         with repeatable_values():
             call = self.workload.populated(self.sizes)
-        settle_load_order()
         before = snapshot(self.engine)
         watch = Watch(shot, make_call.__code__, self.root)
         with sessions_begun() as sessions:
@@ -126,20 +125,6 @@ def repeatable_values() -> Iterator[None]:
         yield
     finally:
         os.urandom = own
-
-
-def settle_load_order() -> None:
-    """Have eager loads of one object run in the order in which its relations are defined.
-
-    SQLAlchemy keeps a mapper's attributes in a set, so the order of `selectin` loads changes from
-    process to process, and a statement's ordinal would mean another one in a replay. Any order is
-    right; without this private attribute the ordinals hold for one process only.
-    """
-    registries: Any = getattr(sys.modules["sqlalchemy.orm.mapper"], "_all_registries", tuple)
-    for mapper in (one for registry in registries() for one in registry.mappers):
-        known = getattr(mapper, "_prop_set", None)
-        if mapper.configured and isinstance(known, (set, frozenset)):
-            vars(mapper)["_prop_set"] = sa.util.OrderedSet(mapper.attrs)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from typing import Any
 
 from auditor.backends.database import ScratchDatabase
 from auditor.growth.blame import blamed
+from auditor.growth.load_order import settle_load_order
 from auditor.growth.scenario import Scenario
 from auditor.model.errors import DatabaseError, ScenarioError
 
@@ -49,6 +50,7 @@ class Workload:
                 f"scenario `{self.scenario.name}` returned `{call!r:.80}` {at}: it must return the"
                 " call to measure, such as `lambda: sync(session)`"
             )
+        settle_load_order()
         return lambda: self.settled(call())
 
     def called(self, call: Call, sizes: Mapping[str, int]) -> None:

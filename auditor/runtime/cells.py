@@ -6,14 +6,18 @@ under the interpreter lock because no call happens between the read and the writ
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from auditor.model.tape import Cause, Entry, Site
+from auditor.model.tape import Cause, CauseKind, Entry, Site
 from auditor.runtime.statements import StatementFacts
 
 EXECUTIONS, SENT, ROWS, SECONDS, ERRORS, LAST_UNIT, IN_UNIT, MOST_IN_UNIT, UNITS, SITE = range(10)
 
 Cell = list[Any]
+
+_IN_ANY_ORDER = frozenset({CauseKind.EAGER_BATCH, CauseKind.POLYMORPHIC})
 
 
 class EntryKey(NamedTuple):
@@ -53,6 +57,25 @@ def entry_of(key: EntryKey, cell: Cell) -> Entry:
         units=cell[UNITS],
         most_in_unit=max(cell[MOST_IN_UNIT], cell[IN_UNIT]),
     )
+
+
+def in_fixed_order(entries: Iterable[tuple[EntryKey, Cell]]) -> Iterator[tuple[EntryKey, Cell]]:
+    """Entries in their order, but loads that SQLAlchemy makes in the order of a set by name: those
+    that follow each other at one place. Equal runs give equal tapes then."""
+    for (_, is_loaded), run in itertools.groupby(tuple(entries), _place_of_loads):
+        same_place = list(run)
+        yield from sorted(same_place, key=_name_of_load) if is_loaded else same_place
+
+
+def _place_of_loads(entry: tuple[EntryKey, Cell]) -> tuple[Site | None, bool]:
+    key, _ = entry
+    is_loaded = key.cause.kind in _IN_ANY_ORDER
+    return (key.site if is_loaded else None, is_loaded)
+
+
+def _name_of_load(entry: tuple[EntryKey, Cell]) -> tuple[str, ...]:
+    key, _ = entry
+    return (str(key.cause), key.shape, key.transaction, key.database, key.test)
 
 
 def note_error(cell: Cell, name: str) -> None:

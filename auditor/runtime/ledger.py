@@ -16,7 +16,15 @@ from typing import Any
 from auditor.model.finding import Problem
 from auditor.model.tape import CauseKind, Site, Tape, TransactionEntry
 from auditor.runtime.causes import cause_of
-from auditor.runtime.cells import EXECUTIONS, Cell, EntryKey, entry_of, key_of, new_cell
+from auditor.runtime.cells import (
+    EXECUTIONS,
+    Cell,
+    EntryKey,
+    entry_of,
+    in_fixed_order,
+    key_of,
+    new_cell,
+)
 from auditor.runtime.running import test_name
 from auditor.runtime.sites import (
     Place,
@@ -102,7 +110,9 @@ class Ledger:
     def tape(self) -> Tape:
         """Everything seen so far."""
         return Tape(
-            entries=tuple(entry_of(key, cell) for key, cell in list(self._entries.items())),
+            entries=tuple(
+                entry_of(key, cell) for key, cell in in_fixed_order(self._entries.items())
+            ),
             transactions=tuple(
                 TransactionEntry(*key, *ending) for key, ending in list(self._endings.items())
             ),

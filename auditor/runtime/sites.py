@@ -44,6 +44,7 @@ _STDLIB = tuple(
     if name in {"stdlib", "platstdlib"}
 )
 _INSTALLED = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
+_STARTER = "execnet"
 _FOLDED = frozenset({"<listcomp>", "<setcomp>", "<dictcomp>"})
 _SCRIPTS = f"{sysconfig.get_path('scripts')}{os.sep}"  # what pip makes of entry points
 _OWN = f"{Path(__file__).resolve().parents[1]}{os.sep}"
@@ -97,11 +98,14 @@ def is_library(code: CodeType) -> bool:
 
 def site_of(places: Sequence[Place], root: str) -> Site:
     """The user's part of a raw stack, innermost first; plumbing only if there is nothing else. A
-    function that calls itself from one line is one frame: depth is data, not place."""
+    function that calls itself from one line is one frame: depth is data, not place. What starts a
+    worker process of pytest-xdist is `python -c`, and no part of the program."""
+    started = (at for at, (code, _) in enumerate(places) if _package(code.co_filename) == _STARTER)
+    inside = places[: next(started, len(places))]
     for kept in ({"user"}, {"user", "plumbing"}):
         frames = [
             _frame(code, offset, root)
-            for code, offset in places
+            for code, offset in inside
             if _standing(code.co_filename) in kept
         ]
         if frames:
@@ -146,15 +150,24 @@ def _standing(filename: str) -> str:
     """`library`, `plumbing` or `user`, by where a file is installed."""
     if filename.startswith("<"):
         return "user" if filename in {"<stdin>", "<string>"} else "library"
+    package = _package(filename)
+    if package:
+        return _standing_of_package(package)
     path = os.path.abspath(filename)
-    for mark in _INSTALLED:
-        if mark in path:
-            top = path.rsplit(mark, 1)[1].split(os.sep)[0].removesuffix(".py")
-            return _standing_of_package(top)
     if path.startswith((_OWN, _SCRIPTS)) or os.path.realpath(path).startswith(_STDLIB):
         return "library"
     folders = path.split(os.sep)
     return "library" if {"sqlalchemy", "oslo_db"} & set(folders[:-1]) else "user"
+
+
+@lru_cache(maxsize=16_384)
+def _package(filename: str) -> str:
+    """The name of the installed package or module that a file is of; empty for any other file."""
+    path = os.path.abspath(filename)
+    for mark in _INSTALLED:
+        if mark in path:
+            return path.rsplit(mark, 1)[1].split(os.sep)[0].removesuffix(".py")
+    return ""
 
 
 def _standing_of_package(top: str) -> str:

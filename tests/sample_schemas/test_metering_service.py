@@ -179,7 +179,8 @@ def test_a_value_that_is_sql_is_executed_only_by_the_defect(module: Module, serv
 
 
 def test_a_plain_string_is_refused(module: Module, service: Any) -> None:
-    with pytest.raises(sa_exc.ArgumentError):
+    refusal = getattr(sa_exc, "RemovedIn20Warning", sa_exc.ArgumentError)  # 1.4 only warns
+    with pytest.raises(refusal):
         module("sync").count_labels(service)
 
 
