@@ -127,11 +127,7 @@ _RESULTS = Table(
             for on, several in ((RESULT, TUPLES), (SCALARS, ROWS))
             for name in ("all", "fetchall", "fetchmany", "partitions")
         ),
-        *(
-            _on_result(on, name, on)
-            for on in (RESULT, SCALARS)
-            for name in ("unique", "yield_per")
-        ),
+        *(_on_result(on, name, on) for on in (RESULT, SCALARS) for name in ("unique", "yield_per")),
         *(_on_result(RESULT, name, RESULT) for name in ("mappings", "tuples", "columns")),
         _on_result(RESULT, "scalars", SCALARS),
         _on_result(RESULT, "scalar", ROW_OR_NONE),

@@ -1,8 +1,8 @@
 """Exact laws of growth: polynomials with rational coefficients in named sizes, with step terms.
 
-    Law                4 + 3*labels + 1/2*routers*ports + ceil(labels/500)
-     └ Term            3*labels          coefficient 3, factors (Power("labels", 1),)
-        └ Factor       Power("labels", 2) | Step("labels", 500) | AtMost("labels", 100)
+Law                4 + 3*labels + 1/2*routers*ports + ceil(labels/500)
+ └ Term            3*labels          coefficient 3, factors (Power("labels", 1),)
+    └ Factor       Power("labels", 2) | Step("labels", 500) | AtMost("labels", 100)
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """What a live session did, aggregated: one entry for each distinct statement, site and cause.
 
-    Tape
-     ├ entries         Entry(shape, site, cause, ...) with executions, rows, seconds, errors
-     ├ transactions    TransactionEntry(kind, site) with begun, committed, rolled_back
-     └ losses          Problems: what could not be seen or was lost
+Tape
+ ├ entries         Entry(shape, site, cause, ...) with executions, rows, seconds, errors
+ ├ transactions    TransactionEntry(kind, site) with begun, committed, rolled_back
+ └ losses          Problems: what could not be seen or was lost
 """
 
 from __future__ import annotations

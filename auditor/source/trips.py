@@ -37,7 +37,7 @@ _DEPTH = 8
 class Trips(NamedTuple):
     """Turns of a loop; `is_exact` is False when it may end sooner: a break, a filter, a return."""
 
-    count: Count
+    count: Count  # type: ignore[assignment]  # hides tuple.count, which nobody needs here
     is_exact: bool
 
 

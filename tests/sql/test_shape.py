@@ -57,7 +57,10 @@ PAGE = [
         "INSERT INTO t (a) VALUES (?) RETURNING t.id",
     ),
     (
-        "SELECT networksegments.segmentation_id AS networksegments_segmentatio_1f FROM networksegments",
+        (
+            "SELECT networksegments.segmentation_id AS networksegments_segmentatio_1f"
+            " FROM networksegments"
+        ),
         "SELECT networksegments.segmentation_id FROM networksegments",
     ),
     ("SELECT port.id AS port_id, x.port_id AS y FROM x", "SELECT port.id, x.port_id AS y FROM x"),
