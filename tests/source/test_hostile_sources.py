@@ -211,8 +211,8 @@ MUTABLE = [
     p.read_bytes() for p in (*sorted(SAMPLE.rglob("*.py")), *REAL) if p.stat().st_size < 9000
 ]
 TOKENS = [b"(", b")", b"[", b"]", b":", b"\n", b"    ", b"session", b".execute(",
-          b" for x in y", b"async ", b"await ", b"*", b"**", b"lambda: ", b"f'{x}'", b"%", b"yield ",
-          b"with x: ", b"\\\n", b"\xff", b"\0", b"#", b"'''", b"self.", b"return ", b"None",
+          b" for x in y", b"async ", b"await ", b"*", b"**", b"lambda: ", b"f'{x}'", b"%",
+          b"yield ", b"with x: ", b"\\\n", b"\xff", b"\0", b"#", b"'''", b"self.", b"return ", b"None",
           b":=", b"@"]  # fmt: skip
 
 
