@@ -212,8 +212,8 @@ MUTABLE = [
 ]
 TOKENS = [b"(", b")", b"[", b"]", b":", b"\n", b"    ", b"session", b".execute(",
           b" for x in y", b"async ", b"await ", b"*", b"**", b"lambda: ", b"f'{x}'", b"%",
-          b"yield ", b"with x: ", b"\\\n", b"\xff", b"\0", b"#", b"'''", b"self.", b"return ", b"None",
-          b":=", b"@"]  # fmt: skip
+          b"yield ", b"with x: ", b"\\\n", b"\xff", b"\x00", b"#", b"'''", b"self.",
+          b"return ", b"None", b":=", b"@"]  # fmt: skip
 
 
 def mutated(source: bytes, seed: int, times: int) -> bytes:
