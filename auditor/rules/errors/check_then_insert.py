@@ -42,22 +42,27 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
     inserts = list(_inserts(project, function))
     if not inserts or _is_answered(project, module, function):
         return
-    if _is_answered_above(project, project.program.scope_of(function), _CALLERS):
-        return
     for lookup, call in _lookups(project, function):
         model = _looked_up(project, function, lookup, call)
         unique = _unique(model, call) if model is not None else ()
         if model is None or not unique or not _is_tested(function, lookup, call):
             continue
-        for insert, inserted in inserts:
-            if insert.position > lookup.position and inserted.dotted == model.dotted:
-                fields = {
-                    "model": short(model.dotted),
-                    "line": call.at.line,
-                    "unique": ", ".join(f"`{column}`" for column in unique),
-                }
-                yield Hit(span_of(module, insert.at), function.qualname, fields)
-                return
+        after = (
+            insert
+            for insert, inserted in inserts
+            if insert.position > lookup.position and inserted.dotted == model.dotted
+        )
+        insert = next(after, None)
+        if insert is None:
+            continue
+        if not _is_answered_above(project, project.program.scope_of(function), _CALLERS):
+            fields = {
+                "model": short(model.dotted),
+                "line": call.at.line,
+                "unique": ", ".join(f"`{column}`" for column in unique),
+            }
+            yield Hit(span_of(module, insert.at), function.qualname, fields)
+        return
 
 
 def _is_answered(project: Project, module: ModuleFacts, function: FunctionFacts) -> bool:
@@ -78,16 +83,26 @@ def _is_answered(project: Project, module: ModuleFacts, function: FunctionFacts)
 
 def _is_answered_above(project: Project, scope: Scope, depth: int) -> bool:
     """Whether a caller, or one of its callers, answers a duplicate; callers are found by name."""
-    callers = {
-        found.scope.key: found.scope
-        for found in project.program.calls.get(scope.function.name, ())
-        if depth and found.scope.key != scope.key
-    }
-    return any(
-        _is_answered(project, caller.module, caller.function)
-        or _is_answered_above(project, caller, depth - 1)
-        for caller in callers.values()
-    )
+    known = project.shared.setdefault("duplicates answered above", {})
+    if (scope.key, depth) not in known:
+        callers = {
+            found.scope.key: found.scope
+            for found in project.program.calls.get(scope.function.name, ())
+            if found.scope.key != scope.key
+        }
+        known[scope.key, depth] = any(
+            _answers(project, caller)
+            or (depth > 1 and _is_answered_above(project, caller, depth - 1))
+            for caller in callers.values()
+        )
+    return bool(known[scope.key, depth])
+
+
+def _answers(project: Project, scope: Scope) -> bool:
+    known = project.shared.setdefault("duplicates answered", {})
+    if scope.key not in known:
+        known[scope.key] = _is_answered(project, scope.module, scope.function)
+    return bool(known[scope.key])
 
 
 def _inserts(project: Project, function: FunctionFacts) -> Iterator[tuple[Site, Model]]:
