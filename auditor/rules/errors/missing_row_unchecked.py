@@ -115,7 +115,7 @@ def _first_use(function: FunctionFacts, position: int, bind: Bind) -> Read | Non
     function that may test it, or bound again before."""
     name = tuple(bind.target.split("."))
     for event in function.events[position + 1 :]:
-        if _settles(event, bind.target):
+        if _settles(event, bind):
             return None
         if (
             isinstance(event, Read)
@@ -127,12 +127,13 @@ def _first_use(function: FunctionFacts, position: int, bind: Bind) -> Read | Non
     return None
 
 
-def _settles(event: Event, name: str) -> bool:
+def _settles(event: Event, bind: Bind) -> bool:
+    name = bind.target
     match event:
         case Bind(target=target):
             return target == name
         case Test(expr=expr):
-            return _mentions(expr, name)
+            return _mentions(expr, name) or any(part is bind.value for part in walk(expr))
         case Call(args=args, keywords=keywords):
             values = (*args, *(keyword.value for keyword in keywords))
             return any(dotted(value) == name for value in values)
@@ -269,6 +270,17 @@ RULE = Rule(
         ),
     ),
     good=(
+        Example(
+            "bound and tested in one",
+            """
+            from app.models import Router
+
+            def name_of(session, router_id):
+                if router := session.query(Router).filter_by(id=router_id).first():
+                    return router.name
+                return ""
+            """,
+        ),
         Example(
             "tested",
             """
