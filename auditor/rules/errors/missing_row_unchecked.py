@@ -14,6 +14,7 @@ from auditor.source.facts import (
     Attribute,
     Bind,
     Call,
+    Const,
     Event,
     Expr,
     FunctionFacts,
@@ -74,7 +75,7 @@ def _may_find_nothing(
     if project.value(module, function, position, call).kind != ROW_OR_NONE:
         return False
     targets = project.targets(function, position, call)
-    if _is_aggregate(call) or not targets or depth > _HANDED_ON:
+    if _is_aggregate(call) or _is_of_mapping(call) or not targets or depth > _HANDED_ON:
         return False
     return all(
         target.row is not None
@@ -84,6 +85,12 @@ def _may_find_nothing(
         )
         for target in targets
     )
+
+
+def _is_of_mapping(call: Call) -> bool:
+    """`session.get("links")`: the session is a dict, a row is got by its class first."""
+    key = call.args[0] if len(call.args) in {1, 2} and _method(call) == "get" else None
+    return isinstance(key, Const) and isinstance(key.value, str)
 
 
 def _hands_on(project: Project, module: ModuleFacts, function: FunctionFacts, depth: int) -> bool:
@@ -270,6 +277,15 @@ RULE = Rule(
         ),
     ),
     good=(
+        Example(
+            "a dict that is called session",
+            """
+            def links(found):
+                for session in found:
+                    if session.get("links"):
+                        yield session.get("links")[0]
+            """,
+        ),
         Example(
             "bound and tested in one",
             """

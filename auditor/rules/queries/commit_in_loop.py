@@ -31,7 +31,7 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
         if is_in_pieces(function, repeated) or _is_apart(project, function, repeated):
             continue
         hit = hit_of(project, module, function, repeated)
-        yield replace(hit, confidence=Confidence.MEDIUM)
+        yield replace(hit, confidence=Confidence.LOW)
 
 
 def _is_apart(project: Project, function: FunctionFacts, repeated: Repeated) -> bool:
@@ -96,7 +96,7 @@ RULE = Rule(
     name="commit-in-loop",
     since="0.1.0",
     severity=Severity.WARNING,
-    confidence=Confidence.MEDIUM,
+    confidence=Confidence.LOW,
     message="`{chain}` commits {turns} of the loop on line {loop}{assumes}; one commit could follow"
     " the loop, if the items belong together",
     why=(
@@ -230,6 +230,7 @@ RULE = Rule(
     ),
     known_gaps=(
         "a transaction block for each turn (`with session.begin():`) is not reported",
+        "whether the items belong together is not known: low confidence",
         "a commit on some paths of a function that the loop calls is not reported",
     ),
     sources=("https://docs.sqlalchemy.org/en/20/orm/session_transaction.html",),

@@ -122,7 +122,7 @@ RULE = Rule(
     name="eager-filter-mismatch",
     since="0.1.0",
     severity=Severity.WARNING,
-    confidence=Confidence.MEDIUM,
+    confidence=Confidence.LOW,
     message="`joinedload()` of `{relation}` beside a condition on `{use}`: what the option loads"
     " {effect}",
     why=(
@@ -211,6 +211,10 @@ RULE = Rule(
     known_gaps=(
         "options of two steps and queries put together in several functions are not looked at",
         "where the model is not read, the relationship's name must be the name of the class",
+        (
+            "choosing parents by a child and loading all of their children is meant at times: low"
+            " confidence"
+        ),
         "an alias (`aliased(Agent)`) in the condition is not followed",
     ),
     sources=(

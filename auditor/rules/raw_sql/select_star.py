@@ -5,7 +5,6 @@ from __future__ import annotations
 from auditor.model.finding import Confidence, Severity
 from auditor.rule import Example, Hit, Hits, OnFunction, Rule
 from auditor.rules.errors.caught import span_of
-from auditor.rules.raw_sql.sinks import is_migration
 from auditor.rules.raw_sql.statements import HOLE, statements_of
 from auditor.source.facts import FunctionFacts, ModuleFacts
 from auditor.source.project import Project
@@ -24,10 +23,7 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
         if table and (statement.given.call.at, table) not in seen:
             seen.add((statement.given.call.at, table))
             at = statement.given.call.at
-            is_clear = statement.given.sure and not is_migration(module)
-            confidence = None if is_clear else Confidence.LOW
-            yield Hit(span_of(module, at), function.qualname, {"table": table},
-                      confidence=confidence)  # fmt: skip
+            yield Hit(span_of(module, at), function.qualname, {"table": table})
 
 
 def _table_of_star(tokens: tuple[str, ...]) -> str:
@@ -56,7 +52,7 @@ RULE = Rule(
     name="select-star",
     since="0.1.0",
     severity=Severity.NOTE,
-    confidence=Confidence.MEDIUM,
+    confidence=Confidence.LOW,
     message="`SELECT *` on `{table}`: the next column added to the table changes what this reads",
     why=(
         "The columns and their order are whatever the table has on that day. Code that unpacks rows"
@@ -138,7 +134,7 @@ RULE = Rule(
     ),
     known_gaps=(
         "`SELECT l.*` and tables whose name is not constant are not reported",
-        "in migrations, which run once on a schema they know, it is reported with low confidence",
+        "whether the columns are read by position is not known: low confidence",
     ),
     sources=("SQLAlchemy: Result rows and positional access",),
 )

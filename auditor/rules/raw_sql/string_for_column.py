@@ -50,7 +50,7 @@ RULE = Rule(
     name="string-for-column",
     since="0.1.0",
     severity=Severity.NOTE,
-    confidence=Confidence.MEDIUM,
+    confidence=Confidence.LOW,
     message='`{order}("{name}")` names a column by a string, which is looked up as a label when the'
     " statement is compiled (taking it that no label is called `{name}`)",
     why=(
@@ -131,6 +131,10 @@ RULE = Rule(
     known_gaps=(
         '`order_by("name")` is not reported: it is the documented way to order by a label',
         "labels made in other modules are not seen",
+        (
+            "whether the query has a join, or a LIMIT beside eager loading, is not looked at:"
+            " without them the string finds its column, so confidence is low"
+        ),
     ),
     sources=("SQLAlchemy: Ordering or Grouping by a Label",),
 )
