@@ -12,7 +12,7 @@ def stored_without_name() -> None:
     table = sa.Table("t", registry.metadata, sa.Column("a", sa.Integer, primary_key=True))
     thing = type("Thing", (), {})
     registry.map_imperatively(thing, table)
-    engine = sa.create_engine("sqlite://", future=True)
+    engine = sa.create_engine("sqlite://", poolclass=sa.pool.NullPool, future=True)
     with orm.Session(engine, future=True) as session:
         session.add(thing())
         session.commit()

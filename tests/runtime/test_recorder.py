@@ -166,6 +166,7 @@ def test_an_engine_made_after_the_start_is_recorded_with_every_engine() -> None:
         engine = sa.create_engine("sqlite://", echo=False, hide_parameters=True)
         with engine.connect() as connection:
             connection.execute(sa.text("select 1"))
+    engine.dispose()
     assert [entry.shape for entry in recording.tape.entries] == ["SELECT ?"]
 
 
@@ -181,6 +182,7 @@ def test_only_the_engine_that_was_named_is_recorded(engine: Engine) -> None:
     other = sa.create_engine("sqlite://")
     with record(engine) as recording, other.connect() as connection:
         connection.execute(sa.text("select 1"))
+    other.dispose()
     assert recording.tape.entries == ()
 
 

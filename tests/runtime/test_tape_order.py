@@ -60,6 +60,7 @@ def loads(order: tuple[str, ...] = ()) -> tuple[list[str], list[str]]:
             vars(sa.inspect(Router))["_prop_set"] = OrderedSet([*rest, *wanted])
         with record(engine, on_statement=hook) as recording:
             session.execute(sa.select(Router)).all()
+    engine.dispose()
     return seen[1:], [entry.cause.relation for entry in recording.tape.entries][1:]
 
 
