@@ -58,17 +58,27 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
 def _raises(project: Project, function: FunctionFacts, position: int, call: Call) -> bool:
     """Whether the call raises NoResultFound by itself; aggregates and what was written just now
     always have a row."""
-    if any(
+    if last_step(call.func) not in _raising(project) or not any(
+        target.row is not None and _NO_ROW in target.row.raises
+        for target in project.targets(function, position, call)
+    ):
+        return False
+    return not any(
         isinstance(part, Call)
         and (".func." in f".{dotted(part.func)}" or last_step(part.func) in _SURE)
         for made in _built_by(function, position, call)
         for part in walk(made)
-    ):
-        return False
-    return any(
-        target.row is not None and _NO_ROW in target.row.raises
-        for target in project.targets(function, position, call)
     )
+
+
+def _raising(project: Project) -> frozenset[str]:
+    """The names that calls which may raise NoResultFound are written with."""
+    found: frozenset[str] | None = project.shared.get("names that raise NoResultFound")
+    if found is None:
+        rows = (*project.knowledge.callables.values(), *project.knowledge.methods.values())
+        named = (row.name.rpartition(".")[2] for row in rows if _NO_ROW in row.raises)
+        found = project.shared["names that raise NoResultFound"] = frozenset(named)
+    return found
 
 
 def _is_first_work(project: Project, function: FunctionFacts, position: int, call: Call) -> bool:
