@@ -42,7 +42,7 @@ def _hit(module: ModuleFacts, function: FunctionFacts, given: Given, holes: list
 
 def _confidence(holes: list[Hole], *, sure: bool) -> Confidence:
     """Low unless a user sent the name: what a caller passes is most often the program's own name
-    (docs/precision.md: 4 of 11 were worth a change)."""
+    (docs/precision.md: 3 of 9 were worth a change)."""
     if all(hole.piece.kind is not Kind.INPUT for hole in holes):
         return Confidence.LOW
     return confidence_of(holes, sure=sure)
