@@ -21,7 +21,8 @@ from auditor.model.outcome import FaultOutcome
 from auditor.model.report import Report
 from auditor.model.settings import Settings
 from auditor.model.span import Frame
-from auditor.model.tape import Entry, Tape, TransactionEntry
+from auditor.model.tape import Tape
+from auditor.model.tape_sum import added_up
 
 Result = Report | Tape | LawResult | FaultOutcome
 _LIVE = (Executions, Growth, FaultSeen)
@@ -49,7 +50,7 @@ def join(
     whole = Report(
         problems=tuple(dict.fromkeys(p for report in reports for p in report.problems)),
         counted=_summed(reports),
-        tape=joined_tape(tapes) if tapes else None,
+        tape=added_up(tapes) if tapes else None,
         laws=laws,
         faults=faults,
         coverage=tuple(dict.fromkeys(one for report in reports for one in report.coverage)),
@@ -74,7 +75,7 @@ def _judged(raw: Iterable[Result], settings: Settings, rules: registry.Catalogue
     witnesses = tuple(raw)
     tapes = [one for one in witnesses if isinstance(one, Tape)]
     return judge(
-        joined_tape(tapes) if tapes else None,
+        added_up(tapes) if tapes else None,
         settings,
         laws=tuple(one for one in witnesses if isinstance(one, LawResult)),
         faults=tuple(one for one in witnesses if isinstance(one, FaultOutcome)),
@@ -90,55 +91,6 @@ def _summed(reports: Iterable[Report]) -> dict[str, int]:
             known = sums.get(key, 0)
             sums[key] = max(known, count) if key == "rules" else known + count
     return sums
-
-
-def joined_tape(tapes: Iterable[Tape]) -> Tape:
-    """Several tapes as one: entries of the same statement, site, cause and test are added up."""
-    entries: dict[Entry, Entry] = {}
-    transactions: dict[TransactionEntry, TransactionEntry] = {}
-    all_tapes = tuple(tapes)
-    for tape in all_tapes:
-        for entry in tape.entries:
-            key = replace(
-                entry, executions=0, sent=0, rows=0, seconds=0.0, errors=(), units=0, most_in_unit=0
-            )
-            entries[key] = _added(entries[key], entry) if key in entries else entry
-        for begun in tape.transactions:
-            same = replace(begun, begun=0, committed=0, rolled_back=0, seconds=0.0)
-            known = transactions.get(same)
-            transactions[same] = begun if known is None else _added_transaction(known, begun)
-    return Tape(
-        entries=tuple(entries.values()),
-        transactions=tuple(transactions.values()),
-        losses=tuple(dict.fromkeys(loss for tape in all_tapes for loss in tape.losses)),
-        processes=sum(tape.processes for tape in all_tapes),
-    )
-
-
-def _added(one: Entry, other: Entry) -> Entry:
-    errors = dict(one.errors)
-    for name, times in other.errors:
-        errors[name] = errors.get(name, 0) + times
-    return replace(
-        one,
-        executions=one.executions + other.executions,
-        sent=one.sent + other.sent,
-        rows=one.rows + other.rows,
-        seconds=one.seconds + other.seconds,
-        errors=tuple(errors.items()),
-        units=one.units + other.units,
-        most_in_unit=max(one.most_in_unit, other.most_in_unit),
-    )
-
-
-def _added_transaction(one: TransactionEntry, other: TransactionEntry) -> TransactionEntry:
-    return replace(
-        one,
-        begun=one.begun + other.begun,
-        committed=one.committed + other.committed,
-        rolled_back=one.rolled_back + other.rolled_back,
-        seconds=one.seconds + other.seconds,
-    )
 
 
 def _is_live(finding: Finding) -> bool:

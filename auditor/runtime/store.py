@@ -14,7 +14,6 @@ A process that is killed loses what came after its last part. `collect` makes on
 from __future__ import annotations
 
 import shutil
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +21,7 @@ from pathlib import Path
 from auditor.model.errors import TapeError
 from auditor.model.finding import Problem
 from auditor.model.tape import Entry, Tape, TransactionEntry
+from auditor.model.tape_sum import added_up
 from auditor.runtime.tape_file import is_tape, read_file, write_file
 
 PART, PYTHON = ".part", ".python"
@@ -72,26 +72,13 @@ def collect(path: Path) -> Tape:
 def merged(tapes: Sequence[Tape]) -> Tape:
     """One tape of several. What was recorded in one process keeps its order; entries of several
     are sorted, because there is no order between processes that would be the same next time."""
-    recorded = [tape for tape in tapes if tape.entries]
-    entries: dict[Entry, Entry] = {}
-    endings: dict[TransactionEntry, TransactionEntry] = {}
-    for tape in tapes:
-        for entry in tape.entries:
-            key = replace(
-                entry, executions=0, sent=0, rows=0, seconds=0.0, errors=(), units=0, most_in_unit=0
-            )
-            entries[key] = _sum(entries.get(key, key), entry)
-        for ending in tape.transactions:
-            same = replace(ending, begun=0, committed=0, rolled_back=0, seconds=0.0)
-            endings[same] = _sum_endings(endings.get(same, same), ending)
-    several = len(recorded) > 1
-    return Tape(
-        entries=tuple(sorted(entries.values(), key=_entry_order) if several else entries.values()),
-        transactions=tuple(
-            sorted(endings.values(), key=_ending_order) if several else endings.values()
-        ),
-        losses=tuple(dict.fromkeys(loss for tape in tapes for loss in tape.losses)),
-        processes=sum(tape.processes for tape in tapes),
+    tape = added_up(tapes)
+    if sum(bool(one.entries) for one in tapes) <= 1:
+        return tape
+    return replace(
+        tape,
+        entries=tuple(sorted(tape.entries, key=_entry_order)),
+        transactions=tuple(sorted(tape.transactions, key=_ending_order)),
     )
 
 
@@ -109,30 +96,6 @@ def _read_all(parts: Iterable[Path]) -> list[Tape]:
             loss = Problem(part.name, f"a process left a part nobody can read: {error}", True)  # noqa: FBT003
             found.append(Tape(losses=(loss,), processes=1))
     return found
-
-
-def _sum(one: Entry, other: Entry) -> Entry:
-    errors = Counter(dict(one.errors)) + Counter(dict(other.errors))
-    return replace(
-        one,
-        executions=one.executions + other.executions,
-        sent=one.sent + other.sent,
-        rows=one.rows + other.rows,
-        seconds=one.seconds + other.seconds,
-        errors=tuple(sorted(errors.items())),
-        units=one.units + other.units,
-        most_in_unit=max(one.most_in_unit, other.most_in_unit),
-    )
-
-
-def _sum_endings(one: TransactionEntry, other: TransactionEntry) -> TransactionEntry:
-    return replace(
-        one,
-        begun=one.begun + other.begun,
-        committed=one.committed + other.committed,
-        rolled_back=one.rolled_back + other.rolled_back,
-        seconds=one.seconds + other.seconds,
-    )
 
 
 def _entry_order(entry: Entry) -> tuple[object, ...]:
