@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from auditor.model.span import Span
 from auditor.source.facts import (
     At,
     Attribute,
@@ -199,8 +198,3 @@ def is_called(function: FunctionFacts, region: Region, *names: str) -> bool:
 def short(name: str) -> str:
     """The last part of a dotted name, as people say it: `DBReferenceError`."""
     return name.rpartition(".")[2]
-
-
-def span_of(module: ModuleFacts, at: At) -> Span:
-    """The span of a place in a module."""
-    return Span(module.path, at.line, at.column, at.end_line, at.end_column)

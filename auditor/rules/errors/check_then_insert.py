@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from auditor.model.finding import Confidence, Severity
 from auditor.model.knowledge import SESSION, Effect
 from auditor.rule import Example, Hit, Hits, OnFunction, Rule
-from auditor.rules.errors.caught import catches, handlers_of, short, span_of
+from auditor.rules.errors.caught import catches, handlers_of, short
 from auditor.rules.errors.open_transactions import does, sites_within
 from auditor.rules.errors.retries import repeats_on, retries_of
+from auditor.rules.places import span_of
 from auditor.source.facts import (
     Attribute,
     Bind,

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from auditor.model.finding import Confidence, Severity
 from auditor.model.knowledge import ErrorRow
 from auditor.rule import Example, Hit, Hits, OnFunction, Rule
-from auditor.rules.errors.caught import Handler, handlers_of, short, span_of
+from auditor.rules.errors.caught import Handler, handlers_of, short
+from auditor.rules.places import span_of
 from auditor.source.facts import Bind, Call, FunctionFacts, Items, ModuleFacts, Name, Region
 from auditor.source.project import Project
 

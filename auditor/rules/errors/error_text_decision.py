@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from auditor.model.finding import Confidence, Severity
 from auditor.rule import Example, Hit, Hits, OnFunction, Rule
-from auditor.rules.errors.caught import Handler, database_errors, handlers_of, is_broad, span_of
+from auditor.rules.errors.caught import Handler, database_errors, handlers_of, is_broad
+from auditor.rules.places import span_of
 from auditor.source.facts import (
     At,
     Attribute,

@@ -5,18 +5,12 @@ from __future__ import annotations
 from auditor.model.finding import Confidence, Severity
 from auditor.model.knowledge import SESSION, Effect
 from auditor.rule import Example, Hit, Hits, OnFunction, Rule
-from auditor.rules.errors.caught import (
-    Handler,
-    calls_within,
-    database_errors,
-    handlers_of,
-    short,
-    span_of,
-)
+from auditor.rules.errors.caught import Handler, calls_within, database_errors, handlers_of, short
 from auditor.rules.errors.open_transactions import sites_within
+from auditor.rules.places import span_of
 from auditor.source.facts import Call, FunctionFacts, ModuleFacts, dotted
 from auditor.source.program import last_step
-from auditor.source.project import Project
+from auditor.source.project import Project, position_of
 from auditor.source.sites import Site
 
 _NOTED = "add", "add_all", "delete"
@@ -92,7 +86,7 @@ def _is_harmless(
     """Whether a call sends nothing: a class is instantiated without a session, or it is one of
     the well-known calls. Functions of the project have shown their effects already."""
     name = last_step(call.func)
-    position = next(i for i, event in enumerate(function.events) if event is call)
+    position = position_of(function, call)
     values = (*call.args, *(k.value for k in call.keywords))
     if any(project.value(module, function, position, v).kind == SESSION for v in values):
         return False

@@ -4,14 +4,8 @@ from __future__ import annotations
 
 from auditor.model.finding import Confidence, Severity
 from auditor.rule import Example, Hit, Hits, OnFunction, Rule
-from auditor.rules.errors.caught import (
-    Handler,
-    database_errors,
-    handlers_of,
-    own_events,
-    short,
-    span_of,
-)
+from auditor.rules.errors.caught import Handler, database_errors, handlers_of, own_events, short
+from auditor.rules.places import span_of
 from auditor.source.facts import Call, FunctionFacts, ModuleFacts, Name, Raise, dotted, walk
 from auditor.source.project import Project
 

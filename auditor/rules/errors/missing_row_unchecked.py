@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from auditor.model.finding import Confidence, Severity
 from auditor.model.knowledge import ROW_OR_NONE
 from auditor.rule import Example, Hit, Hits, OnFunction, Rule
-from auditor.rules.errors.caught import span_of
+from auditor.rules.places import span_of
 from auditor.source.facts import (
     At,
     Attribute,
@@ -29,7 +29,8 @@ from auditor.source.facts import (
     path_of,
     walk,
 )
-from auditor.source.project import Project
+from auditor.source.program import last_step
+from auditor.source.project import Project, position_of
 
 _HANDED_ON = 3
 """Functions between a look-up and its use at most."""
@@ -49,7 +50,11 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
     """Look-ups whose result is dereferenced with no test in between."""
     for use in (*_through_names(project, module, function), *_direct(project, module, function)):
         if not _is_caught(function, use):
-            fields = {"name": use.name, "lookup": _method(use.lookup), "line": use.lookup.at.line}
+            fields = {
+                "name": use.name,
+                "lookup": last_step(use.lookup.func),
+                "line": use.lookup.at.line,
+            }
             yield Hit(span_of(module, use.at), function.qualname, fields)
 
 
@@ -71,7 +76,7 @@ def _may_find_nothing(
 ) -> bool:
     """Whether the call gives None when there is no row: a look-up of the tables, or a function of
     the project that hands such a look-up on without a test."""
-    position = next(i for i, event in enumerate(function.events) if event is call)
+    position = position_of(function, call)
     if project.value(module, function, position, call).kind != ROW_OR_NONE:
         return False
     targets = project.targets(function, position, call)
@@ -89,7 +94,7 @@ def _may_find_nothing(
 
 def _is_of_mapping(call: Call) -> bool:
     """`session.get("links")`: the session is a dict, a row is got by its class first."""
-    key = call.args[0] if len(call.args) in {1, 2} and _method(call) == "get" else None
+    key = call.args[0] if len(call.args) in {1, 2} and last_step(call.func) == "get" else None
     return isinstance(key, Const) and isinstance(key.value, str)
 
 
@@ -191,7 +196,7 @@ def _direct(project: Project, module: ModuleFacts, function: FunctionFacts) -> I
                 and id(found.base) in left
             ):
                 left.remove(id(found.base))  # a chain of calls holds the first in all others
-                use = Use(found.base.at, f"{_method(found.base)}()", found.base)
+                use = Use(found.base.at, f"{last_step(found.base.func)}()", found.base)
                 may_miss = _may_find_nothing(project, module, function, found.base)
                 yield from (use,) if may_miss else ()
 
@@ -219,10 +224,6 @@ def _is_caught(function: FunctionFacts, use: Use) -> bool:
         and (not handler.types or {dotted(t) for t in handler.types} & _CATCHES)
         for handler in function.regions
     )
-
-
-def _method(call: Call) -> str:
-    return call.func.name if isinstance(call.func, Attribute) else dotted(call.func)
 
 
 RULE = Rule(

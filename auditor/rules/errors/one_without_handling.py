@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 from auditor.model.finding import Confidence, Severity
 from auditor.rule import Example, Hit, Hits, OnFunction, Rule
-from auditor.rules.errors.caught import catches, handlers_of, innermost_handler, span_of
+from auditor.rules.errors.caught import catches, handlers_of, innermost_handler
 from auditor.rules.errors.open_transactions import SENDS, work_within
+from auditor.rules.places import span_of
 from auditor.source.facts import (
     Bind,
     Call,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from auditor.model.finding import Confidence, Severity
 from auditor.model.knowledge import Effect
 from auditor.rule import Example, Hit, Hits, OnFunction, Rule
-from auditor.rules.errors.caught import Handler, handlers_of, own_events, short, span_of
+from auditor.rules.errors.caught import Handler, handlers_of, own_events, short
 from auditor.rules.errors.open_transactions import does, work_within
+from auditor.rules.places import span_of
 from auditor.source.facts import (
     Attribute,
     Call,

@@ -13,10 +13,10 @@ from auditor.rules.errors.caught import (
     own_events,
     reraises,
     short,
-    span_of,
 )
 from auditor.rules.errors.open_transactions import SENDS, does, work_within
 from auditor.rules.errors.retries import Retry, repeats_on, retries_of
+from auditor.rules.places import span_of
 from auditor.source.facts import Call, Expr, FunctionFacts, ModuleFacts, Name, Raise
 from auditor.source.program import last_step
 from auditor.source.project import Project

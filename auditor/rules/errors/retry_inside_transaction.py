@@ -8,12 +8,7 @@ from auditor.model.finding import Confidence, Severity
 from auditor.model.knowledge import CONTEXT, SESSION, Effect, Mode
 from auditor.model.span import Span
 from auditor.rule import Example, Hit, Hits, OnFunction, Rule
-from auditor.rules.errors.caught import (
-    always_raises,
-    database_errors,
-    handlers_of,
-    span_of,
-)
+from auditor.rules.errors.caught import always_raises, database_errors, handlers_of
 from auditor.rules.errors.open_transactions import (
     APART,
     CHANGES,
@@ -24,6 +19,7 @@ from auditor.rules.errors.open_transactions import (
     work_within,
 )
 from auditor.rules.errors.retries import context_places, retries_of
+from auditor.rules.places import span_of
 from auditor.source.facts import Call, FunctionFacts, Jump, ModuleFacts, Name, Read, Region, Return
 from auditor.source.project import Project
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from auditor.model.finding import Confidence, Severity
 from auditor.rule import Example, Hit, Hits, OnFunction, Rule
-from auditor.rules.errors.caught import span_of
 from auditor.rules.errors.retries import RETRY_REQUEST, Retry, retries_of
+from auditor.rules.places import span_of
 from auditor.source.facts import (
     Attribute,
     Call,

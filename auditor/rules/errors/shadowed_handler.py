@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from auditor.model.finding import Confidence, Severity
 from auditor.rule import Example, Hit, Hits, OnFunction, Rule
-from auditor.rules.errors.caught import Handler, handlers_of, short, span_of
+from auditor.rules.errors.caught import Handler, handlers_of, short
+from auditor.rules.places import span_of
 from auditor.source.facts import FunctionFacts, ModuleFacts
 from auditor.source.project import Project
 

@@ -17,7 +17,6 @@ from auditor.rules.errors.caught import (
     is_broad,
     is_called,
     short,
-    span_of,
 )
 from auditor.rules.errors.lost_errors import (
     gives_none,
@@ -29,6 +28,7 @@ from auditor.rules.errors.lost_errors import (
     what_is_done,
 )
 from auditor.rules.errors.open_transactions import does, work_within
+from auditor.rules.places import span_of
 from auditor.source.facts import (
     Call,
     FunctionFacts,

@@ -12,7 +12,6 @@ from auditor.rules.errors.caught import (
     is_called,
     may_raise,
     short,
-    span_of,
 )
 from auditor.rules.errors.open_transactions import (
     CHANGES,
@@ -24,6 +23,7 @@ from auditor.rules.errors.open_transactions import (
     transaction_around,
     work_within,
 )
+from auditor.rules.places import span_of
 from auditor.source.facts import FunctionFacts, ModuleFacts
 from auditor.source.project import Project
 from auditor.source.sites import Site

@@ -16,7 +16,6 @@ from auditor.rules.errors.caught import (
     handlers_of,
     is_called,
     short,
-    span_of,
 )
 from auditor.rules.errors.open_transactions import (
     SENDS,
@@ -27,6 +26,7 @@ from auditor.rules.errors.open_transactions import (
     transaction_around,
     work_within,
 )
+from auditor.rules.places import span_of
 from auditor.source.facts import (
     Bind,
     Call,

@@ -9,8 +9,8 @@ from typing import NamedTuple
 from auditor.model.evidence import SchemaFact
 from auditor.model.finding import Confidence, Severity
 from auditor.rule import Example, Hit, Hits, OnModule, Rule
-from auditor.rules.errors.caught import span_of
 from auditor.rules.mapping.keys import tables_of
+from auditor.rules.places import span_of
 from auditor.rules.queries.relations import is_many
 from auditor.source.facts import At, ModuleFacts
 from auditor.source.models import Model

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from auditor.model.finding import Confidence, Severity
 from auditor.rule import Example, Hit, Hits, OnModule, Rule
-from auditor.rules.errors.caught import span_of
 from auditor.rules.mapping.keys import keys_of, migrated_indexes, own_columns
+from auditor.rules.places import span_of
 from auditor.source.facts import Call, ModuleFacts, walk
 from auditor.source.program import Bound, last_step
 from auditor.source.project import Project

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from auditor.model.finding import Confidence, Severity
 from auditor.rule import Example, Hit, Hits, OnFunction, Rule
-from auditor.rules.errors.caught import span_of
+from auditor.rules.places import span_of
 from auditor.rules.queries.loading import Loaded, loaded_once
 from auditor.source.facts import Call, Expr, FunctionFacts, ModuleFacts, Name, dotted
 from auditor.source.project import Project

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from auditor.model.finding import Confidence, Severity
 from auditor.rule import Example, Hit, Hits, OnFunction, Rule
-from auditor.rules.errors.caught import span_of
+from auditor.rules.places import span_of
 from auditor.rules.queries.loading import deciding_tests, loaded_once, uses_of
 from auditor.source.facts import (
     At,

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from auditor.model.evidence import SourcePath, Step
 from auditor.model.finding import Confidence, Severity
-from auditor.model.span import Span
 from auditor.rule import Example, Hit, Hits, OnFunction, Rule
+from auditor.rules.places import span_of
 from auditor.rules.queries.rows import RowLoop, is_column, mentions, row_loops, sources_of
 from auditor.source.facts import (
     At,
@@ -156,14 +156,10 @@ def _hit(
         "loop": line,
     }
     steps = (
-        Step(_span(module, At(line, 1, line, 1)), "all rows are loaded"),
-        Step(_span(module, test.at), "some are skipped"),
+        Step(span_of(module, At(line, 1, line, 1)), "all rows are loaded"),
+        Step(span_of(module, test.at), "some are skipped"),
     )
-    return Hit(_span(module, test.at), function.qualname, fields, (SourcePath(steps),))
-
-
-def _span(module: ModuleFacts, at: At) -> Span:
-    return Span(module.path, at.line, at.column, at.end_line, at.end_column)
+    return Hit(span_of(module, test.at), function.qualname, fields, (SourcePath(steps),))
 
 
 _MODEL = """

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from auditor.model.evidence import SchemaFact, SourcePath, Step
 from auditor.model.finding import Confidence, Severity
-from auditor.model.span import Span
 from auditor.rule import Example, Hit, Hits, OnFunction, Rule
+from auditor.rules.places import span_of
 from auditor.rules.queries.loops import loops_of, repeating_loop
 from auditor.rules.queries.rows import RowLoop, are_queried, is_loaded_eagerly, row_loops
 from auditor.source.attributes import attribute_of, relationship_of
@@ -66,17 +66,14 @@ def _hit(
         "loop": line,
         "where": f"{owner}:{bound.bind.at.line}" if bound is not None else "a backref",
     }
-    steps = [Step(_span(module, At(line, 1, line, 1)), "the loop over rows")]
+    steps = [Step(span_of(module, At(line, 1, line, 1)), "the loop over rows")]
     if bound is not None:
-        steps.append(Step(_span(bound.scope.module, bound.bind.at), "the lazy relationship"))
-    steps.append(Step(_span(module, event.at), "read on each row"))
+        steps.append(Step(span_of(bound.scope.module, bound.bind.at), "the lazy relationship"))
+    steps.append(Step(span_of(module, event.at), "read on each row"))
     table = relation.target.rpartition(".")[2] or relation.name
     fact = SchemaFact(table, f"relationship `{relation.name}` is lazy: a SELECT when first read")
-    return Hit(_span(module, event.at), function.qualname, fields, (SourcePath(tuple(steps)), fact))
-
-
-def _span(module: ModuleFacts, at: At) -> Span:
-    return Span(module.path, at.line, at.column, at.end_line, at.end_column)
+    evidence = (SourcePath(tuple(steps)), fact)
+    return Hit(span_of(module, event.at), function.qualname, fields, evidence)
 
 
 _MODELS = """

@@ -9,7 +9,7 @@ from auditor.model.evidence import SourcePath, Step
 from auditor.model.finding import Confidence
 from auditor.model.knowledge import Effect
 from auditor.rule import Hit
-from auditor.rules.errors.caught import span_of
+from auditor.rules.places import span_of
 from auditor.rules.queries.loops import Loops, is_conditional, loops_of, repeating_loop
 from auditor.source.facts import (
     Arithmetic,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from auditor.model.finding import Confidence, Severity
 from auditor.rule import Example, Hit, Hits, OnFunction, Rule
-from auditor.rules.errors.caught import span_of
+from auditor.rules.places import span_of
 from auditor.source.facts import Call, Const, FunctionFacts, ModuleFacts
 from auditor.source.program import last_step
 from auditor.source.project import Project

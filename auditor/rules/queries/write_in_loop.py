@@ -8,7 +8,7 @@ from dataclasses import replace
 from auditor.model.finding import Confidence, Severity
 from auditor.model.knowledge import SESSION, Effect
 from auditor.rule import Example, Hit, Hits, OnFunction, Rule
-from auditor.rules.errors.caught import span_of
+from auditor.rules.places import span_of
 from auditor.rules.queries.loops import is_conditional, loops_of, repeating_loop
 from auditor.rules.queries.repeated import (
     Repeated,

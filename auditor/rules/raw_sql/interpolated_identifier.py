@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from auditor.model.finding import Confidence, Severity
 from auditor.rule import Example, Hit, Hits, OnFunction, Rule
-from auditor.rules.errors.caught import span_of
+from auditor.rules.places import span_of
 from auditor.rules.raw_sql.holes import Hole, Role, confidence_of, names_of, open_holes, origin_of
 from auditor.rules.raw_sql.sinks import Given, is_looked_at_itself, texts_given, way_of
 from auditor.source.facts import FunctionFacts, ModuleFacts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from auditor.model.finding import Confidence, Severity
 from auditor.rule import Example, Hit, Hits, OnFunction, Rule
-from auditor.rules.errors.caught import span_of
+from auditor.rules.places import span_of
 from auditor.rules.raw_sql.holes import (
     Hole,
     Role,

@@ -15,7 +15,7 @@ from auditor.knowledge.dialects import (
 )
 from auditor.model.finding import Confidence, Severity
 from auditor.rule import Example, Hit, Hits, OnFunction, Rule
-from auditor.rules.errors.caught import span_of
+from auditor.rules.places import span_of
 from auditor.rules.raw_sql.statements import statements_of
 from auditor.source.facts import Compare, Const, Expr, FunctionFacts, ModuleFacts, Test, walk
 from auditor.source.project import Project

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from auditor.model.evidence import SchemaFact
 from auditor.model.finding import Confidence, Severity
 from auditor.rule import Example, Hit, Hits, OnFunction, Rule
-from auditor.rules.errors.caught import span_of
+from auditor.rules.places import span_of
 from auditor.rules.raw_sql.sinks import is_migration
 from auditor.rules.raw_sql.statements import Statement, statements_of
 from auditor.source.facts import FunctionFacts, ModuleFacts

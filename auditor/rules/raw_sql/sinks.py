@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from auditor.model.evidence import SourcePath, Step
 from auditor.model.knowledge import DRIVER_CONNECTION, QUERY, SinkRow
-from auditor.model.span import Span
+from auditor.rules.places import span_at
 from auditor.source.facts import (
     At,
     Attribute,
@@ -191,10 +191,6 @@ def way_of(module: ModuleFacts, given: Given, pieces: Sequence[Piece]) -> Source
 def path_to(module: ModuleFacts, at: At, pieces: Sequence[Piece], note: str) -> SourcePath:
     """The path of the pieces that have one, source first, ending at `at` with `note`."""
     passages = (passage for piece in pieces for passage in piece.way)
-    steps = [Step(_span(passage.path, passage.at), passage.note) for passage in passages]
-    end = Step(_span(module.path, at), note)
+    steps = [Step(span_at(passage.path, passage.at), passage.note) for passage in passages]
+    end = Step(span_at(module.path, at), note)
     return SourcePath((*dict.fromkeys(steps), end))
-
-
-def _span(path: str, at: At) -> Span:
-    return Span(path, at.line, at.column, at.end_line, at.end_column)

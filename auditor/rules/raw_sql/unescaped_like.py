@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from auditor.model.evidence import SourcePath
 from auditor.model.finding import Confidence, Severity
 from auditor.rule import Example, Hit, Hits, OnFunction, Rule
-from auditor.rules.errors.caught import span_of
+from auditor.rules.places import span_of
 from auditor.rules.raw_sql.sinks import is_migration, path_to, uses_sqlalchemy
 from auditor.source.facts import (
     Attribute,

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from auditor.model.finding import Confidence, Severity
 from auditor.model.knowledge import QUERY
 from auditor.rule import Example, Hit, Hits, OnFunction, Rule
-from auditor.rules.errors.caught import span_of
+from auditor.rules.places import span_of
 from auditor.rules.raw_sql.sinks import is_migration, texts_given
 from auditor.rules.raw_sql.statements import HOLE, statements_of
 from auditor.source.facts import (

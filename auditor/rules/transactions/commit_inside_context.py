@@ -6,7 +6,7 @@ from auditor.model.evidence import SourcePath, Step
 from auditor.model.finding import Confidence, Severity
 from auditor.model.knowledge import CONNECTION, SESSION, Effect, Mode
 from auditor.rule import Example, Hit, Hits, OnFunction, Rule
-from auditor.rules.errors.caught import span_of
+from auditor.rules.places import span_of
 from auditor.rules.transactions.contexts import Open, contexts_around, stays_in
 from auditor.source.facts import (
     Attribute,

@@ -22,7 +22,7 @@ from auditor.source.facts import (
     dotted,
     walk,
 )
-from auditor.source.project import Project
+from auditor.source.project import Project, position_of
 from auditor.source.results import context_of
 from auditor.source.sites import Site
 
@@ -163,7 +163,7 @@ def comes_from(
             return True
         bound = last_bind(function, position, part.name)
         if links and bound is not None and bound.value is not None:
-            at = next(i for i, event in enumerate(function.events) if event is bound)
+            at = position_of(function, bound)
             if comes_from(function, at, bound.value, names, links - 1):
                 return True
     return False

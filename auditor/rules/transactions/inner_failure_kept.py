@@ -15,9 +15,9 @@ from auditor.rules.errors.caught import (
     is_called,
     may_raise,
     short,
-    span_of,
 )
 from auditor.rules.errors.open_transactions import does
+from auditor.rules.places import span_of
 from auditor.rules.transactions.nesting import Nested, innermost, nested_contexts
 from auditor.source.facts import Call, FunctionFacts, ModuleFacts, Raise, Region, dotted
 from auditor.source.project import Project

@@ -5,7 +5,7 @@ from __future__ import annotations
 from auditor.model.finding import Confidence, Severity
 from auditor.model.knowledge import CONNECTION, DRIVER_CONNECTION, ENGINE
 from auditor.rule import Example, Hit, Hits, OnFunction, Rule
-from auditor.rules.errors.caught import span_of
+from auditor.rules.places import span_of
 from auditor.source.facts import (
     Bind,
     Call,

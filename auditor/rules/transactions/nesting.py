@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from auditor.model.evidence import SourcePath, Step
 from auditor.model.knowledge import Mode
-from auditor.rules.errors.caught import span_of
+from auditor.rules.places import span_of
 from auditor.rules.transactions.contexts import (
     FACADE,
     Open,

@@ -15,7 +15,7 @@ from auditor.model.knowledge import (
     Mode,
 )
 from auditor.rule import Example, Hit, Hits, OnFunction, Rule
-from auditor.rules.errors.caught import span_of
+from auditor.rules.places import span_of
 from auditor.rules.transactions.contexts import (
     Open,
     comes_from,
@@ -37,7 +37,7 @@ from auditor.source.facts import (
     dotted,
     walk,
 )
-from auditor.source.project import Project
+from auditor.source.project import Project, position_of
 from auditor.source.value import Value
 
 _ENDING = frozenset((Mode.READER, Mode.WRITER, Mode.INDEPENDENT_READER, Mode.INDEPENDENT_WRITER))
@@ -120,7 +120,7 @@ def _used(
 
 
 def _runs(project: Project, function: FunctionFacts, call: Call, name: str) -> bool:
-    position = next(i for i, event in enumerate(function.events) if event is call)
+    position = position_of(function, call)
     return dotted(call.func).partition(".")[0] == name and any(
         target.row is not None and target.row.on == QUERY and Effect.READ in target.row.effects
         for target in project.targets(function, position, call)

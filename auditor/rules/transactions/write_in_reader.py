@@ -6,7 +6,7 @@ from auditor.model.evidence import SourcePath, Step
 from auditor.model.finding import Confidence, Severity
 from auditor.model.knowledge import Effect, Mode
 from auditor.rule import Example, Hit, Hits, OnFunction, Rule
-from auditor.rules.errors.caught import span_of
+from auditor.rules.places import span_of
 from auditor.rules.transactions.contexts import (
     began_as,
     stays_in,

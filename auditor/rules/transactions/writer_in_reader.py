@@ -5,7 +5,7 @@ from __future__ import annotations
 from auditor.model.finding import Confidence, Severity
 from auditor.model.knowledge import Mode
 from auditor.rule import Example, Hit, Hits, OnFunction, Rule
-from auditor.rules.errors.caught import span_of
+from auditor.rules.places import span_of
 from auditor.rules.transactions.contexts import began_as
 from auditor.rules.transactions.nesting import nested_contexts
 from auditor.source.facts import FunctionFacts, ModuleFacts
