@@ -9,15 +9,20 @@ def test_examples():
 from __future__ import annotations
 
 import re
+import tempfile
 import textwrap
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
 
 from auditor.engine import running
 from auditor.engine.knowing import knowledge_with
-from auditor.rule import Example, LiveExample, OnFunction, OnModule, Rule
+from auditor.engine.recorded_source import recorded_project
+from auditor.engine.scanning import NO_CACHE
+from auditor.model.settings import Settings
+from auditor.rule import Example, LiveExample, OnFunction, OnModule, OnTape, Rule
 from auditor.source.facts import ModuleFacts
 from auditor.source.parse import NotParsed, parse_module
 from auditor.source.project import link
@@ -38,7 +43,7 @@ def check_examples(rule: Rule) -> tuple[str, ...]:
     """What is wrong with a rule's examples, one line each; nothing if all hold.
 
     In `bad`, exactly the marked lines must be reported, each as often as it is marked; in `good`,
-    none. A live example must give exactly what it expects.
+    none. A live example is run under the recorder, and what is judged is its tape.
     """
     return tuple(_complaints(rule))
 
@@ -50,14 +55,14 @@ def _complaints(rule: Rule) -> Iterator[str]:
         for example in examples:
             title = f"{kind} example `{example.title}`"
             found = (
-                _of_live(rule, example)
+                _of_live(rule, example, kind)
                 if isinstance(example, LiveExample)
                 else _of_source(rule, example, kind)
             )
             yield from (f"{title}: {complaint}" for complaint in found)
 
 
-def files_of(example: Example) -> tuple[tuple[str, str], ...]:
+def files_of(example: Example | LiveExample) -> tuple[tuple[str, str], ...]:
     """Path and source of each file of an example."""
     text = textwrap.dedent(example.source).strip("\n") + "\n"
     marks = list(_FILE.finditer(text))
@@ -70,20 +75,50 @@ def files_of(example: Example) -> tuple[tuple[str, str], ...]:
 
 
 def _of_source(rule: Rule, example: Example, kind: str) -> Iterator[str]:
-    if not any(isinstance(check, (OnModule, OnFunction)) for check in rule.checks):
-        yield "it is source, and the rule has no check of source"
-        return
     files = files_of(example)
-    want = Counter(mark for path, text in files for mark in _marks(rule.code, path, text))
-    if bool(want) != (kind == "bad"):
-        yield f"a {kind} example with {sum(want.values())} marks `# expect: {rule.code}`"
+    want = _wanted(rule, files)
+    yield from _of_marks(rule, kind, want)
     try:
         modules = [_module(path, text) for path, text in files]
     except NotParsed as error:
         yield str(error)
         return
     knowledge, _ = knowledge_with()
-    judged = running.over_project((rule,), link(modules, knowledge))
+    yield from _compared(want, running.over_project((rule,), link(modules, knowledge)))
+
+
+def _of_scenarios(rule: Rule, example: Example, kind: str) -> Iterator[str]:
+    """A rule of laws: its example is a file of scenarios, profiled on SQLite."""
+    from auditor.growth.load import load_scenarios  # lazy: only rules of laws need it
+    from auditor.growth.run import profile  # lazy: imports SQLAlchemy
+
+    if not any(isinstance(check, OnLaws) for check in rule.checks):
+        yield "it is source, and the rule has no check of source or of laws"
+        return
+    files = files_of(example)
+    want = _wanted(rule, files)
+    yield from _of_marks(rule, kind, want)
+    with tempfile.TemporaryDirectory() as folder:
+        for path, text in files:
+            Path(folder, path).write_text(text, encoding="utf-8")
+        try:
+            laws = profile(*load_scenarios((str(Path(folder, files[0][0])),)).scenarios)
+        except AuditorError as error:
+            yield str(error)
+            return
+    yield from _compared(want, running.over_laws((rule,), laws))
+
+
+def _wanted(rule: Rule, files: tuple[tuple[str, str], ...]) -> Counter[Marked]:
+    return Counter(mark for path, text in files for mark in _marks(rule.code, path, text))
+
+
+def _of_marks(rule: Rule, kind: str, want: Counter[Marked]) -> Iterator[str]:
+    if bool(want) != (kind == "bad"):
+        yield f"a {kind} example with {sum(want.values())} marks `# expect: {rule.code}`"
+
+
+def _compared(want: Counter[Marked], judged: running.Judged) -> Iterator[str]:
     got = Counter(Marked(f.span.path, f.span.line) for f in judged.findings)
     yield from (f"{problem.subject} {problem.message}" for problem in judged.problems)
     yield from _differences(want, got)
@@ -117,19 +152,35 @@ def _times(number: int) -> str:
     return {0: "not at all", 1: "once"}.get(number, f"{number} times")
 
 
-def _of_live(rule: Rule, example: LiveExample) -> Iterator[str]:
-    from sqlalchemy import create_engine  # lazy: only runtime rules need it
-
-    from auditor.runtime.recorder import record  # lazy: imports SQLAlchemy
-
-    engine = create_engine("sqlite://")
+def _of_live(rule: Rule, example: LiveExample, kind: str) -> Iterator[str]:
+    if not any(isinstance(check, OnTape) for check in rule.checks):
+        yield "it is a live program, and the rule has no check of tapes"
+        return
+    files = files_of(example)
+    want = Counter(mark for path, text in files for mark in _marks(rule.code, path, text))
+    if bool(want) != (kind == "bad"):
+        yield f"a {kind} example with {sum(want.values())} marks `# expect: {rule.code}`"
     try:
-        with record(engine) as recording:
-            example.run(engine)
-    finally:
-        engine.dispose()
-    judged = running.over_tape((rule,), recording.tape)
+        judged = _rehearsed(rule, files)
+    except Exception as error:  # noqa: BLE001 - isolation point: an example runs any code
+        yield f"it raised `{type(error).__name__}: {error}`"
+        return
     yield from (f"{problem.subject} {problem.message}" for problem in judged.problems)
-    got = tuple(sorted(f"{f.function}: {f.message}" for f in judged.findings))
-    if got != tuple(sorted(example.expect)):
-        yield f"reported {list(got)}, expected {sorted(example.expect)}"
+    yield from _differences(
+        want, Counter(Marked(f.span.path, f.span.line) for f in judged.findings)
+    )
+    got = sorted(f"{f.function}: {f.message}" for f in judged.findings)
+    if example.expect and got != sorted(example.expect):
+        yield f"reported {got}, expected {sorted(example.expect)}"
+
+
+def _rehearsed(rule: Rule, files: tuple[tuple[str, str], ...]) -> running.Judged:
+    """What a rule says of the recording of a program."""
+    from auditor.runtime.rehearsal import rehearsed  # lazy: imports SQLAlchemy
+
+    settings = Settings(cache_dir=NO_CACHE)
+    with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        tape = rehearsed(files, Path(folder))
+        project, problems = recorded_project(tape, settings, Path(folder))
+        judged = running.over_tape((rule,), tape, project)
+    return running.merged(running.Judged(problems=problems), judged)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from auditor.model.evidence import Evidence
 from auditor.model.finding import Confidence, Severity
@@ -55,9 +54,11 @@ class OnFunction:
 
 @dataclass(frozen=True, slots=True)
 class OnTape:
-    """The check is called once with what was recorded."""
+    """The check is called once with what was recorded and with the source that the tape's call
+    paths name, linked; a file that cannot be read is not among its modules. `auditor.rules.recorded`
+    has what such checks need."""
 
-    check: Callable[[Tape], Hits]
+    check: Callable[[Tape, Project], Hits]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,7 @@ Check = OnModule | OnFunction | OnTape | OnLaws | OnOutcomes
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """Source of one or more modules. A line `# --- pkg/name.py` begins another file; without one
+    """Source of one or more modules; for a rule of laws a file of scenarios. A line `# --- pkg/name.py` begins another file; without one
     the whole text is `example.py`. `# expect: DBA301` marks a line that must be reported, two
     codes are written `# expect: DBA301 DBA302`."""
 
@@ -89,13 +90,16 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class LiveExample:
-    """A program for a runtime rule: `run(engine)` works on a real engine under the recorder.
+    """A program for a runtime rule, as source that is run under the recorder on a SQLite file.
 
-    `expect` holds what must be reported, as `function: message` lines; empty for a good example.
+    Its last file has `run(engine)`, or `async def run(engine)` for an async engine; `prepare(engine)`,
+    if it is there, runs before the recording begins, always on a sync engine. `# expect: DBA301`
+    marks each line that must be reported, as in an `Example`. `expect` may hold the very findings as
+    `function: message` lines; line numbers count from the first line of the example.
     """
 
     title: str
-    run: Callable[[Any], object]
+    source: str
     expect: tuple[str, ...] = ()
 
 
