@@ -55,8 +55,8 @@ class OnFunction:
 @dataclass(frozen=True, slots=True)
 class OnTape:
     """The check is called once with what was recorded and with the source that the tape's call
-    paths name, linked; a file that cannot be read is not among its modules. `auditor.rules.recorded`
-    has what such checks need."""
+    paths name, linked; a file that cannot be read is not among its modules. What such checks need
+    is in `auditor.rules.recorded`."""
 
     check: Callable[[Tape, Project], Hits]
 
@@ -92,10 +92,10 @@ class Example:
 class LiveExample:
     """A program for a runtime rule, as source that is run under the recorder on a SQLite file.
 
-    Its last file has `run(engine)`, or `async def run(engine)` for an async engine; `prepare(engine)`,
-    if it is there, runs before the recording begins, always on a sync engine. `# expect: DBA301`
-    marks each line that must be reported, as in an `Example`. `expect` may hold the very findings as
-    `function: message` lines; line numbers count from the first line of the example.
+    Its last file has `run(engine)`, or `async def run(engine)` for an async engine. If it has
+    `prepare(engine)`, that runs before the recording begins, always on a sync engine.
+    `# expect: DBA301` marks each line that must be reported, as in an `Example`. `expect` may hold
+    the very findings as `function: message` lines; lines count from the first of the example.
     """
 
     title: str

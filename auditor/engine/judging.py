@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 
 from auditor import registry
 from auditor.engine import filters, running
 from auditor.engine.fingerprint import fingerprinted, from_messages
+from auditor.engine.recorded_source import recorded_project, source_file
 from auditor.model.finding import Finding
 from auditor.model.law import LawResult
 from auditor.model.outcome import FaultOutcome
 from auditor.model.report import Report
 from auditor.model.settings import Settings
 from auditor.model.tape import Tape
+from auditor.rule import OnTape, Rule
 from auditor.source.facts import Suppression
 from auditor.source.parse import NotParsed, parse_module
 
@@ -35,7 +36,7 @@ def judge(
     catalogue = rules or registry.catalogue()
     chosen = filters.selected(catalogue.rules, settings)
     judged = running.merged(
-        *((running.over_tape(chosen, tape),) if tape is not None else ()),
+        *((_over_tape(chosen, tape, settings),) if tape is not None else ()),
         *((running.over_laws(chosen, laws),) if laws else ()),
         *((running.over_outcomes(chosen, faults),) if faults else ()),
     )
@@ -56,6 +57,15 @@ def judge(
     )
 
 
+def _over_tape(rules: tuple[Rule, ...], tape: Tape, settings: Settings) -> running.Judged:
+    """What the rules say of a tape; no source is read if none of them looks at tapes."""
+    live = filters.with_checks(rules, OnTape)
+    if not live or not (tape.entries or tape.transactions):
+        return running.Judged()
+    project, problems = recorded_project(tape, settings)
+    return running.merged(running.Judged(problems=problems), running.over_tape(live, tape, project))
+
+
 def _counted(
     tape: Tape | None, laws: tuple[LawResult, ...], faults: tuple[FaultOutcome, ...]
 ) -> dict[str, int]:
@@ -73,12 +83,9 @@ def _suppressions(findings: Iterable[Finding]) -> dict[str, tuple[Suppression, .
 
 def _suppressions_of(path: str) -> tuple[Suppression, ...]:
     """The suppression comments of a file that a live witness named, if it can be found and read."""
-    for folder in (".", *sys.path):
-        file = Path(folder or ".", path)
-        try:
-            if file.is_file():
-                source = file.read_bytes()
-                return parse_module(path, "", source).suppressions if b"auditor:" in source else ()
-        except (OSError, ValueError, NotParsed):
-            return ()
-    return ()
+    found = source_file(path)
+    try:
+        source = Path(found.file).read_bytes() if found is not None else b""
+        return parse_module(path, "", source).suppressions if b"auditor:" in source else ()
+    except (OSError, ValueError, NotParsed):
+        return ()

@@ -51,10 +51,10 @@ def over_project(
     return judged(task for rule in rules for task in _static_tasks(rule, project, only))
 
 
-def over_tape(rules: Iterable[Rule], tape: Tape) -> Judged:
-    """What the checks of recorded sessions say."""
+def over_tape(rules: Iterable[Rule], tape: Tape, project: Project) -> Judged:
+    """What the checks of recorded sessions say; `project` is the source that the tape names."""
     return judged(
-        Task(rule, "the tape", _called(check.check, tape))
+        Task(rule, "the tape", _called(check.check, tape, project))
         for rule in rules
         for check in rule.checks
         if isinstance(check, OnTape)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 import textwrap
 from collections.abc import Iterable, Iterator
@@ -53,12 +52,7 @@ def _examples(rule: Rule) -> Iterator[str]:
 
 def source_of(example: Example | LiveExample) -> str:
     """The program of an example as the page shows it: marks become plain comments."""
-    if isinstance(example, Example):
-        return _EXPECT.sub(r"# <- \g<codes>", textwrap.dedent(example.source).strip("\n")) + "\n"
-    try:
-        return textwrap.dedent(inspect.getsource(example.run))
-    except (OSError, TypeError):
-        return f"{example.run!r}\n"
+    return _EXPECT.sub(r"# <- \g<codes>", textwrap.dedent(example.source).strip("\n")) + "\n"
 
 
 def _tail(rule: Rule) -> Iterator[str]:

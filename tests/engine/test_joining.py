@@ -18,6 +18,7 @@ from auditor.model.span import Frame, Span
 from auditor.model.tape import Cause, CauseKind, Entry, Site, Tape
 from auditor.registry import Catalogue
 from auditor.rule import Hit, Hits, OnLaws, OnTape, Rule
+from auditor.source.project import Project
 
 MakeRule = Callable[..., Rule]
 
@@ -157,7 +158,7 @@ def test_only_bad_outcomes_at_the_site_or_its_handlers_become_evidence() -> None
     )
 
 
-def on_tape(tape: Tape) -> Hits:
+def on_tape(tape: Tape, _: Project) -> Hits:
     for found in tape.entries:
         frame = found.site.frame
         seen = Executions(found.shape, str(found.cause), found.executions, found.rows, 0.0)
@@ -184,7 +185,7 @@ def test_a_live_finding_at_the_same_place_joins_that_of_the_scan(make_rule: Make
 def test_a_live_finding_where_the_statement_is_joins_that_of_the_loop_that_calls_it(
     make_rule: MakeRule,
 ) -> None:
-    def on_emitter(tape: Tape) -> Hits:
+    def on_emitter(tape: Tape, _: Project) -> Hits:
         stack = tape.entries[0].site.stack
         seen = Executions("SELECT a", "explicit", 7, 7, 0.0, stack)
         yield Hit(Span("pkg/low.py", 80), "lower", {"name": "sql"}, (seen,))

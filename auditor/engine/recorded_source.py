@@ -1,0 +1,94 @@
+"""The source that a tape's call paths name, linked into a project.
+
+Rules of recorded sessions ask it where a statement's call path loops. Nothing is imported. A file
+that is not found, cannot be read or is no Python any more gives no facts: what was recorded there
+is judged by the tape alone, and one Problem says how many files that were.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from auditor.engine.knowing import knowledge_with
+from auditor.engine.scanning import cache_folder
+from auditor.model.errors import AuditorError
+from auditor.model.finding import Problem
+from auditor.model.settings import Settings
+from auditor.model.tape import Tape
+from auditor.source.discover import SourceFile, discover
+from auditor.source.facts import ModuleFacts
+from auditor.source.project import Project, link
+from auditor.source.read import collector_off, read_files
+
+
+def recorded_project(
+    tape: Tape, settings: Settings, root: Path = Path()
+) -> tuple[Project, tuple[Problem, ...]]:
+    """The files that the tape names, below `root` or an entry of `sys.path`, as a project whose
+    modules have the tape's paths. Raises SettingsError for a row of knowledge that cannot be used.
+    """
+    named = _paths_of(tape)
+    files, missing = _found(named, root)
+    with collector_off():
+        reading = read_files(files, jobs=1, cache_folder=cache_folder(settings), every=True)
+        knowledge, unknown = knowledge_with(settings.knowledge)
+        project = link(_told_apart(reading.modules), knowledge)
+    unread = (*missing, *(problem.subject for problem in reading.problems))
+    return project, (*unknown, *_told(sorted(unread), len(named)))
+
+
+def _paths_of(tape: Tape) -> tuple[str, ...]:
+    sites = {one.site for one in tape.entries} | {one.site for one in tape.transactions}
+    return tuple(sorted({f.path for site in sites for f in site.stack if f.path.endswith(".py")}))
+
+
+def _found(paths: Iterable[str], root: Path) -> tuple[list[SourceFile], list[str]]:
+    """The files of shown paths, and the paths for which there is none."""
+    files: list[SourceFile] = []
+    missing: list[str] = []
+    for path in paths:
+        source = source_file(path, root)
+        if source is None:
+            missing.append(path)
+        else:
+            files.append(source)
+    return files, missing
+
+
+def source_file(path: str, root: Path = Path()) -> SourceFile | None:
+    """The file that a tape shows as `path`, None if there is none."""
+    for folder in (root, *map(Path, sys.path)):
+        file = folder / path
+        try:
+            if file.is_file():
+                return replace(discover((file,), tests=True).files[0], path=path)
+        except (OSError, ValueError, AuditorError):
+            continue  # a path that this system cannot have, or a file that went away
+    return None
+
+
+def _told_apart(modules: Iterable[ModuleFacts]) -> list[ModuleFacts]:
+    """The modules, none hidden by another of the same name (each folder may have a `conftest`)."""
+    seen: set[str] = set()
+    apart: list[ModuleFacts] = []
+    for module in modules:
+        taken = module.name in seen
+        apart.append(module._replace(name=f"{module.name} ({module.path})") if taken else module)
+        seen.add(module.name)
+    return apart
+
+
+def _told(unread: list[str], named: int) -> tuple[Problem, ...]:
+    if not unread:
+        return ()
+    return (
+        Problem(
+            "source of the tape",
+            f"{len(unread)} of {named} files that the tape names cannot be read"
+            f" (`{unread[0]}` first): findings there rest on the recording alone; run in the folder"
+            " and the environment in which it was recorded",
+        ),
+    )
