@@ -157,18 +157,14 @@ def _of_live(rule: Rule, example: LiveExample, kind: str) -> Iterator[str]:
         yield "it is a live program, and the rule has no check of tapes"
         return
     files = files_of(example)
-    want = Counter(mark for path, text in files for mark in _marks(rule.code, path, text))
-    if bool(want) != (kind == "bad"):
-        yield f"a {kind} example with {sum(want.values())} marks `# expect: {rule.code}`"
+    want = _wanted(rule, files)
+    yield from _of_marks(rule, kind, want)
     try:
         judged = _rehearsed(rule, files)
     except Exception as error:  # noqa: BLE001 - isolation point: an example runs any code
         yield f"it raised `{type(error).__name__}: {error}`"
         return
-    yield from (f"{problem.subject} {problem.message}" for problem in judged.problems)
-    yield from _differences(
-        want, Counter(Marked(f.span.path, f.span.line) for f in judged.findings)
-    )
+    yield from _compared(want, judged)
     got = sorted(f"{f.function}: {f.message}" for f in judged.findings)
     if example.expect and got != sorted(example.expect):
         yield f"reported {got}, expected {sorted(example.expect)}"
