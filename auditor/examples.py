@@ -9,7 +9,6 @@ def test_examples():
 from __future__ import annotations
 
 import re
-import tempfile
 import textwrap
 from collections import Counter
 from collections.abc import Iterator
@@ -21,8 +20,9 @@ from auditor.engine import running
 from auditor.engine.knowing import knowledge_with
 from auditor.engine.recorded_source import recorded_project
 from auditor.engine.scanning import NO_CACHE
+from auditor.model.errors import AuditorError
 from auditor.model.settings import Settings
-from auditor.rule import Example, LiveExample, OnFunction, OnModule, OnTape, Rule
+from auditor.rule import Example, LiveExample, OnFunction, OnLaws, OnModule, OnTape, Rule
 from auditor.source.facts import ModuleFacts
 from auditor.source.parse import NotParsed, parse_module
 from auditor.source.project import link
@@ -54,12 +54,15 @@ def _complaints(rule: Rule) -> Iterator[str]:
             yield f"there is no {kind} example"
         for example in examples:
             title = f"{kind} example `{example.title}`"
-            found = (
-                _of_live(rule, example, kind)
-                if isinstance(example, LiveExample)
-                else _of_source(rule, example, kind)
-            )
-            yield from (f"{title}: {complaint}" for complaint in found)
+            yield from (f"{title}: {complaint}" for complaint in _of_one(rule, example, kind))
+
+
+def _of_one(rule: Rule, example: Example | LiveExample, kind: str) -> Iterator[str]:
+    if isinstance(example, LiveExample):
+        return _of_live(rule, example, kind)
+    if any(isinstance(check, (OnModule, OnFunction)) for check in rule.checks):
+        return _of_source(rule, example, kind)
+    return _of_scenarios(rule, example, kind)
 
 
 def files_of(example: Example | LiveExample) -> tuple[tuple[str, str], ...]:
@@ -98,7 +101,7 @@ def _of_scenarios(rule: Rule, example: Example, kind: str) -> Iterator[str]:
     files = files_of(example)
     want = _wanted(rule, files)
     yield from _of_marks(rule, kind, want)
-    with tempfile.TemporaryDirectory() as folder:
+    with TemporaryDirectory() as folder:
         for path, text in files:
             Path(folder, path).write_text(text, encoding="utf-8")
         try:

@@ -80,9 +80,10 @@ Check = OnModule | OnFunction | OnTape | OnLaws | OnOutcomes
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """Source of one or more modules; for a rule of laws a file of scenarios. A line `# --- pkg/name.py` begins another file; without one
-    the whole text is `example.py`. `# expect: DBA301` marks a line that must be reported, two
-    codes are written `# expect: DBA301 DBA302`."""
+    """Source of one or more modules; for a rule of laws, of a file of scenarios. A line
+    `# --- pkg/name.py` begins another file; without one the whole text is `example.py`.
+    `# expect: DBA301` marks a line that must be reported, two codes are written
+    `# expect: DBA301 DBA302`."""
 
     title: str
     source: str
