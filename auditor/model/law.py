@@ -30,16 +30,19 @@ class Power:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Step:
-    """`ceil(variable / per)`: one statement for each started batch of `per`."""
+    """`ceil((variable - less) / per)`: one statement for each started batch of `per`, or for every
+    `per`-th element; `less` is at least 0 and below `per`."""
 
     variable: str
     per: int
+    less: int = 0
 
     def at(self, sizes: Mapping[str, int]) -> int:
-        return -(-sizes[self.variable] // self.per)
+        return -((self.less - sizes[self.variable]) // self.per)
 
     def __str__(self) -> str:
-        return f"ceil({self.variable}/{self.per})"
+        counted = f"({self.variable}-{self.less})" if self.less else self.variable
+        return f"ceil({counted}/{self.per})"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -110,11 +113,16 @@ class Law:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """What was measured at one set of sizes: statements, and rows fetched by them."""
+    """What was measured at one set of sizes: statements, and rows fetched by them.
+
+    `counts` has the other measures by name: `transactions`, `savepoints`, and the statements of
+    each kind (`SELECT`, `INSERT`, `UPDATE`, `DELETE`, `other`); what was 0 everywhere is left out.
+    """
 
     sizes: tuple[tuple[str, int], ...]
     statements: int
     rows: int
+    counts: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +132,31 @@ class Holdout:
     sizes: tuple[tuple[str, int], ...]
     predicted: Fraction
     measured: int
+
+
+@dataclass(frozen=True, slots=True)
+class MeasureLaw:
+    """The law of another measure of the same calls, or the reason why none is given.
+
+    `measure` is `rows` (fetched), `transactions`, `savepoints`, or a kind of statement: `SELECT`,
+    `INSERT`, `UPDATE`, `DELETE`, `other`.
+    """
+
+    measure: str
+    law: Law | None
+    refusal: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How long a call took at one set of sizes: least, median and most seconds of `repeats`."""
+
+    sizes: tuple[tuple[str, int], ...]
+    repeats: int
+    least: float
+    median: float
+    most: float
+    rows: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,10 +185,31 @@ class ExplainedTerm:
 
 
 @dataclass(frozen=True, slots=True)
+class TableScan:
+    """A statement that reads all of a growing table for a number of rows that does not grow.
+
+    `columns` are those of the table that the statement compares; `rows` the table's rows at the
+    smaller and at the larger sizes, `fetched` what one execution fetched there, `executions` how
+    often it ran at the larger. `plan` is the line of the database's own plan.
+    """
+
+    table: str
+    columns: tuple[str, ...]
+    shape: str
+    stack: tuple[Frame, ...]
+    rows: tuple[int, int]
+    fetched: tuple[Fraction, Fraction]
+    executions: int
+    plan: str
+
+
+@dataclass(frozen=True, slots=True)
 class LawResult:
     """The outcome of one profile: a law, or the reason why none is given.
 
-    `law` is None exactly when `refusal` is not empty; the raw points are always kept.
+    `law` is None exactly when `refusal` is not empty; the raw points are always kept. `law` is
+    that of the statements, `measures` those of all else. `measured_to` says to which size of each
+    variable; beyond it a law is taken to go on. `timings` are there only where they were asked for.
     """
 
     scenario: str
@@ -168,3 +222,13 @@ class LawResult:
     terms: tuple[ExplainedTerm, ...] = ()
     refusal: str = ""
     notes: tuple[str, ...] = ()
+    scans: tuple[TableScan, ...] = ()
+    measures: tuple[MeasureLaw, ...] = ()
+    measured_to: tuple[tuple[str, int], ...] = ()
+    timings: tuple[Timing, ...] = ()
+
+    def law_of(self, measure: str) -> Law | None:
+        """The law of `statements`, `rows`, `transactions`, `SELECT`, ...; None if none was given.
+        Raises KeyError for a measure that no call showed."""
+        laws = {one.measure: one.law for one in self.measures}
+        return {**laws, "statements": self.law}[measure]

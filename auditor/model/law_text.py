@@ -9,7 +9,7 @@ from fractions import Fraction
 from auditor.model.law import AtMost, Factor, Law, Power, Step, Term
 
 _NAME = r"[^\W\d]\w*"
-_STEP = re.compile(rf"ceil\(({_NAME})/(\d+)\)")
+_STEP = re.compile(rf"ceil\((?:({_NAME})|\(({_NAME})-(\d+)\))/(\d+)\)")
 _AT_MOST = re.compile(rf"min\(({_NAME}), (\d+)\)")
 _POWER = re.compile(rf"({_NAME})(?:\^(\d+))?")
 _NUMBER = re.compile(r"-?\d+(?:/\d+)?")
@@ -44,7 +44,7 @@ def _term(text: str, sign: str) -> Term:
 
 def _factor(text: str) -> Factor:
     if found := _STEP.fullmatch(text):
-        return Step(found[1], int(found[2]))
+        return Step(found[1] or found[2], int(found[4]), int(found[3] or 0))
     if found := _AT_MOST.fullmatch(text):
         return AtMost(found[1], int(found[2]))
     if found := _POWER.fullmatch(text):
