@@ -8,7 +8,15 @@ from pathlib import Path
 
 import click
 
-from auditor.model.tape import Entry, Tape, TransactionEntry
+from auditor.model.tape import (
+    Attempts,
+    Course,
+    CourseStep,
+    Entry,
+    Incident,
+    Tape,
+    TransactionEntry,
+)
 from auditor.runtime.store import read
 from auditor.runtime.tape_text import lines_of, totals
 
@@ -54,7 +62,15 @@ def _plain(tape: Tape, entries: tuple[Entry, ...]) -> dict[str, object]:
         "statements": Tape(entries=entries).statements,
         "processes": tape.processes,
         "entries": [_plain_entry(entry) for entry in entries],
-        "transactions": [_plain_ending(ending) for ending in tape.transactions],
+        "transactions": [_plain_at_site(ending) for ending in tape.transactions],
+        "courses": [_plain_course(course) for course in tape.courses],
+        "incidents": [
+            {**_plain_at_site(incident), "kind": incident.kind.value} for incident in tape.incidents
+        ],
+        "attempts": [
+            {**_plain_at_site(attempts), "errors": dict(attempts.errors)}
+            for attempts in tape.attempts
+        ],
         "losses": [asdict(loss) for loss in tape.losses],
     }
 
@@ -68,5 +84,9 @@ def _plain_entry(entry: Entry) -> dict[str, object]:
     }
 
 
-def _plain_ending(ending: TransactionEntry) -> dict[str, object]:
-    return {**asdict(ending), "site": [asdict(frame) for frame in ending.site.stack]}
+def _plain_at_site(one: TransactionEntry | Incident | Attempts | CourseStep) -> dict[str, object]:
+    return {**asdict(one), "site": [asdict(frame) for frame in one.site.stack]}
+
+
+def _plain_course(course: Course) -> dict[str, object]:
+    return {**asdict(course), "steps": [_plain_at_site(step) for step in course.steps]}

@@ -3,6 +3,9 @@
 Tape
  ├ entries         Entry(shape, site, cause, ...) with executions, rows, seconds, errors
  ├ transactions    TransactionEntry(kind, site) with begun, committed, rolled_back
+ ├ courses         Course(kind, opened, steps): which statements a transaction ran, in order
+ ├ incidents       Incident(kind, site, opened): what else happened while a transaction was open
+ ├ attempts        Attempts(function, site): calls that a retry made more than once
  └ losses          Problems: what could not be seen or was lost
 """
 
@@ -63,6 +66,12 @@ class Entry:
     `seconds` is database time as the client saw it. `errors` pairs exception class and count.
     `test` is the running test's id, empty outside tests. `units` counts the transactions that had
     an execution of this entry, `most_in_unit` is the largest number of executions in one of them.
+
+    `repeats` counts reads that their transaction had made before, with the same values and no write
+    in between. `joined` are the relations loaded by join in the same statement, as paths
+    (`Router.ports[]`, `Router.ports[] > Port.addresses[]`; `[]` after a relation to many).
+    `used` are the relations (`Router.ports`) that were read, once loaded, on objects that this
+    statement loaded; known of relations that the program loads eagerly somewhere.
     """
 
     shape: str
@@ -80,13 +89,20 @@ class Entry:
     errors: tuple[tuple[str, int], ...] = ()
     units: int = 0
     most_in_unit: int = 0
+    repeats: int = 0
+    joined: tuple[str, ...] = ()
+    used: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class TransactionEntry:
     """All transactions of one kind begun from one site.
 
-    `kind` is `reader`, `writer`, `independent writer`, `savepoint` or `plain`.
+    `kind` is `reader`, `writer`, `independent writer`, `savepoint` or `plain`. `site` is that of
+    the first statement, `opened` the line of the block or call that began the transaction.
+    `attempt` is 2 for those of a second attempt by a retry decorator, and so on. `statements` counts
+    those of all these transactions, `most_statements`, `longest_seconds` and `longest_gap` (seconds
+    without a statement, between the first and the end) are the largest of one of them.
     """
 
     kind: str
@@ -97,6 +113,92 @@ class TransactionEntry:
     committed: int
     rolled_back: int
     seconds: float
+    opened: Frame = UNKNOWN_FRAME
+    attempt: int = 1
+    statements: int = 0
+    most_statements: int = 0
+    longest_seconds: float = 0.0
+    longest_gap: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class CourseStep:
+    """The first execution of a statement in a transaction. `is_in_savepoint` tells that only a part
+    of the transaction is lost if it fails."""
+
+    shape: str
+    verb: str
+    tables: tuple[str, ...]
+    site: Site
+    is_in_savepoint: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """What transactions begun at one line ran: each distinct statement and line once, in order of
+    its first execution. Kept of transactions that write or lock rows."""
+
+    kind: str
+    opened: Frame
+    database: str
+    steps: tuple[CourseStep, ...]
+    committed: int
+    rolled_back: int
+
+
+class IncidentKind(enum.Enum):
+    """What else happens while a transaction or a connection is held."""
+
+    SIDE_EFFECT = "side effect"
+    ENDED_BY_HAND = "ended by hand"
+    INDEPENDENT = "independent block"
+    ACROSS_THREADS = "across threads"
+    LEAKED = "leaked connection"
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """All incidents of one kind at one site.
+
+    `what` says more: `HTTP request`, `commit`, `independent writer`, `garbage collector`. `opened`
+    is the line that began the transaction, or that checked the connection out. `transaction` is its
+    kind, `work` what it had done by then: `writes`, `reads` or empty. `is_block` tells that the
+    program asked for a transaction (a block, `begin()`): SQLAlchemy else begins one by itself.
+    """
+
+    kind: IncidentKind
+    what: str
+    site: Site
+    opened: Frame
+    transaction: str
+    work: str
+    is_block: bool
+    database: str
+    test: str
+    times: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Attempts:
+    """Calls of one function from one site that a retry decorator repeated, or gave up.
+
+    `function` is its definition. `opened` is the line that began a transaction which was open
+    around the retry and which the error came from, or the unknown frame; `within` is the function
+    whose own retry was around this one, or the unknown frame. `most` is the largest number of
+    attempts of one call, `repeated` counts all attempts after a first one, `gave_up` the calls
+    whose last attempt failed as well. `errors` pairs class and count of what was repeated for.
+    """
+
+    function: Frame
+    site: Site
+    opened: Frame
+    within: Frame
+    test: str
+    repeated: int
+    most: int
+    gave_up: int
+    errors: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +209,9 @@ class Tape:
     transactions: tuple[TransactionEntry, ...] = ()
     losses: tuple[Problem, ...] = ()
     processes: int = 1
+    courses: tuple[Course, ...] = ()
+    incidents: tuple[Incident, ...] = ()
+    attempts: tuple[Attempts, ...] = ()
 
     @property
     def statements(self) -> int:

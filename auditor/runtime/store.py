@@ -20,7 +20,7 @@ from pathlib import Path
 
 from auditor.model.errors import TapeError
 from auditor.model.finding import Problem
-from auditor.model.tape import Entry, Tape, TransactionEntry
+from auditor.model.tape import Attempts, Course, Entry, Incident, Tape, TransactionEntry
 from auditor.model.tape_sum import added_up
 from auditor.runtime.tape_file import is_tape, read_file, write_file
 
@@ -79,6 +79,9 @@ def merged(tapes: Sequence[Tape]) -> Tape:
         tape,
         entries=tuple(sorted(tape.entries, key=_entry_order)),
         transactions=tuple(sorted(tape.transactions, key=_ending_order)),
+        courses=tuple(sorted(tape.courses, key=_course_order)),
+        incidents=tuple(sorted(tape.incidents, key=_incident_order)),
+        attempts=tuple(sorted(tape.attempts, key=_attempts_order)),
     )
 
 
@@ -110,4 +113,19 @@ def _entry_order(entry: Entry) -> tuple[object, ...]:
 
 
 def _ending_order(ending: TransactionEntry) -> tuple[object, ...]:
-    return (ending.test, ending.site.stack[::-1], ending.kind, ending.database)
+    key = (ending.test, ending.site.stack[::-1], ending.kind, ending.database)
+    return (*key, ending.opened, ending.attempt)
+
+
+def _course_order(course: Course) -> tuple[object, ...]:
+    steps = tuple((step.site.stack[::-1], step.shape) for step in course.steps)
+    return (course.opened, course.kind, course.database, steps)
+
+
+def _incident_order(one: Incident) -> tuple[object, ...]:
+    key = (one.test, one.kind.value, one.site.stack[::-1], one.what, one.opened)
+    return (*key, one.transaction, one.work, one.database, one.is_block)
+
+
+def _attempts_order(one: Attempts) -> tuple[object, ...]:
+    return (one.test, one.site.stack[::-1], one.function, one.opened, one.within)

@@ -5,7 +5,7 @@
     call_path       the frames of a site, depth 0 innermost
     entry           executions of one statement shape from one site for one cause
     entry_error     errors of an entry by class
-    ending          transactions begun from one site, and how they ended
+    ending ...      transactions: see tape_transactions.py
     loss            what could not be seen
     statements      a view: entries with the innermost line of their site, for people
 
@@ -17,15 +17,17 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from auditor.model.errors import TapeError
 from auditor.model.finding import Problem
 from auditor.model.span import Frame
-from auditor.model.tape import Cause, CauseKind, Entry, Site, Tape, TransactionEntry
+from auditor.model.tape import Cause, CauseKind, Entry, Site, Tape
+from auditor.runtime import tape_transactions
+from auditor.runtime.tape_transactions import write_transactions
 
-VERSION = 1
+VERSION = 2
 
 SCHEMA = """
 CREATE TABLE auditor_tape (version INTEGER NOT NULL, processes INTEGER NOT NULL);
@@ -62,12 +64,6 @@ CREATE TABLE entry (
 );
 CREATE TABLE entry_error (entry INTEGER NOT NULL REFERENCES entry, error TEXT NOT NULL,
     count INTEGER NOT NULL);
-CREATE TABLE ending (
-    id INTEGER PRIMARY KEY,
-    kind TEXT NOT NULL, site INTEGER NOT NULL, database TEXT NOT NULL, test TEXT NOT NULL,
-    begun INTEGER NOT NULL, committed INTEGER NOT NULL, rolled_back INTEGER NOT NULL,
-    seconds REAL NOT NULL
-);
 CREATE TABLE loss (subject TEXT NOT NULL, message TEXT NOT NULL, hides_results INTEGER NOT NULL);
 CREATE VIEW statements AS
     SELECT executions, rows, round(seconds, 6) AS seconds, cause || ' ' || relation AS cause,
@@ -77,6 +73,7 @@ CREATE VIEW statements AS
     LEFT JOIN frame ON frame.id = call_path.frame
     ORDER BY executions DESC, entry.id;
 """
+_SCHEMA = f"{SCHEMA}{tape_transactions.SCHEMA}"
 
 
 def write_file(tape: Tape, path: Path) -> None:
@@ -85,7 +82,7 @@ def write_file(tape: Tape, path: Path) -> None:
     try:
         waiting.unlink(missing_ok=True)
         with contextlib.closing(sqlite3.connect(waiting)) as database:
-            database.executescript(f"PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; {SCHEMA}")
+            database.executescript(f"PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; {_SCHEMA}")
             with database:
                 _Writer(database).write(tape)
         waiting.replace(path)
@@ -136,21 +133,7 @@ class _Writer:
         run("INSERT INTO auditor_tape VALUES (?, ?)", (VERSION, tape.processes))
         for number, entry in enumerate(tape.entries, 1):
             self._entry(number, entry)
-        for number, ending in enumerate(tape.transactions, 1):
-            run(
-                "INSERT INTO ending VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    number,
-                    ending.kind,
-                    self._site(ending.site),
-                    ending.database,
-                    ending.test,
-                    ending.begun,
-                    ending.committed,
-                    ending.rolled_back,
-                    ending.seconds,
-                ),
-            )
+        write_transactions(self._database, tape, site=self._site, frame=self._frame)
         for loss in tape.losses:
             run(
                 "INSERT INTO loss VALUES (?, ?, ?)",
@@ -209,13 +192,14 @@ def _read(database: sqlite3.Connection, path: Path) -> Tape:
             f"the tape `{path}` has layout {version}, this auditor reads layout {VERSION}:"
             " read it with the auditor that wrote it, or record again"
         )
-    sites = _sites(database)
+    frames = _frames(database)
+    sites = _sites(database, frames)
     return Tape(
         entries=tuple(_entries(database, sites)),
-        transactions=tuple(
-            TransactionEntry(kind, sites[site], *rest)
-            for _, kind, site, *rest in database.execute("SELECT * FROM ending ORDER BY id")
-        ),
+        transactions=tuple(tape_transactions.endings(database, sites, frames)),
+        courses=tuple(tape_transactions.courses(database, sites, frames)),
+        incidents=tuple(tape_transactions.incidents(database, sites, frames)),
+        attempts=tuple(tape_transactions.attempts(database, sites, frames)),
         losses=tuple(
             Problem(subject, message, bool(hides))
             for subject, message, hides in database.execute("SELECT * FROM loss ORDER BY rowid")
@@ -224,11 +208,14 @@ def _read(database: sqlite3.Connection, path: Path) -> Tape:
     )
 
 
-def _sites(database: sqlite3.Connection) -> dict[int, Site]:
-    frames = {
+def _frames(database: sqlite3.Connection) -> dict[int, Frame]:
+    return {
         number: Frame(*rest)
         for number, *rest in database.execute("SELECT * FROM frame ORDER BY id")
     }
+
+
+def _sites(database: sqlite3.Connection, frames: Mapping[int, Frame]) -> dict[int, Site]:
     stacks: dict[int, list[Frame]] = {0: []}
     for site, frame in database.execute("SELECT site, frame FROM call_path ORDER BY site, depth"):
         stacks.setdefault(site, []).append(frames[frame])

@@ -102,7 +102,7 @@ def test_a_tape_of_another_layout_is_refused(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "a.tape") as database:
         database.execute("UPDATE auditor_tape SET version = 99")
     database.close()
-    with pytest.raises(TapeError, match="has layout 99, this auditor reads layout 1"):
+    with pytest.raises(TapeError, match="has layout 99, this auditor reads layout 2"):
         read(tmp_path / "a.tape")
 
 
