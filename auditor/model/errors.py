@@ -24,3 +24,8 @@ class DatabaseError(AuditorError):
 
 class TapeError(AuditorError):
     """A tape file is missing, is not a tape, or was written by an unknown version."""
+
+
+class SeedError(AuditorError):
+    """Rows cannot be made as asked: an unknown table, too few possible values, or a constraint
+    that the metadata does not explain."""
