@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -39,7 +40,7 @@ async def children(engine, rows):
     async def call():
         async with engine.connect() as connection:
             for up in range(rows):
-                await connection.execute(sa.select(TABLE).where(TABLE.c.up == up))
+                (await connection.execute(sa.select(TABLE).where(TABLE.c.up == up))).all()
         await engine.dispose()
 
     return call
@@ -53,15 +54,15 @@ def test_a_scan_of_an_async_program_with_its_site_rows_and_plan(tmp_path: Path) 
     (scenario,) = load_scenarios([str(file)]).scenarios
     with open_scratch("sqlite://") as database, prepared(database, scenario) as (workload,):
         scans = table_scans(workload, {"rows": 2}, {"rows": 5})
-    assert scans == (
-        TableScan(
-            table="t",
-            columns=("up",),
-            shape="SELECT t.id, t.up FROM t WHERE t.up = ?",
-            stack=(Frame("work.py", 29, "children.call"),),
-            rows=(2, 5),
-            fetched=(Fraction(1), Fraction(1)),
-            executions=5,
-            plan="SCAN t",
-        ),
+    (scan,) = scans
+    assert scan.stack[0] == Frame("work.py", 26, "children.call")
+    assert replace(scan, stack=()) == TableScan(
+        table="t",
+        columns=("up",),
+        shape="SELECT t.id, t.up FROM t WHERE t.up = ?",
+        stack=(),
+        rows=(2, 5),
+        fetched=(Fraction(1), Fraction(1)),
+        executions=5,
+        plan="SCAN t",
     )
