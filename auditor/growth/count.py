@@ -36,7 +36,7 @@ class Counts:
     """The counts of one workload by sizes; each is taken twice, on a database filled anew."""
 
     def __init__(self, workload: Workload, progress: Callable[[str], None]) -> None:
-        self._workload = workload
+        self.workload = workload
         self._progress = progress
         self.at: dict[Sizes, Count] = {}
         self.notes: tuple[str, ...] = ()
@@ -72,9 +72,9 @@ class Counts:
     def _once(self, sizes: Sizes) -> Count:
         named = self._named(sizes)
         self._progress(in_words(named))
-        call = self._workload.populated(named)
+        call = self.workload.populated(named)
         with record() as recording:
-            self._workload.called(call, named)
+            self.workload.called(call, named)
         del call
         gc.collect(1)  # sessions that the call left give their connections back
         self._trust(recording.tape)
@@ -95,7 +95,7 @@ class Counts:
             )
 
     def _named(self, sizes: Sizes) -> dict[str, int]:
-        return dict(zip(self._workload.scenario.variables, sizes, strict=True))
+        return dict(zip(self.workload.scenario.variables, sizes, strict=True))
 
 
 def count_of(tape: Tape) -> Count:

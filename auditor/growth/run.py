@@ -13,6 +13,7 @@ from auditor.growth.attribute import explained
 from auditor.growth.basis import Sizes
 from auditor.growth.count import Counts, Uncountable
 from auditor.growth.fit import Checked, Fit, Refusal, infer, law_without_more_points
+from auditor.growth.plans import table_scans
 from auditor.growth.scenario import Scenario
 from auditor.growth.workload import Workload, prepared
 from auditor.model.errors import ScenarioError
@@ -115,7 +116,7 @@ def _result(scenario: Scenario, database: str, outcome: Fit | Refusal, counts: C
     )
     if isinstance(outcome, Refusal):
         return found
-    return _with_why(found, outcome, counts)
+    return _with_scans(_with_why(found, outcome, counts), counts)
 
 
 def _with_why(found: LawResult, fit: Fit, counts: Counts) -> LawResult:
@@ -128,6 +129,16 @@ def _with_why(found: LawResult, fit: Fit, counts: Counts) -> LawResult:
         terms=explained(fit.law, found.variables, fit.basis, by_part, target=found.target),
         notes=(*found.notes, *((f"rows fetched: {rows}",) if rows is not None else ())),
     )
+
+
+def _with_scans(found: LawResult, counts: Counts) -> LawResult:
+    """With the tables that are read whole, planned at the smallest and largest sizes of the grid."""
+    sizes = counts.workload.scenario.sizes
+    smaller = {name: min(values) for name, values in sizes}
+    larger = {name: max(values) for name, values in sizes}
+    if smaller == larger:
+        return found
+    return replace(found, scans=table_scans(counts.workload, smaller, larger))
 
 
 def _fixed(scenario: Scenario) -> tuple[str, ...]:
