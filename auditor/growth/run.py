@@ -132,7 +132,7 @@ def _with_why(found: LawResult, fit: Fit, counts: Counts) -> LawResult:
 
 
 def _with_scans(found: LawResult, counts: Counts) -> LawResult:
-    """With the tables that are read whole, planned at the smallest and largest sizes of the grid."""
+    """With the tables read whole, as planned at the smallest and the largest sizes given."""
     sizes = counts.workload.scenario.sizes
     smaller = {name: min(values) for name, values in sizes}
     larger = {name: max(values) for name, values in sizes}
