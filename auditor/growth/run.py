@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -18,6 +20,8 @@ from auditor.growth.scenario import Scenario
 from auditor.growth.workload import Workload, prepared
 from auditor.model.errors import ScenarioError
 from auditor.model.law import Holdout, LawResult, Point
+from auditor.model.span import Frame
+from auditor.runtime.sites import shown_path
 
 _NOTHING_SEEN = (
     "NO STATEMENT WAS SEEN at any size: does the call use the database it is given"
@@ -113,6 +117,8 @@ def _result(scenario: Scenario, database: str, outcome: Fit | Refusal, counts: C
         holdouts=holdouts,
         refusal=outcome.reason if isinstance(outcome, Refusal) else "",
         notes=(*_fixed(scenario), *counts.notes, *_nothing_seen(counts)),
+        place=_written_at(scenario),
+        contracts=scenario.contracts,
     )
     if isinstance(outcome, Refusal):
         return found
@@ -139,6 +145,14 @@ def _with_scans(found: LawResult, counts: Counts) -> LawResult:
     if smaller == larger:
         return found
     return replace(found, scans=table_scans(counts.workload, smaller, larger))
+
+
+def _written_at(scenario: Scenario) -> Frame | None:
+    """Where the populate function begins; None for a callable that is not written in Python."""
+    code = getattr(inspect.unwrap(scenario.populate), "__code__", None)
+    if code is None:
+        return None
+    return Frame(shown_path(code.co_filename, os.getcwd()), code.co_firstlineno, scenario.name)
 
 
 def _fixed(scenario: Scenario) -> tuple[str, ...]:

@@ -13,15 +13,18 @@ points the rows of all tables are deleted and the schema stays, so engines may b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from auditor.backends.database import ScratchDatabase
+from auditor.model.contract import contracts_written
 from auditor.model.errors import ScenarioError
+from auditor.model.law import Contract
 
 Populate = Callable[..., Callable[[], Any]]
 Prepare = Callable[[ScratchDatabase], Any]
+Promised = str | int | Sequence[str] | Mapping[str, str | int | Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,8 @@ class Scenario:
     `target` is the function under measurement as `module:qualname` (shown in reports; the
     populate function's own name if not given). `volatile` names columns (`table.column` or
     `column`) whose values may differ between equal runs. `declared` names the exception classes
-    the call may raise as part of its contract (`module.Class` or a bare class name).
+    the call may raise as part of its contract (`module.Class` or a bare class name). `contracts`
+    are what `grows` and `at_most` promise of its laws.
     """
 
     name: str
@@ -42,6 +46,7 @@ class Scenario:
     volatile: tuple[str, ...] = ()
     declared: tuple[str, ...] = ()
     doc: str = ""
+    contracts: tuple[Contract, ...] = ()
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -57,11 +62,16 @@ def scenario(
     prepare: Prepare | None = None,
     volatile: Sequence[str] = (),
     declared: Sequence[str] = (),
+    grows: Promised = "",
+    at_most: Promised = "",
 ) -> Callable[[Populate], Scenario]:
     """Turn a populate function into a `Scenario`; the name is the function's unless given.
 
+    `grows` (`"constant in routers; linear in labels"`) and `at_most` (`"20 + labels"`) are promises
+    about the number of statements, or of what a mapping names: `{"rows": "labels*10"}`.
+
     Raises ScenarioError if a size has no values, or values that are not distinct integers of at
-    least 0.
+    least 0, and for a promise that cannot be read.
     """
     grid = tuple((variable, _values(variable, values)) for variable, values in sizes.items())
 
@@ -76,9 +86,19 @@ def scenario(
             volatile=tuple(volatile),
             declared=tuple(declared),
             doc=(populate.__doc__ or "").strip(),
+            contracts=_contracts(name or own, grows, at_most, sizes),
         )
 
     return decorate
+
+
+def _contracts(
+    name: str, grows: Promised, at_most: Promised, sizes: Iterable[str]
+) -> tuple[Contract, ...]:
+    try:
+        return contracts_written(grows, at_most, tuple(sizes))
+    except ValueError as error:
+        raise ScenarioError(f"scenario `{name}`: {error}") from error
 
 
 def _values(variable: str, values: Sequence[int]) -> tuple[int, ...]:

@@ -7,6 +7,7 @@ Law                4 + 3*labels + 1/2*routers*ports + ceil(labels/500)
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -203,6 +204,57 @@ class TableScan:
     plan: str
 
 
+class Promise(enum.Enum):
+    """How a contract is written next to a scenario."""
+
+    GROWS = "grows"
+    AT_MOST = "at_most"
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """One promise of a scenario about one of its laws, such as `constant in routers` or, for
+    `AT_MOST`, `20 + labels`. `auditor.model.contract` reads and judges it."""
+
+    promise: Promise
+    measure: str
+    text: str
+
+    def __str__(self) -> str:
+        said = f"at most {self.text}" if self.promise is Promise.AT_MOST else self.text
+        return said if self.measure == "statements" else f"{self.measure} {said}"
+
+
+class Change(enum.Enum):
+    """What became of a law, at all sizes. `MIXED` is worse at some sizes and better at others, or
+    could not be proven to be neither; `NEW` has no earlier law."""
+
+    SAME = "same"
+    BETTER = "better"
+    WORSE = "worse"
+    MIXED = "changed"
+    NEW = "new"
+
+
+@dataclass(frozen=True, slots=True)
+class LawChange:
+    """The law of a measure beside an earlier one, both as text; `since` says where that is from.
+
+    `worse_at` and `better_at` are the smallest sizes found where there is more and less of the
+    measure now. `sites` are the places that make the difference: new ones, or for a law that is
+    better those that are gone.
+    """
+
+    measure: str
+    since: str
+    before: str
+    after: str
+    change: Change
+    worse_at: tuple[tuple[str, int], ...] = ()
+    better_at: tuple[tuple[str, int], ...] = ()
+    sites: tuple[TermSite, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class LawResult:
     """The outcome of one profile: a law, or the reason why none is given.
@@ -210,6 +262,8 @@ class LawResult:
     `law` is None exactly when `refusal` is not empty; the raw points are always kept. `law` is
     that of the statements, `measures` those of all else. `measured_to` says to which size of each
     variable; beyond it a law is taken to go on. `timings` are there only where they were asked for.
+    `place` is where the scenario is written, `contracts` what it promises of its laws, `changes`
+    the laws beside those of a baseline or of another revision.
     """
 
     scenario: str
@@ -226,6 +280,9 @@ class LawResult:
     measures: tuple[MeasureLaw, ...] = ()
     measured_to: tuple[tuple[str, int], ...] = ()
     timings: tuple[Timing, ...] = ()
+    place: Frame | None = None
+    contracts: tuple[Contract, ...] = ()
+    changes: tuple[LawChange, ...] = ()
 
     def law_of(self, measure: str) -> Law | None:
         """The law of `statements`, `rows`, `transactions`, `SELECT`, ...; None if none was given.
