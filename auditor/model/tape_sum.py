@@ -35,6 +35,8 @@ _ENTRY: Mapping[str, Any] = {
     "errors": (),
     "units": 0,
     "most_in_unit": 0,
+    "repeats": 0,
+    "used": (),
 }
 _ENDING: Mapping[str, Any] = {
     "begun": 0,
@@ -74,6 +76,8 @@ def _sum(one: Entry, other: Entry) -> Entry:
         errors=_sum_errors(one.errors, other.errors),
         units=one.units + other.units,
         most_in_unit=max(one.most_in_unit, other.most_in_unit),
+        repeats=one.repeats + other.repeats,
+        used=tuple(sorted({*one.used, *other.used})),
     )
 
 

@@ -68,6 +68,9 @@ def _entry_as_json(entry: Entry) -> Json:
         "errors": [{"error": name, "times": times} for name, times in entry.errors],
         "units": entry.units,
         "most_in_unit": entry.most_in_unit,
+        "repeats": entry.repeats,
+        "joined": list(entry.joined),
+        "used": list(entry.used),
     }
 
 
@@ -89,6 +92,9 @@ def _entry_from_json(value: Mapping[str, Any]) -> Entry:
         errors=tuple((error["error"], int(error["times"])) for error in value["errors"]),
         units=int(value["units"]),
         most_in_unit=int(value["most_in_unit"]),
+        repeats=int(value.get("repeats", 0)),
+        joined=tuple(value.get("joined", ())),
+        used=tuple(value.get("used", ())),
     )
 
 

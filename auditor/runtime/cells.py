@@ -11,9 +11,11 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from auditor.model.tape import Cause, CauseKind, Entry, Site
+from auditor.runtime.relations import names_in
 from auditor.runtime.statements import StatementFacts
 
 EXECUTIONS, SENT, ROWS, SECONDS, ERRORS, LAST_UNIT, IN_UNIT, MOST_IN_UNIT, UNITS, SITE = range(10)
+REPEATS, USED = range(10, 12)
 
 Cell = list[Any]
 
@@ -31,24 +33,38 @@ class EntryKey(NamedTuple):
     transaction: str
     database: str
     test: str
+    joined: tuple[str, ...]
 
 
 def new_cell(site: Site) -> Cell:
     """An empty cell for executions from `site`."""
-    return [0, 0, 0, 0.0, None, None, 0, 0, 0, site]
+    return [0, 0, 0, 0.0, None, None, 0, 0, 0, site, 0, None]
 
 
 def key_of(
     facts: StatementFacts, site: Site, cause: Cause, *, transaction: str, database: str, test: str
 ) -> EntryKey:
     """The key of an execution; every part is a value, so it means the same in other processes."""
-    return EntryKey(facts.shape, facts.verb, facts.tables, site, cause, transaction, database, test)
+    return EntryKey(
+        facts.shape,
+        facts.verb,
+        facts.tables,
+        site,
+        cause,
+        transaction,
+        database,
+        test,
+        facts.joined,
+    )
 
 
-def entry_of(key: EntryKey, cell: Cell) -> Entry:
-    """The entry as it stands now; the cell goes on counting."""
+def entry_of(key: EntryKey, cell: Cell, used: Iterable[str] = ()) -> Entry:
+    """The entry as it stands now; the cell goes on counting. `used` are relations of which only
+    their name and the test is known, not who loaded the objects on which they were read."""
     return Entry(
-        *key,
+        **key._asdict(),
+        repeats=cell[REPEATS],
+        used=tuple(sorted({*tuple(cell[USED] or ()), *_loaded_here(key, used)})),
         executions=cell[EXECUTIONS],
         sent=cell[SENT],
         rows=cell[ROWS],
@@ -57,6 +73,13 @@ def entry_of(key: EntryKey, cell: Cell) -> Entry:
         units=cell[UNITS],
         most_in_unit=max(cell[MOST_IN_UNIT], cell[IN_UNIT]),
     )
+
+
+def _loaded_here(key: EntryKey, relations: Iterable[str]) -> Iterator[str]:
+    names = names_in(key.joined)
+    if key.cause.kind is CauseKind.EAGER_BATCH:
+        names.add(key.cause.relation)
+    return (name for name in relations if name in names)
 
 
 def in_fixed_order(entries: Iterable[tuple[EntryKey, Cell]]) -> Iterator[tuple[EntryKey, Cell]]:

@@ -24,6 +24,7 @@ from auditor.runtime.cells import (
     IN_UNIT,
     LAST_UNIT,
     MOST_IN_UNIT,
+    REPEATS,
     SECONDS,
     SENT,
     SITE,
@@ -31,6 +32,7 @@ from auditor.runtime.cells import (
     Cell,
 )
 from auditor.runtime.ledger import Ledger
+from auditor.runtime.repeats import is_repeated
 from auditor.runtime.rows import count_rows
 from auditor.runtime.running import running
 from auditor.runtime.sites import frame_behind_greenlet
@@ -119,8 +121,10 @@ class Lane:
                 return
             kind = unit.kind if connection._nested_transaction is None else SAVEPOINT  # noqa: SLF001
             cells = self._cells([facts, kind, running_test(), self], sys._getframe(2), context)  # noqa: SLF001
+            repeated = is_repeated(facts, unit, statement, context)
             for cell in cells:
                 _add(cell, unit, sent, seconds)
+                cell[REPEATS] += repeated
             if failed:
                 connection.__dict__[FAILED] = cells
             elif facts.returns_rows:

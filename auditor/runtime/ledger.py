@@ -25,6 +25,7 @@ from auditor.runtime.cells import (
     key_of,
     new_cell,
 )
+from auditor.runtime.eager import loads
 from auditor.runtime.running import test_name
 from auditor.runtime.sites import (
     Place,
@@ -58,6 +59,7 @@ class Ledger:
         self._root = root
         self._entries: dict[EntryKey, Cell] = {}
         self._endings: dict[tuple[str, Site, str, str], list[Any]] = {}
+        self._read: dict[str, set[str]] = {}  # test -> relations read on objects of unknown loads
 
     @property
     def statements(self) -> int:
@@ -88,6 +90,8 @@ class Ledger:
             database=lane.database,
             test=test_name(test),
         )
+        if key.joined or key.cause.kind is CauseKind.EAGER_BATCH:
+            loads.watch(context.compiled)
         cell = self._entries.setdefault(key, new_cell(site))
         if len(self.cells) >= MOST_RAW_KEYS:
             self.cells = {}
@@ -103,6 +107,10 @@ class Ledger:
         ending[_COMMITTED if committed else _ROLLED_BACK] += 1
         ending[_SECONDS] += perf_counter() - unit.begun
 
+    def note_read(self, relation: str, test: object) -> None:
+        """Notes that a relation was read on an object of which nobody knows what loaded it."""
+        self._read.setdefault(test_name(test), set()).add(relation)
+
     def lose(self, subject: str, message: str) -> None:
         """Notes something that could not be seen."""
         self.losses[Problem(subject, message, hides_results=True)] = None
@@ -111,7 +119,8 @@ class Ledger:
         """Everything seen so far."""
         return Tape(
             entries=tuple(
-                entry_of(key, cell) for key, cell in in_fixed_order(self._entries.items())
+                entry_of(key, cell, self._read.get(key.test, ()))
+                for key, cell in in_fixed_order(self._entries.items())
             ),
             transactions=tuple(
                 TransactionEntry(*key, *ending) for key, ending in list(self._endings.items())

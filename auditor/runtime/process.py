@@ -13,8 +13,11 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from sqlalchemy.engine import Connection
+from sqlalchemy.orm import loading
+from sqlalchemy.orm.state import InstanceState
 
 from auditor.runtime.cells import note_error
+from auditor.runtime.eager import loads, watch_instances, watch_pickling
 from auditor.runtime.lane import FAILED, Lane, running_test
 from auditor.runtime.ledger import Ledger
 from auditor.runtime.running import test_case_class, watch_test_case
@@ -47,6 +50,7 @@ class Process:
                     self._patches.put(Connection, name, wrap)
                 errors = _watch_errors(Connection._handle_dbapi_exception)  # noqa: SLF001
                 self._patches.put(Connection, "_handle_dbapi_exception", errors)
+                self._watch_loads()
             self._patch_late_modules()
             self._share_out()
 
@@ -57,6 +61,7 @@ class Process:
             self._share_out()
             if not self._open:
                 self._patches.undo()
+                loads.stop()
                 for dialect in list(self._lanes):
                     unwrap_dialect(dialect)
                 self._lanes.clear()
@@ -77,6 +82,17 @@ class Process:
             self._patch_late_modules()
             self._share_out()
             wrap_dialect(dialect, lane.wrap)
+
+    def _watch_loads(self) -> None:
+        self._patches.put(loading, "instances", watch_instances(loading.instances))
+        pickled = watch_pickling(InstanceState.__getstate__)
+        self._patches.put(InstanceState, "__getstate__", pickled)
+        loads.unknown = self._read
+
+    def _read(self, relation: str) -> None:
+        test = running_test()
+        for ledger in list(self._open):
+            ledger.note_read(relation, test)
 
     def _share_out(self) -> None:
         """Tells each lane which recordings want its statements."""

@@ -2,13 +2,14 @@
 
 SQLAlchemy reads all rows through a strategy object; giving the execution context one of ours
 before the result is made costs two Python calls a result and sees first(), yield_per and partial
-reads as what they are. Rows read inside SQLAlchemy's own `RETURNING` handling of a flush are not
-counted: whether there are any depends on the database.
+reads as what they are. Rows of an `INSERT` that SQLAlchemy 2 sends in pages are counted page by
+page. Rows read inside SQLAlchemy's own `RETURNING` handling of a flush are not counted: whether
+there are any depends on the database.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sqlalchemy.engine import cursor as sa_cursor
@@ -73,11 +74,31 @@ def count_rows(context: Any, cells: Sequence[Cell]) -> None:
     strategy = context.cursor_fetch_strategy
     if type(strategy) is CountedRows or _is_own_returning(context):
         return
+    if _comes_in_pages(context):
+        context.fetchall_for_returning = _counted_pages(context, cells)
+        return
     if strategy is _DEFAULT and _streams(context):
         strategy = sa_cursor.BufferedRowCursorFetchStrategy(
             context.cursor, context.execution_options
         )
     context.cursor_fetch_strategy = CountedRows(strategy, cells)
+
+
+def _comes_in_pages(context: Any) -> bool:
+    """Says whether SQLAlchemy 2 reads rows of an `INSERT` in pages, before there is a result."""
+    return bool(context.executemany) and hasattr(context, "fetchall_for_returning")
+
+
+def _counted_pages(context: Any, cells: Sequence[Cell]) -> Callable[[Any], Any]:
+    fetch = type(context).fetchall_for_returning
+
+    def fetchall_for_returning(cursor: Any) -> Any:
+        rows = fetch(context, cursor)
+        for cell in cells:
+            cell[ROWS] += len(rows)
+        return rows
+
+    return fetchall_for_returning
 
 
 def _streams(context: Any) -> bool:
@@ -89,9 +110,8 @@ def _streams(context: Any) -> bool:
 
 
 def _is_own_returning(context: Any) -> bool:
-    """Says whether rows come from a write only because SQLAlchemy itself wants generated values,
-    or come in pages that it reads before there is a result."""
+    """Says whether rows come from a write only because SQLAlchemy itself wants generated values."""
     if not (context.isinsert or context.isupdate or context.isdelete):
         return False
-    explicit = getattr(context, "_is_explicit_returning", False)
-    return not explicit or bool(context.executemany)
+    asked = ("_is_explicit_returning", "_is_supplemental_returning")  # the second: ORM bulk inserts
+    return not any(getattr(context, name, False) for name in asked)

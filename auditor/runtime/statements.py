@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from auditor.model.tape import CauseKind
+from auditor.runtime.relations import joined_relations
 from auditor.sql.shape import shape_of
 from auditor.sql.tables import tables_of
 from auditor.sql.verbs import CONTROLS, DEFINES, READS, WRITES, verb_of
@@ -26,7 +27,8 @@ class StatementFacts:
     """One statement shape. Compared by identity: equal facts are one object.
 
     `path` tells relations apart that load with the same SQL. `counted` is false for BEGIN, PRAGMA
-    and the like. `kind_by_verb` is the cause if the verb alone decides it.
+    and the like. `kind_by_verb` is the cause if the verb alone decides it. `is_read` is false for
+    a `WITH` that writes; `joined` are the relations that the statement loads by join.
     """
 
     shape: str
@@ -35,6 +37,8 @@ class StatementFacts:
     path: str
     counted: bool
     returns_rows: bool
+    is_read: bool = False
+    joined: tuple[str, ...] = ()
 
     @property
     def kind_by_verb(self) -> CauseKind | None:
@@ -42,7 +46,7 @@ class StatementFacts:
 
 
 @lru_cache(maxsize=MOST_KEPT)
-def _facts(shape: str, path: str) -> StatementFacts:
+def _facts(shape: str, path: str, joined: tuple[str, ...] = ()) -> StatementFacts:
     verb = verb_of(shape)
     return StatementFacts(
         shape=shape,
@@ -51,6 +55,8 @@ def _facts(shape: str, path: str) -> StatementFacts:
         path=path,
         counted=verb not in CONTROLS and not _ends_transaction(shape),
         returns_rows=verb in READS or (verb in WRITES and " RETURNING " in shape),
+        is_read=verb in READS and not _writes_within(shape),
+        joined=joined,
     )
 
 
@@ -84,7 +90,7 @@ def _facts_of_compiled(compiled: Any, executed: str) -> StatementFacts:
     text = str(compiled.string)
     if "__[SCHEMA_" in text:
         return facts_of_text(executed)
-    found = _facts(shape_of(text), path_text(compiled))
+    found = _facts(shape_of(text), path_text(compiled), joined_relations(compiled))
     compiled.__dict__[FACTS] = found
     return found
 
@@ -93,6 +99,12 @@ def path_text(compiled: Any) -> str:
     """The relation path a loader runs for, as text; empty at top level or if it cannot be known."""
     path = getattr(getattr(compiled, "compile_state", None), "current_path", None)
     return str(path) if path else ""
+
+
+def _writes_within(shape: str) -> bool:
+    return shape.startswith("WITH ") and any(
+        f"({verb} " in shape for verb in ("INSERT", "UPDATE", "DELETE", "MERGE")
+    )
 
 
 def _ends_transaction(shape: str) -> bool:

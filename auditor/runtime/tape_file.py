@@ -60,7 +60,10 @@ CREATE TABLE entry (
     rows INTEGER NOT NULL,       -- rows fetched
     seconds REAL NOT NULL,       -- as the client saw it
     units INTEGER NOT NULL,      -- transactions with an execution of this entry
-    most_in_unit INTEGER NOT NULL
+    most_in_unit INTEGER NOT NULL,
+    repeats INTEGER NOT NULL,    -- made before in the transaction, the same values, no write since
+    joined TEXT NOT NULL,        -- relations loaded by join: `Router.ports[], Router.gateway`
+    used TEXT NOT NULL           -- relations read on the objects that this statement loaded
 );
 CREATE TABLE entry_error (entry INTEGER NOT NULL REFERENCES entry, error TEXT NOT NULL,
     count INTEGER NOT NULL);
@@ -142,7 +145,7 @@ class _Writer:
 
     def _entry(self, number: int, entry: Entry) -> None:
         self._database.execute(
-            "INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 number,
                 entry.shape,
@@ -160,6 +163,9 @@ class _Writer:
                 entry.seconds,
                 entry.units,
                 entry.most_in_unit,
+                entry.repeats,
+                ", ".join(entry.joined),
+                ", ".join(entry.used),
             ),
         )
         self._database.executemany(
@@ -228,7 +234,8 @@ def _entries(database: sqlite3.Connection, sites: dict[int, Site]) -> Iterator[E
         errors.setdefault(number, []).append((error, count))
     for row in database.execute("SELECT * FROM entry ORDER BY id"):
         number, shape, verb, tables, site, cause, relation, *rest = row
-        transaction, name, test, executions, sent, rows, seconds, units, most = rest
+        transaction, name, test, executions, sent, rows, seconds, units, most, *loads = rest
+        repeats, joined, used = loads
         yield Entry(
             shape=shape,
             verb=verb,
@@ -245,4 +252,7 @@ def _entries(database: sqlite3.Connection, sites: dict[int, Site]) -> Iterator[E
             errors=tuple(errors.get(number, ())),
             units=units,
             most_in_unit=most,
+            repeats=repeats,
+            joined=tuple(joined.split(", ") if joined else ()),
+            used=tuple(used.split(", ") if used else ()),
         )

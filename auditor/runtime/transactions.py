@@ -34,9 +34,9 @@ class Unit:
     """One transaction in progress. Holds nothing of the program's. `is_ours` is false where the
     statements are not the program's, and not counted: a connection on which SQLAlchemy sets up a
     dialect, oslo.db's ping. `site` is that of the first statement; a savepoint has `places`
-    instead, where it began."""
+    instead, where it began. `seen` are hashes of the reads made since its last write."""
 
-    __slots__ = ("begun", "is_ours", "kind", "places", "site")
+    __slots__ = ("begun", "is_ours", "kind", "places", "seen", "site")
 
     def __init__(self, kind: str, *, is_ours: bool = True) -> None:
         self.kind = kind
@@ -44,6 +44,7 @@ class Unit:
         self.site: Site | None = None
         self.places: tuple[Place, ...] = ()
         self.is_ours = is_ours
+        self.seen: set[int] | None = None
 
 
 def unit_of(connection: Any) -> Unit:

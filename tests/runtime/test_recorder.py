@@ -142,7 +142,7 @@ def test_all_ways_of_executing_are_seen(engine: Engine) -> None:
         ("INSERT INTO marks (label_id) VALUES (?)", 1, 2, 0),
         ("SELECT id FROM rules WHERE id > ?", 1, 1, 3),
         ("INSERT INTO rules (label_id) VALUES (?)", 1, 3, 0),
-        ("INSERT INTO rules (label_id) VALUES (?) RETURNING id", 1, 1, 0),
+        ("INSERT INTO rules (label_id) VALUES (?) RETURNING id", 1, 1, 3),
         ("SELECT rules.id FROM rules", 1, 1, 12),
     ]
 
