@@ -24,7 +24,8 @@ from auditor.source.project import Project
 @dataclass(frozen=True, slots=True)
 class Hit:
     """One offence. `fields` fill the rule's message template. A hit may lower or raise the rule's
-    own confidence and severity when it knows more than the rule does in general."""
+    own confidence and severity when it knows more than the rule does in general. `message` is a
+    template of its own, for a check that has other things to tell than the rule's other checks."""
 
     span: Span
     function: str
@@ -32,6 +33,7 @@ class Hit:
     evidence: tuple[Evidence, ...] = ()
     confidence: Confidence | None = None
     severity: Severity | None = None
+    message: str = ""
 
 
 Hits = Iterable[Hit]

@@ -117,7 +117,7 @@ def _findings(task: Task) -> list[Finding]:
         Finding(
             code=rule.code,
             name=rule.name,
-            message=_message(rule.message, hit.fields),
+            message=_message(hit.message or rule.message, hit.fields),
             span=hit.span,
             function=hit.function,
             severity=hit.severity or rule.severity,

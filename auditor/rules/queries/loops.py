@@ -42,7 +42,7 @@ _WRAPPERS = frozenset(
     ("enumerate", "reversed", "sorted", "list", "tuple", "set", "iter", "items", "keys", "values",
      "product", "zip", "chain", "dict", "fromkeys")
 )  # fmt: skip
-_PIECES = ("chunk", "batch", "partition", "page", "grouper", "slice", "window", "bulk")
+PIECES = ("chunk", "batch", "partition", "page", "grouper", "slice", "window", "bulk")
 """Words by which iterables of pieces are named: a query for each piece is the cure, not the ill."""
 _SCHEMA = frozenset(
     ("sorted_tables", "get_table_names", "tables", "columns", "__subclasses__", "__members__")
@@ -51,7 +51,7 @@ _SCHEMA = frozenset(
 _TAKING = frozenset(("pop", "popleft", "popitem", "get_nowait"))
 
 
-class _Place(NamedTuple):
+class Turned(NamedTuple):
     """A loop in its function, and how many names may still be followed."""
 
     project: Project
@@ -60,7 +60,7 @@ class _Place(NamedTuple):
     loop: Region
     depth: int = 5
 
-    def deeper(self) -> _Place:
+    def deeper(self) -> Turned:
         return self._replace(depth=self.depth - 1)
 
 
@@ -96,13 +96,13 @@ def repeating_loop(loops: Loops, *, region: int, position: int) -> Region | None
             around.kind in LOOPS
             and around.first <= position < around.last
             and _repeats(loops, around)
-            and not _leaves(loops, around, region, position)
+            and not leaves(loops, around, region, position)
         ):
-            return None if _chooses_database(function, around, region, position) else around
+            return None if chooses_database(function, around, region, position) else around
     return None
 
 
-def _chooses_database(function: FunctionFacts, loop: Region, region: int, position: int) -> bool:
+def chooses_database(function: FunctionFacts, loop: Region, region: int, position: int) -> bool:
     """`for cell in cells: with session_of(cell) as session: ...`: each turn asks another database,
     so one statement cannot answer for all."""
     event = function.events[position]
@@ -139,30 +139,30 @@ def _repeats(loops: Loops, loop: Region) -> bool:
 
 def _is_long(loops: Loops, loop: Region) -> bool:
     """Whether data says how often the loop turns, and each turn does the same work anew."""
-    if _sleeps(loops.project, loops.function, loop) or _is_attempts(loops.function, loop):
+    if sleeps(loops.project, loops.function, loop) or is_attempts(loops.function, loop):
         return False
     if loop.kind == "while":
-        return _consumes(loops.function, loop)
-    words = " ".join((*loop.target, *_names_in(loop.expr))).lower()
-    if any(piece in words for piece in _PIECES):
+        return consumes(loops.function, loop)
+    words = " ".join((*loop.target, *names_in(loop.expr))).lower()
+    if any(piece in words for piece in PIECES):
         return False
-    place = _Place(loops.project, loops.module, loops.function, loop)
-    return not _is_bounded(place, loop.expr)
+    place = Turned(loops.project, loops.module, loops.function, loop)
+    return not is_bounded(place, loop.expr)
 
 
-def _names_in(expr: Expr | None) -> Iterator[str]:
+def names_in(expr: Expr | None) -> Iterator[str]:
     """What the iterable is called: the name itself, or the function that makes it."""
     if isinstance(expr, Call):
         yield last_step(expr.func)
         if last_step(expr.func) in _WRAPPERS:
             for arg in expr.args:
-                yield from _names_in(arg)
-            yield from _names_in(getattr(expr.func, "base", None))
+                yield from names_in(arg)
+            yield from names_in(getattr(expr.func, "base", None))
     elif isinstance(expr, (Name, Attribute)):
         yield expr.name
 
 
-def _is_attempts(function: FunctionFacts, loop: Region) -> bool:
+def is_attempts(function: FunctionFacts, loop: Region) -> bool:
     """`for attempt in retries(): with attempt: ...`: the next turn comes only after an error."""
     return loop.kind == "for" and any(
         region.parent == loop.index
@@ -173,7 +173,7 @@ def _is_attempts(function: FunctionFacts, loop: Region) -> bool:
     )
 
 
-def _sleeps(project: Project, function: FunctionFacts, loop: Region) -> bool:
+def sleeps(project: Project, function: FunctionFacts, loop: Region) -> bool:
     """A loop that waits in between polls for something."""
     return any(
         Effect.SLEEP in site.effects
@@ -182,7 +182,7 @@ def _sleeps(project: Project, function: FunctionFacts, loop: Region) -> bool:
     )
 
 
-def _consumes(function: FunctionFacts, loop: Region) -> bool:
+def consumes(function: FunctionFacts, loop: Region) -> bool:
     """`while waiting: ... waiting.pop()`: one turn for each item."""
     tested = path_of(loop.expr)
     if not tested and isinstance(loop.expr, Call) and last_step(loop.expr.func) == "len":
@@ -196,10 +196,10 @@ def _consumes(function: FunctionFacts, loop: Region) -> bool:
     )
 
 
-def _is_bounded(place: _Place, expr: Expr | None) -> bool:
+def is_bounded(place: Turned, expr: Expr | None) -> bool:
     """Whether the source, not the data, says how often the loop turns."""
     if isinstance(expr, Comprehension) and place.depth > 0:
-        return _is_bounded(place.deeper(), place.function.regions[expr.region].expr)
+        return is_bounded(place.deeper(), place.function.regions[expr.region].expr)
     if expr is None or isinstance(expr, (Items, Pairs, Const, Text)):
         return not any(type(e).__name__ in {"Starred", "Comprehension"} for e in walk(expr))
     if isinstance(expr, Call):
@@ -213,10 +213,10 @@ def _is_bounded(place: _Place, expr: Expr | None) -> bool:
     if place.project.value(place.module, place.function, place.loop.first, expr).kind == CLASS:
         return True  # the members of an enumeration
     value = _constant(place, name)
-    return value is not None and _is_bounded(place.deeper(), value)
+    return value is not None and is_bounded(place.deeper(), value)
 
 
-def _is_bounded_call(place: _Place, call: Call) -> bool:
+def _is_bounded_call(place: Turned, call: Call) -> bool:
     name = last_step(call.func)
     if name == "range":
         return _is_bounded_range(place.function, place.loop, call)
@@ -225,17 +225,17 @@ def _is_bounded_call(place: _Place, call: Call) -> bool:
     if name not in _WRAPPERS:
         return _gives_constants(place, call)
     inner = call.args or (getattr(call.func, "base", None),)
-    return any(_is_bounded(place, i) for i in inner if i is not None)
+    return any(is_bounded(place, i) for i in inner if i is not None)
 
 
-def _gives_constants(place: _Place, call: Call) -> bool:
+def _gives_constants(place: Turned, call: Call) -> bool:
     """Whether a function of the project returns nothing but lists written in the source."""
     found = place.project.callee(place.module, place.function, call)
     if found is None or found[1].is_generator:
         return False
     values = [e.value for e in found[1].events if isinstance(e, Return)]
     return bool(values) and all(
-        isinstance(value, (Items, Pairs)) and _is_bounded(place, value) for value in values
+        isinstance(value, (Items, Pairs)) and is_bounded(place, value) for value in values
     )
 
 
@@ -253,7 +253,7 @@ def _is_bounded_range(function: FunctionFacts, loop: Region, call: Call) -> bool
     )
 
 
-def _constant(place: _Place, name: str) -> Expr | None:
+def _constant(place: Turned, name: str) -> Expr | None:
     """What a name is bound to when it is bound once, in the function, its class or its module."""
     function, module = place.function, place.module
     scopes = [function] if function is module.body else [function, module.body]
@@ -270,7 +270,7 @@ def _constant(place: _Place, name: str) -> Expr | None:
     return None
 
 
-def _leaves(loops: Loops, loop: Region, region: int, position: int) -> bool:
+def leaves(loops: Loops, loop: Region, region: int, position: int) -> bool:
     """Whether the loop ends for certain once the event has run: a return, break or raise follows
     in the same straight line."""
     straight = set()

@@ -1,0 +1,240 @@
+"""Why a loop on a recorded call path is no offence: the source bounds it, it goes through pages or
+pieces, waits for something, tries again, or ends after its first statement."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+
+from auditor.model.tape import CauseKind, Entry
+from auditor.rules.queries import loops as static
+from auditor.rules.recorded import Standing
+from auditor.source.facts import (
+    Bind,
+    Call,
+    Comprehension,
+    Const,
+    Event,
+    Expr,
+    FunctionFacts,
+    Jump,
+    Name,
+    Opaque,
+    Region,
+    Return,
+    Subscript,
+    Test,
+    Yield,
+    walk,
+)
+from auditor.source.lookups import argument
+from auditor.source.program import last_step
+from auditor.source.project import Project
+
+MANY_FOR_A_CONSTANT = 5
+"""Executions in one transaction up to which a loop that the source bounds is no offence."""
+LEAST = 3
+"""Executions in one transaction from which repetition is no chance."""
+_ENDLESS = frozenset(("count", "repeat", "cycle"))
+_PAGING = (" LIMIT ", " OFFSET ", " FETCH FIRST ", " FETCH NEXT ", "SELECT TOP ", " IN (")
+_PASSING_ON = frozenset(("enumerate", "list", "tuple", "sorted", "set", "reversed", "iter"))
+_DEPTH = 4
+
+
+def excuse_of(
+    project: Project, entry: Entry, path: Sequence[Standing], *, depth: int, loop: Region
+) -> str:
+    """Why the loop around line `depth` of the path may repeat the statement; empty if nothing
+    excuses it."""
+    standing = path[depth]
+    function, module = standing.function, standing.module
+    if function is None or module is None:
+        return "source not read"
+    found = static.loops_of(project, module, function)
+    event = function.events[standing.position]
+    if static.sleeps(project, function, loop):
+        return "it waits"
+    if static.is_attempts(function, loop):
+        return "it tries again"
+    if static.leaves(found, loop, event.region, standing.position):
+        return "it ends at once"
+    if static.chooses_database(function, loop, event.region, standing.position):
+        return "another database each time"
+    if loop.kind == "while" or _is_endless(loop):
+        return _of_while(entry, function, loop, standing.position)
+    return _of_iterable(project, entry, path, depth=depth, loop=loop)
+
+
+def _is_endless(loop: Region) -> bool:
+    return isinstance(loop.expr, Call) and last_step(loop.expr.func) in _ENDLESS
+
+
+def _of_iterable(
+    project: Project, entry: Entry, path: Sequence[Standing], *, depth: int, loop: Region
+) -> str:
+    if " OFFSET " in entry.shape:
+        return "pages"
+    if _is_of_pieces(project, entry, path[: depth + 1], loop):
+        return "pieces"
+    if not is_bounded_here(project, path, depth=depth, loop=loop, expr=loop.expr):
+        return ""
+    if _may_end(path[depth].function, loop):
+        return "it tries again"
+    return "the source bounds it" if entry.most_in_unit <= MANY_FOR_A_CONSTANT else ""
+
+
+def _is_of_pieces(project: Project, entry: Entry, path: Sequence[Standing], loop: Region) -> bool:
+    """Whether each turn asks for, or writes, a piece of a longer list."""
+    if _has_steps(loop.expr) or _gives_slices(project, path[-1], loop.expr):
+        return True
+    takes_many = " IN (" in entry.shape or entry.sent > entry.executions
+    words = " ".join((*loop.target, *static.names_in(loop.expr))).lower()
+    if takes_many and any(piece in words for piece in static.PIECES):
+        return True
+    return " IN (" in entry.shape and _goes_whole_into_in(path, loop)
+
+
+def _has_steps(expr: Expr | None) -> bool:
+    """`range(0, len(ids), 500)`."""
+    if not isinstance(expr, Call) or last_step(expr.func) != "range":
+        return False
+    step = expr.args[2] if len(expr.args) == 3 else None  # noqa: PLR2004 - start, stop, step
+    return step is not None and not (isinstance(step, Const) and step.value in {1, -1})
+
+
+def _may_end(function: FunctionFacts | None, loop: Region) -> bool:
+    return function is not None and any(
+        isinstance(event, Return) or (isinstance(event, Jump) and event.kind == "break")
+        for event in function.inside(loop)
+    )
+
+
+def is_bounded_here(
+    project: Project,
+    path: Sequence[Standing],
+    *,
+    depth: int,
+    loop: Region,
+    expr: Expr | None,
+    tries: int = _DEPTH,
+) -> bool:
+    """Whether the source says how often a loop turns; a parameter is what this very call passed."""
+    function, module = path[depth].function, path[depth].module
+    if function is None or module is None or tries == 0:
+        return False
+    if static.is_bounded(static.Turned(project, module, function, loop), expr):
+        return True
+    if isinstance(expr, Call) and last_step(expr.func) in _PASSING_ON and expr.args:
+        expr = expr.args[0]
+    if not isinstance(expr, Name) or depth + 1 >= len(path) or _is_bound(function, expr.name):
+        return False
+    parameter = next((p for p in function.parameters if p.name == expr.name), None)
+    outside = path[depth + 1]
+    if parameter is None or outside.function is None or not isinstance(outside.event, Call):
+        return False
+    scope = project.program.scope_of(function)
+    passed = argument(scope, expr.name, outside.event)
+    if passed is None:
+        return parameter.default is not None and not isinstance(parameter.default, Const)
+    body = outside.function.regions[0]
+    around = body._replace(first=outside.position)
+    return is_bounded_here(
+        project, path, depth=depth + 1, loop=around, expr=passed, tries=tries - 1
+    )
+
+
+def _is_bound(function: FunctionFacts, name: str) -> bool:
+    return any(isinstance(e, Bind) and e.target == name for e in function.events)
+
+
+def _gives_slices(project: Project, standing: Standing, expr: Expr | None) -> bool:
+    """Whether the iterable is made of slices: written here, or by a function of the project."""
+    function, module = standing.function, standing.module
+    if function is None or module is None:
+        return False
+    if isinstance(expr, Comprehension):
+        return _is_slice(expr.element)
+    if isinstance(expr, Name):
+        values = (e.value for e in function.events if isinstance(e, Bind) and e.target == expr.name)
+        return any(isinstance(v, Comprehension) and _is_slice(v.element) for v in values)
+    found = project.callee(module, function, expr) if isinstance(expr, Call) else None
+    if found is None:
+        return False
+    made = [e.value for e in found[1].events if isinstance(e, (Yield, Return))]
+    return any(_is_slice(value) for value in made) or any(
+        isinstance(v, Comprehension) and _is_slice(v.element) for v in made
+    )
+
+
+def _is_slice(expr: Expr | None) -> bool:
+    """`ids[i : i + 500]`, `list(islice(ids, 500))`."""
+    if isinstance(expr, Subscript):
+        return isinstance(expr.index, Opaque)
+    return any(isinstance(f, Call) and last_step(f.func) == "islice" for f in walk(expr))
+
+
+def _goes_whole_into_in(path: Sequence[Standing], loop: Region) -> bool:
+    """Whether the variable of the loop is what `.in_()` is given: each turn asks for many."""
+    names = _given_to_in(path[0].function)
+    for inner, outer in itertools.pairwise(path):
+        call = outer.event
+        if not isinstance(call, Call) or inner.function is None:
+            return False
+        parameters = [p.name for p in inner.function.parameters if p.name not in {"self", "cls"}]
+        passed = dict(zip(parameters, call.args, strict=False))
+        passed.update({k.name: k.value for k in call.keywords})
+        names = {a.name for n, a in passed.items() if n in names and isinstance(a, Name)}
+    return not names.isdisjoint(loop.target)
+
+
+def _given_to_in(function: FunctionFacts | None) -> set[str]:
+    events = function.events if function is not None else ()
+    calls = [e for e in events if isinstance(e, Call) and last_step(e.func) in {"in_", "any_"}]
+    return {a.name for call in calls for a in call.args if isinstance(a, Name)}
+
+
+def _of_while(entry: Entry, function: FunctionFacts, loop: Region, position: int) -> str:
+    if static.consumes(function, loop):
+        return ""
+    event = function.events[position]
+    known = _derived(function, loop, event)
+    if not any(_mentions(test, event, known) for test in _decisive(function, loop)):
+        return "" if entry.most_in_unit >= LEAST else "it runs as long as the program"
+    if entry.cause.kind is not CauseKind.EXPLICIT:
+        return ""
+    if any(word in entry.shape for word in _PAGING):
+        return "pages"
+    given = event.args if isinstance(event, Call) else ()
+    follows = any(_mentions(one, None, known) for one in given)
+    return "" if follows else "it waits for what it reads"
+
+
+def _derived(function: FunctionFacts, loop: Region, event: Event) -> set[str]:
+    """The names that hold what the event gave, or what was made of it."""
+    known: set[str] = set()
+    binds = [e for e in function.inside(loop) if isinstance(e, Bind)]
+    grows = True
+    while grows:
+        found = {b.target.partition("[")[0] for b in binds if _mentions(b.value, event, known)}
+        grows = not found <= known
+        known |= found
+    return known
+
+
+def _mentions(expr: Expr | None, event: Event | None, names: set[str]) -> bool:
+    return any(
+        found is event or (isinstance(found, Name) and found.name in names) for found in walk(expr)
+    )
+
+
+def _decisive(function: FunctionFacts, loop: Region) -> Iterator[Expr | None]:
+    """The tests that say whether the loop goes on."""
+    yield loop.expr
+    for event in function.inside(loop):
+        if isinstance(event, (Jump, Return)) and getattr(event, "kind", "break") == "break":
+            for around in function.ancestors(event.region):
+                if around.index == loop.index:
+                    break
+                yield around.expr
+        elif isinstance(event, Test) and event.kind == "while" and event.region == loop.index:
+            yield event.expr

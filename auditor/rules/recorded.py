@@ -1,0 +1,320 @@
+"""What judges of tapes share: the facts of each line of a call path, and which work is set-up.
+
+    Entry.site.stack   (save:12, sync:40, main:7)      innermost first
+    path_of_entry      (Standing, Standing, Standing)  each with its function's facts and the event
+                                                       that runs the next inner line, or emits
+
+A line of a file that could not be read, or that has changed since, is a `Standing` without facts:
+a judge then says less. `auditor.rules.turns` finds the loops of such a path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from auditor.model.span import Frame
+from auditor.model.tape import CauseKind, Entry
+from auditor.source.facts import (
+    At,
+    Attribute,
+    Bind,
+    Call,
+    Comprehension,
+    Event,
+    Expr,
+    FunctionFacts,
+    Lambda,
+    ModuleFacts,
+    Name,
+    Read,
+    Return,
+    Test,
+    Yield,
+    dotted,
+    walk,
+)
+from auditor.source.program import last_step
+from auditor.source.project import Project
+
+INLINE = ("<genexpr>", "<lambda>")
+"""Code that has a frame of its own, and whose facts are those of the function around it."""
+_OF_ATTRIBUTE = frozenset(
+    (CauseKind.LAZY_LOAD, CauseKind.DEFERRED, CauseKind.REFRESH, CauseKind.POLYMORPHIC)
+)
+_FLUSHING = frozenset(("flush", "commit", "begin", "begin_nested", "using"))
+_EMITTING = frozenset(
+    ("execute", "scalar", "scalars", "stream", "stream_scalars", "exec_driver_sql", "all", "first",
+     "one", "one_or_none", "get", "get_one", "count", "update", "delete", "refresh", "merge",
+     "scalar_one", "scalar_one_or_none", "flush", "commit", "connection", "bulk_save_objects",
+     "bulk_insert_mappings", "bulk_update_mappings", "execute_sync", "run_sync")
+)  # fmt: skip
+_SET_UP = frozenset(
+    ("setUp", "setUpClass", "setUpModule", "asyncSetUp", "setUpTestData", "setup_method",
+     "setup_class", "setup_module", "setup_function", "setup", "tearDown", "tearDownClass",
+     "asyncTearDown", "teardown_method")
+)  # fmt: skip
+
+
+class Standing(NamedTuple):
+    """A line of a call path. `position` is the event of the function that runs the next inner line,
+    -1 if none is found; `module` and `function` are None where the source is not read."""
+
+    frame: Frame
+    module: ModuleFacts | None = None
+    function: FunctionFacts | None = None
+    position: int = -1
+
+    @property
+    def event(self) -> Event | None:
+        """The event at `position`."""
+        if self.function is None or self.position < 0:
+            return None
+        return self.function.events[self.position]
+
+    @property
+    def is_read(self) -> bool:
+        """Whether the source of the line is known."""
+        return self.function is not None
+
+
+def path_of_entry(project: Project, entry: Entry) -> tuple[Standing, ...]:
+    """The call path of an entry with its facts, innermost first. Kept in the project: several
+    judges ask."""
+    kept = project.shared.setdefault("recorded paths", {})
+    key = (entry.site, entry.cause)
+    if key not in kept:
+        kept[key] = standings(project, entry.site.stack, wanted_of(entry))
+    found: tuple[Standing, ...] = kept[key]
+    return found
+
+
+def standings(
+    project: Project, stack: Sequence[Frame], emits: frozenset[str] = _EMITTING
+) -> tuple[Standing, ...]:
+    """The facts of each line of a stack. `emits` are the names of what the innermost line calls or
+    reads to make the statement."""
+    found: list[Standing] = []
+    inner: Standing | None = None
+    for frame in stack:
+        wanted = emits if inner is None else _names_of(inner.frame)
+        inner = _standing(project, frame, wanted, inner)
+        found.append(inner)
+    return tuple(found)
+
+
+def wanted_of(entry: Entry) -> frozenset[str]:
+    """What the innermost line reads or calls, by the cause of the statement."""
+    kind, relation = entry.cause.kind, entry.cause.relation
+    attribute = relation.partition(".")[2]
+    if kind in _OF_ATTRIBUTE:
+        return frozenset((attribute,)) if attribute else frozenset()
+    return _FLUSHING if kind is CauseKind.FLUSH else _EMITTING
+
+
+def function_of(project: Project, frame: Frame) -> tuple[ModuleFacts, FunctionFacts] | None:
+    """The facts of the function that a line of a call path belongs to; None if the file was not
+    read, or holds no such function on this line any more."""
+    module = _modules(project).get(frame.path)
+    if module is None:
+        return None
+    name = _outside_inline(frame.function)
+    if name in {"", "<module>"}:
+        is_inside = frame.line <= max(module.lines, module.body.at.end_line)
+        return (module, module.body) if is_inside else None
+    last = name.rpartition(".")[2]  # Python 3.10 may know no more
+    found = [
+        function
+        for function in module.functions
+        if function.name == last
+        and function.at.line <= frame.line <= function.at.end_line
+        and function.qualname.replace(".<locals>", "").endswith(name)
+    ]
+    return (module, max(found, key=lambda f: f.at.line)) if found else None
+
+
+def is_set_up(path: Sequence[Standing]) -> bool:
+    """Whether the work prepares a test: in a fixture or a `setUp`."""
+    return any(_prepares(standing) for standing in path)
+
+
+def _prepares(standing: Standing) -> bool:
+    if _outside_inline(standing.frame.function).rpartition(".")[2] in _SET_UP:
+        return True
+    decorators = standing.function.decorators if standing.function is not None else ()
+    funcs = (d.func if isinstance(d, Call) else d for d in decorators)
+    return any(last_step(func) == "fixture" for func in funcs)
+
+
+def is_test_code(frame: Frame) -> bool:
+    """Whether a line is of a test, by the name of its file or function."""
+    file = frame.path.rpartition("/")[2]
+    return (
+        file.startswith("test_")
+        or file.endswith("_test.py")
+        or file == "conftest.py"
+        or "/tests/" in f"/{frame.path}"
+    )
+
+
+def _modules(project: Project) -> dict[str, ModuleFacts]:
+    kept = project.shared.get("modules by path")
+    if kept is None:
+        kept = {module.path: module for module in project.modules.values()}
+        project.shared["modules by path"] = kept
+    found: dict[str, ModuleFacts] = kept
+    return found
+
+
+def _outside_inline(name: str) -> str:
+    """`C.method` of `C.method.<lambda>.<genexpr>`."""
+    while name.endswith(INLINE):
+        name = name.rpartition(".")[0]
+    return name
+
+
+def _names_of(inner: Frame) -> frozenset[str]:
+    """How the line outside may write what runs the inner frame."""
+    if inner.function.endswith(INLINE):
+        return frozenset((inner.function.rpartition(".")[2],))
+    owner, _, last = inner.function.rpartition(".")
+    if last in {"__init__", "__new__", "__post_init__"}:
+        return frozenset((owner.rpartition(".")[2], "cls", "__init__"))
+    return frozenset((last,))
+
+
+def _standing(
+    project: Project, frame: Frame, wanted: frozenset[str], inner: Standing | None
+) -> Standing:
+    found = function_of(project, frame)
+    if found is None:
+        return Standing(frame)
+    module, function = found
+    hidden = inline_region(inner) if inner is not None else -1
+    events = [
+        position
+        for position, event in enumerate(function.events)
+        if isinstance(event, (Call, Read, Test))
+        and event.at.line <= frame.line <= event.at.end_line
+        and _is_inside(function, event.region, frame, hidden)
+    ]
+    chosen = [p for p in events if _is_named(function.events[p], wanted)]
+    chosen = chosen or [p for p in events if _hands_over(function.events[p], wanted, hidden)]
+    if not chosen and inner is None:
+        chosen = _emitting(project, function, events)
+    if not chosen:
+        chosen = [p for p in events if isinstance(function.events[p], Call)] or events
+    position = max(chosen, key=lambda p: _closeness(function, p), default=-1)
+    return Standing(frame, module, function, position)
+
+
+def inline_region(standing: Standing) -> int:
+    """The region of the generator expression or lambda whose frame this is; -1 for any other."""
+    inline = standing.frame.function.rpartition(".")[2]
+    function, event = standing.function, standing.event
+    if inline not in INLINE or function is None or event is None:
+        return -1
+    regions = _generators(function) if inline == "<genexpr>" else None
+    for around in function.ancestors(event.region):
+        if around.kind == "lambda" if regions is None else around.index in regions:
+            return around.index
+    return -1
+
+
+def _generators(function: FunctionFacts) -> set[int]:
+    """The regions of the generator expressions of a function."""
+    held = (expr for event in function.events for expr in _exprs_of(event))
+    return {
+        found.region
+        for expr in held
+        for found in walk(expr)
+        if isinstance(found, Comprehension) and found.kind == "generator"
+    }
+
+
+def _exprs_of(event: Event) -> Iterator[Expr | None]:
+    if isinstance(event, Call):
+        yield event
+    elif isinstance(event, (Bind, Return, Yield)):
+        yield event.value
+    elif isinstance(event, Test):
+        yield event.expr
+
+
+def _is_inside(function: FunctionFacts, region: int, frame: Frame, hidden: int) -> bool:
+    """Whether an event runs in the frame: a lambda, or a generator expression, has its own."""
+    inline = frame.function.rpartition(".")[2]
+    around = tuple(function.ancestors(region))
+    if any(one.index == hidden for one in around):
+        return False
+    kinds = {one.kind for one in around}
+    if inline == "<lambda>":
+        return "lambda" in kinds
+    if inline == "<genexpr>":
+        return "comprehension" in kinds
+    return "lambda" not in kinds
+
+
+def _is_named(event: Event, wanted: frozenset[str]) -> bool:
+    """Whether the event calls or reads one of the names. Reading the function of a call is not it:
+    the call is."""
+    if isinstance(event, Call):
+        if last_step(event.func) in wanted:
+            return True
+        return any(
+            isinstance(part, Attribute) and part.name in wanted
+            for part in (event.func, *event.args)
+        )
+    return isinstance(event, Read) and any(step.strip("[]") in wanted for step in event.path[1:])
+
+
+def _hands_over(event: Event, wanted: frozenset[str], hidden: int) -> bool:
+    """Whether the event hands the inner code to something that runs it."""
+    if not isinstance(event, Call):
+        return False
+    is_given = any(isinstance(a, Comprehension) and a.region == hidden for a in event.args)
+    return is_given or handed_over(event, wanted)
+
+
+def handed_over(call: Call, names: frozenset[str]) -> bool:
+    """Whether a call is given one of these functions, or a lambda where that is asked for."""
+    given = (*call.args, *(keyword.value for keyword in call.keywords))
+    return any(
+        dotted(one).rpartition(".")[2] in names or ("<lambda>" in names and isinstance(one, Lambda))
+        for one in given
+        if isinstance(one, (Name, Attribute, Lambda))
+    )
+
+
+def _emitting(project: Project, function: FunctionFacts, events: list[int]) -> list[int]:
+    """The events at which the scan too sees database work."""
+    sites = {site.position for site in project.sites(function) if site.effects}
+    return [position for position in events if position in sites]
+
+
+def _closeness(function: FunctionFacts, position: int) -> tuple[int, int, int]:
+    """The innermost of several events on a line, the whole call before its parts."""
+    event = function.events[position]
+    depth = sum(1 for _ in function.ancestors(event.region))
+    at: At = event.at
+    return depth, isinstance(event, Call), (at.end_line - at.line) * 1000 + at.end_column
+
+
+def unread(path: Sequence[Standing]) -> Iterator[Frame]:
+    """The lines of a path whose source is not known."""
+    return (standing.frame for standing in path if not standing.is_read)
+
+
+__all__ = [
+    "INLINE",
+    "Standing",
+    "function_of",
+    "handed_over",
+    "inline_region",
+    "is_set_up",
+    "is_test_code",
+    "path_of_entry",
+    "standings",
+    "unread",
+    "wanted_of",
+]

@@ -1,0 +1,201 @@
+"""The loops of a recorded call path: which line turns, and whether data says how often.
+
+    for label in labels:              a Turn of kind `for` over `labels`
+        save(label)                     at any depth of calls below it
+    sorted(rows, key=lambda r: ...)   a Turn of kind `call`: sorted() calls the lambda for each row
+    return [n] + up(n.parent)         a Turn of kind `recursion`
+
+A loop that turns as often as the source says, that goes through pages or pieces, that waits or
+tries again, has an `excuse`; the one that repeats a statement is the innermost without one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from auditor.model.span import Frame
+from auditor.model.tape import Entry
+from auditor.rules.excuses import excuse_of
+from auditor.rules.queries.loops import LOOPS
+from auditor.rules.recorded import Standing, handed_over, inline_region
+from auditor.source.facts import Call, Expr, FunctionFacts, Lambda, Name, Region, dotted
+from auditor.source.program import last_step
+from auditor.source.project import Project
+
+_APPLYING = frozenset(
+    ("map", "filter", "sorted", "min", "max", "reduce", "starmap", "groupby", "sort", "filterfalse",
+     "takewhile", "dropwhile", "accumulate", "imap", "imap_unordered", "map_async", "partition")
+)  # fmt: skip
+"""What calls a function that it is given once for each element."""
+_STARTING = frozenset(("gather", "create_task", "ensure_future", "wait", "as_completed"))
+_ONCE = frozenset(
+    ("run", "iter", "run_sync", "run_until_complete", "run_in_executor", "to_thread", "submit",
+     "Thread", "Process", "partial", "wraps", "retry", "call", "apply_async", "run_in_transaction")
+)  # fmt: skip
+"""What calls a function that it is given once, or again only after an error."""
+
+
+class Turn(NamedTuple):
+    """What repeats a line of a call path. `frame` is the line that loops; `depth` is the place in
+    the path of the line inside it, `region` the loop in that line's function (-1: no loop
+    statement). `over` is what it goes through, as written, empty if that has no short name."""
+
+    kind: str
+    frame: Frame
+    depth: int
+    region: int
+    over: str
+    excuse: str = ""
+
+    def __str__(self) -> str:
+        """`the loop at app/db.py:12 over `labels``."""
+        where = f"{self.frame.path}:{self.frame.line}"
+        over = f" over `{self.over}`" if self.over else ""
+        match self.kind:
+            case "recursion":
+                return f"the recursion of `{self.over}()` at {where}"
+            case "call":
+                return f"`{self.over}` at {where}, which calls it for each element"
+            case "task":
+                return f"the tasks started at {where}"
+            case "comprehension":
+                return f"the comprehension at {where}{over}"
+            case _:
+                return f"the loop at {where}{over}"
+
+
+def repeated_by(project: Project, entry: Entry, path: Sequence[Standing]) -> Turn | None:
+    """The innermost loop around a line of the path that data makes long; else what runs it again
+    and again without a loop statement; None if nothing does."""
+    turns = tuple(turns_of(project, entry, path))
+    found = next((turn for turn in turns if not turn.excuse), None)
+    if found is not None or turns:
+        return found
+    return next(_without_loops(project, path), None)
+
+
+def turns_of(project: Project, entry: Entry, path: Sequence[Standing]) -> Iterator[Turn]:
+    """All loops around the lines of a path, innermost first, each with its excuse if it has one."""
+    for depth, standing in enumerate(path):
+        if standing.function is None or standing.position < 0:
+            continue
+        inner = path[depth - 1] if depth else None
+        applied = _applied(standing, depth, inner)
+        if applied is not None:
+            yield applied
+        for region in _loops_around(standing):
+            excuse = excuse_of(project, entry, path, depth=depth, loop=region)
+            yield _turn(standing, depth, region, excuse)
+
+
+def _turn(standing: Standing, depth: int, region: Region, excuse: str) -> Turn:
+    frame = standing.frame
+    line = Frame(frame.path, region.at.line, frame.function)
+    return Turn(region.kind, line, depth, region.index, written(region.expr), excuse)
+
+
+def _loops_around(standing: Standing) -> Iterator[Region]:
+    """The loops of the function around the event; of a lambda or generator expression, those that
+    belong to its own frame."""
+    function, event = standing.function, standing.event
+    if function is None or event is None:
+        return
+    own = inline_region(standing)
+    for around in function.ancestors(event.region):
+        if around.index == own and around.kind == "lambda":
+            return
+        if around.kind in LOOPS and around.first <= standing.position < around.last:
+            yield around
+        if around.index == own:
+            return
+
+
+def _applied(standing: Standing, depth: int, inner: Standing | None) -> Turn | None:
+    """`map(load, keys)` and `sorted(rows, key=lambda row: row.owner.name)`."""
+    call = standing.event
+    if inner is None or not isinstance(call, Call) or last_step(call.func) not in _APPLYING:
+        return None
+    names = frozenset((inner.frame.function.rpartition(".")[2],))
+    if not handed_over(call, names):
+        return None
+    given = [a for a in call.args if not _is_function(a, names)]
+    base = getattr(call.func, "base", None)
+    over = written(given[0] if given else base)
+    line = Frame(standing.frame.path, call.at.line, standing.frame.function)
+    return Turn("call", line, depth, -1, f"{last_step(call.func)}({over or '...'})")
+
+
+def _is_function(expr: Expr, names: frozenset[str]) -> bool:
+    return isinstance(expr, Lambda) or dotted(expr).rpartition(".")[2] in names
+
+
+def _without_loops(project: Project, path: Sequence[Standing]) -> Iterator[Turn]:
+    """What repeats without a loop statement, the likeliest first."""
+    for depth, standing in enumerate(path):
+        turn = _recursion(standing, depth) or _callback(standing, depth, path)
+        if turn is not None:
+            yield turn
+    turn = _tasks(project, path)
+    if turn is not None:
+        yield turn
+
+
+def _recursion(standing: Standing, depth: int) -> Turn | None:
+    function = standing.function
+    if function is None or function.name == "<module>":
+        return None
+    own = (e for e in function.events if isinstance(e, Call) and last_step(e.func) == function.name)
+    call = next((e for e in own if _calls_itself(function, e)), None)
+    if call is None:
+        return None
+    line = Frame(standing.frame.path, call.at.line, standing.frame.function)
+    return Turn("recursion", line, depth, -1, function.name)
+
+
+def _calls_itself(function: FunctionFacts, call: Call) -> bool:
+    """A plain name, or a method of `self` or `cls`; `super().load()` is another function."""
+    if isinstance(call.func, Name):
+        return not function.class_name
+    return dotted(call.func).partition(".")[0] in {"self", "cls"}
+
+
+def _callback(standing: Standing, depth: int, path: Sequence[Standing]) -> Turn | None:
+    """A function that is handed to a library, which calls it again and again."""
+    call = standing.event
+    if depth == 0 or not isinstance(call, Call) or last_step(call.func) in _ONCE:
+        return None
+    names = frozenset((path[depth - 1].frame.function.rpartition(".")[2],))
+    if last_step(call.func) in names or not handed_over(call, names):
+        return None
+    line = Frame(standing.frame.path, call.at.line, standing.frame.function)
+    return Turn("call", line, depth, -1, f"{last_step(call.func)}()")
+
+
+def _tasks(project: Project, path: Sequence[Standing]) -> Turn | None:
+    """`gather(*(load(key) for key in keys))`: the outermost line is that of a coroutine, which
+    something starts in a loop."""
+    outer = path[-1] if path else None
+    if outer is None or outer.function is None or not outer.function.is_async:
+        return None
+    for site in project.program.calls.get(outer.function.name, ()):
+        function = site.scope.function
+        region = next((r for r in function.ancestors(site.call.region) if r.kind in LOOPS), None)
+        if region is None or site.call.awaited or not _starts_tasks(function):
+            continue
+        line = Frame(site.scope.module.path, region.at.line, function.qualname)
+        return Turn("task", line, len(path) - 1, -1, written(region.expr))
+    return None
+
+
+def _starts_tasks(function: FunctionFacts) -> bool:
+    return any(isinstance(e, Call) and last_step(e.func) in _STARTING for e in function.events)
+
+
+def written(expr: Expr | None) -> str:
+    """A short name for an expression: `self.labels`, `labels.items()`, `load()`; empty if none."""
+    if isinstance(expr, Call):
+        base = dotted(expr.func) or last_step(expr.func)
+        inner = written(expr.args[0]) if len(expr.args) == 1 and "." not in base else ""
+        return f"{base}({inner})" if base else ""
+    return dotted(expr)
