@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from auditor.faults.run import sweep as sweep
     from auditor.growth.run import profile as profile
     from auditor.growth.scenario import scenario as scenario
+    from auditor.growth.seeding.seed import seed as seed
     from auditor.model.errors import AuditorError as AuditorError
     from auditor.runtime.recorder import record as record
 
@@ -29,10 +30,21 @@ _HOME = {
     "record": "auditor.runtime.recorder",
     "scan": "auditor.engine",
     "scenario": "auditor.growth.scenario",
+    "seed": "auditor.growth.seeding.seed",
     "sweep": "auditor.faults.run",
 }
 
-__all__ = ["AuditorError", "join", "judge", "profile", "record", "scan", "scenario", "sweep"]
+__all__ = [
+    "AuditorError",
+    "join",
+    "judge",
+    "profile",
+    "record",
+    "scan",
+    "scenario",
+    "seed",
+    "sweep",
+]
 
 
 def __getattr__(name: str) -> Any:
