@@ -7,6 +7,8 @@ loads and writes the number on each object; here the number leads to the cells o
 
     owners   number of a load -> the cells of its statement      at most MOST_LOADS, then anew
 
+All of this begins with the first statement that may load something eagerly; a program without such
+a statement pays nothing.
 Nothing of the program is kept alive: numbers, names and weak references to mappers only. All
 descriptors get their class back when the last recording ends.
 """
@@ -18,11 +20,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from sqlalchemy.orm import loading
 from sqlalchemy.orm.attributes import InstrumentedAttribute
+from sqlalchemy.orm.state import InstanceState
 
 from auditor.runtime.cells import USED, Cell
 from auditor.runtime.relations import eager_relations, name_of
 from auditor.runtime.rows import CountedRows
+from auditor.runtime.seam import Patches
 
 MOST_LOADS = 4096
 _Descriptor: Any = InstrumentedAttribute
@@ -49,15 +54,21 @@ class WatchedRelation(_Descriptor):  # type: ignore[misc]  # Any: not generic in
 class Loads:
     """The loads of this process while it is recorded."""
 
-    __slots__ = ("_watched", "owners", "unknown")
+    __slots__ = ("_patches", "_watched", "owners", "unknown")
 
     def __init__(self) -> None:
         self.owners: dict[int, Sequence[Cell]] = {}
         self.unknown: Callable[[str], None] | None = None
+        self._patches = Patches()
         self._watched: WeakKeyDictionary[Any, set[str]] = WeakKeyDictionary()
 
     def watch(self, compiled: Any) -> None:
-        """Watches the relations that a statement loads eagerly."""
+        """Watches the relations that a statement loads eagerly. Called before its rows are read, so
+        the objects made of them are known as its own."""
+        if not self._patches:
+            self._patches.put(loading, "instances", watch_instances(loading.instances))
+            pickled = watch_pickling(InstanceState.__getstate__)
+            self._patches.put(InstanceState, "__getstate__", pickled)
         for relation in eager_relations(compiled):
             for mapper in relation.parent.self_and_descendants:
                 attribute = mapper.class_manager.get(relation.key)
@@ -67,6 +78,7 @@ class Loads:
 
     def stop(self) -> None:
         """Gives all descriptors their class back and forgets the loads."""
+        self._patches.undo()
         for mapper, keys in list(self._watched.items()):
             for key in keys:
                 attribute = mapper.class_manager.get(key)

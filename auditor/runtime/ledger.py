@@ -90,7 +90,7 @@ class Ledger:
             database=lane.database,
             test=test_name(test),
         )
-        if key.joined or key.cause.kind is CauseKind.EAGER_BATCH:
+        if facts.may_load_eagerly or key.cause.kind is CauseKind.EAGER_BATCH:
             loads.watch(context.compiled)
         cell = self._entries.setdefault(key, new_cell(site))
         if len(self.cells) >= MOST_RAW_KEYS:

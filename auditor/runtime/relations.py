@@ -16,6 +16,10 @@ MANY = "[]"
 """After the name of a relation to many."""
 
 
+_EAGER = frozenset({"joined", "selectin", "subquery", "immediate", False})
+_EAGER_KEYS = frozenset({("eager_row_processor",), ("loader",)})
+
+
 def name_of(relation: Any) -> str:
     """`Router.ports`: the class that has the relation, and its name there."""
     return f"{relation.parent.class_.__name__}.{relation.key}"
@@ -33,6 +37,23 @@ def eager_relations(compiled: Any) -> list[Any]:
     path: Any = getattr(getattr(compiled, "compile_state", None), "current_path", None)
     steps: Any = getattr(path, "path", None) or ()
     return joined + [part for part in steps if _is_relation(part)][-1:]
+
+
+def may_load_eagerly(compiled: Any) -> bool:
+    """Says whether a statement, or what follows from it, may load relations that nobody has read
+    yet: by an option, or because the mapping says so."""
+    state = getattr(compiled, "compile_state", None)
+    attributes: Any = getattr(state, "attributes", None) or {}
+    if any(isinstance(key, tuple) and key[:1] in _EAGER_KEYS for key in attributes):
+        return True
+    entities: Any = getattr(state, "_entities", None) or ()
+    mappers = (getattr(entity, "mapper", None) for entity in entities)
+    return any(
+        relation.lazy in _EAGER
+        for mapper in mappers
+        if mapper is not None
+        for relation in mapper.relationships
+    )
 
 
 def names_in(joined: tuple[str, ...]) -> set[str]:

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from auditor.model.tape import CauseKind
-from auditor.runtime.relations import joined_relations
+from auditor.runtime.relations import joined_relations, may_load_eagerly
 from auditor.sql.shape import shape_of
 from auditor.sql.tables import tables_of
 from auditor.sql.verbs import CONTROLS, DEFINES, READS, WRITES, verb_of
@@ -28,7 +28,8 @@ class StatementFacts:
 
     `path` tells relations apart that load with the same SQL. `counted` is false for BEGIN, PRAGMA
     and the like. `kind_by_verb` is the cause if the verb alone decides it. `is_read` is false for
-    a `WITH` that writes; `joined` are the relations that the statement loads by join.
+    a `WITH` that writes; `joined` are the relations that the statement loads by join;
+    `may_load_eagerly` says whether loaders follow it, or joins make it larger.
     """
 
     shape: str
@@ -39,6 +40,7 @@ class StatementFacts:
     returns_rows: bool
     is_read: bool = False
     joined: tuple[str, ...] = ()
+    may_load_eagerly: bool = False
 
     @property
     def kind_by_verb(self) -> CauseKind | None:
@@ -46,7 +48,9 @@ class StatementFacts:
 
 
 @lru_cache(maxsize=MOST_KEPT)
-def _facts(shape: str, path: str, joined: tuple[str, ...] = ()) -> StatementFacts:
+def _facts(
+    shape: str, path: str, joined: tuple[str, ...] = (), *, may_load_eagerly: bool = False
+) -> StatementFacts:
     verb = verb_of(shape)
     return StatementFacts(
         shape=shape,
@@ -57,6 +61,7 @@ def _facts(shape: str, path: str, joined: tuple[str, ...] = ()) -> StatementFact
         returns_rows=verb in READS or (verb in WRITES and " RETURNING " in shape),
         is_read=verb in READS and not _writes_within(shape),
         joined=joined,
+        may_load_eagerly=may_load_eagerly,
     )
 
 
@@ -90,7 +95,12 @@ def _facts_of_compiled(compiled: Any, executed: str) -> StatementFacts:
     text = str(compiled.string)
     if "__[SCHEMA_" in text:
         return facts_of_text(executed)
-    found = _facts(shape_of(text), path_text(compiled), joined_relations(compiled))
+    found = _facts(
+        shape_of(text),
+        path_text(compiled),
+        joined_relations(compiled),
+        may_load_eagerly=may_load_eagerly(compiled),
+    )
     compiled.__dict__[FACTS] = found
     return found
 
