@@ -105,6 +105,27 @@ def judged(
     return Breach(contract, _in_excess(law, bound), tuple(passed.items()))
 
 
+def passed_when_measured(contract: Contract, result: LawResult) -> Breach | None:
+    """A bound that a measured point passes, whether or not there is a law."""
+    if contract.promise is Promise.GROWS:
+        return None
+    bound = law_written(contract.text)
+    for point in result.points:
+        measured = {"statements": point.statements, "rows": point.rows, **dict(point.counts)}
+        if measured.get(contract.measure, 0) > bound.at(dict(point.sizes)):
+            return Breach(contract, (), point.sizes)
+    return None
+
+
+def standing_of(contract: Contract, result: LawResult) -> Breach | Unproven | None:
+    """How a contract stands with what was measured: by the law, or without one by the points.
+    None is kept for a law, and says nothing where there is none."""
+    law = law_of_measure(result, contract.measure)
+    if law is None:
+        return passed_when_measured(contract, result)
+    return judged(contract, law, least_of(result), [dict(point.sizes) for point in result.points])
+
+
 def _in_excess(law: Law, bound: Law) -> tuple[Term, ...]:
     """The terms of the law that the bound has less of, those of the highest degree first."""
     more = sum_of(difference(law, bound))

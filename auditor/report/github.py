@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from auditor.model.finding import Finding, Severity
+from auditor.model.law import Change, LawChange, LawResult
+from auditor.model.law_words import change_in_words
 from auditor.model.report import Report
 from auditor.report.evidence import evidence_lines
 
@@ -20,10 +22,20 @@ def render(report: Report) -> str:
 
 def _lines(report: Report) -> Iterator[str]:
     yield from (_annotation(finding) for finding in report.findings)
+    for law in report.laws:
+        yield from (_better(law, one) for one in law.changes if one.change is Change.BETTER)
     for problem in report.problems:
         command = "error" if problem.hides_results else "warning"
         message = _escaped(f"{problem.subject}: {problem.message}", _DATA)
         yield f"::{command} title=auditor::{message}"
+
+
+def _better(law: LawResult, change: LawChange) -> str:
+    """A notice at the scenario: what became better fails nothing, and should be seen."""
+    place = law.place
+    where = f" file={_escaped(place.path, _PROPERTY)},line={place.line}," if place else " "
+    said = f"{law.scenario} on {law.database}, since {change.since}: {change_in_words(change)}"
+    return f"::notice{where}title=auditor::{_escaped(said, _DATA)}"
 
 
 def _annotation(finding: Finding) -> str:

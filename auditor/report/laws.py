@@ -35,6 +35,7 @@ from auditor.model.law import (
     Term,
     TermSite,
 )
+from auditor.report.contracts import contracts_as_json, lines_of
 
 _COLUMNS = re.compile(r"^SELECT [^()]*? FROM ")
 _MOST_SITES = 12
@@ -62,6 +63,7 @@ def law_as_json(result: LawResult) -> dict[str, Any]:
         "terms": [_term_as_json(term) for term in result.terms],
         "refusal": result.refusal,
         "notes": list(result.notes),
+        **contracts_as_json(result),
     }
 
 
@@ -122,6 +124,7 @@ def _lines(result: LawResult) -> Iterator[str]:
         yield f"    measured: {result.target}"
     yield from (f"    {line}" for line in _table(result.variables, result.points))
     yield from (f"    hold-out {_check_in_words(check)}" for check in result.holdouts)
+    yield from (f"    {line}" for line in lines_of(result))
     yield from (f"    note: {note}" for note in result.notes)
     for term in result.terms:
         yield ""

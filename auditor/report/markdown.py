@@ -27,6 +27,10 @@ def _lines(report: Report) -> Iterator[str]:
         yield "|---|---|---|"
         yield from (_row(finding) for finding in report.findings)
         yield ""
+    if report.laws:
+        from auditor.report.law_table import law_table  # lazy: a scan has no laws
+
+        yield from law_table(report.laws, prose)
     yield from _details(report)
     if report.laws:
         from auditor.report.laws import law_as_text  # lazy: a scan has no laws

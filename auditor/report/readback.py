@@ -14,6 +14,7 @@ from auditor.model.law import ExplainedTerm, Holdout, LawResult, Point, TermSite
 from auditor.model.law_text import law_of
 from auditor.model.outcome import FaultOutcome, StateChange, SweepCoverage, Verdict
 from auditor.model.report import Report
+from auditor.report.contracts import contracts_from_json
 from auditor.report.evidence import (
     evidence_from_json,
     frame_from_json,
@@ -90,6 +91,7 @@ def _law(value: Json) -> LawResult:
         terms=_each(_term, value["terms"]),
         refusal=value["refusal"],
         notes=tuple(value["notes"]),
+        **contracts_from_json(value),
     )
 
 
