@@ -74,7 +74,7 @@ def count_rows(context: Any, cells: Sequence[Cell]) -> None:
     strategy = context.cursor_fetch_strategy
     if type(strategy) is CountedRows or _is_own_returning(context):
         return
-    if _comes_in_pages(context):
+    if context.isinsert and _comes_in_pages(context):
         context.fetchall_for_returning = _counted_pages(context, cells)
         return
     if strategy is _DEFAULT and _streams(context):
