@@ -102,6 +102,8 @@ class Mode(enum.Enum):
     INDEPENDENT_WRITER = "independent writer"
     PLAIN = "plain"
     """A plain SQLAlchemy transaction: `engine.begin()`, `with Session.begin()`."""
+    SCOPE = "session scope"
+    """A context manager of the program itself that ends the transaction of a session it holds."""
     SESSION_ONLY = "session"
     """A session or connection is opened and closed; nothing commits."""
 

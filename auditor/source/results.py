@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
+
 from auditor.model.knowledge import (
     QUERY,
     ROW,
@@ -12,10 +15,11 @@ from auditor.model.knowledge import (
     SESSION_FACTORY,
     CallableRow,
     ContextRow,
+    Mode,
     Of,
 )
 from auditor.source.callees import is_decorated, targets_of
-from auditor.source.facts import Call, Const, Expr, Return, Yield
+from auditor.source.facts import Attribute, Call, Const, Expr, Return, Yield
 from auditor.source.inference import Inference
 from auditor.source.lookups import annotated, constructed
 from auditor.source.program import Scope
@@ -36,6 +40,7 @@ from auditor.source.value import (
 _SAME_ROWS = frozenset(("list", "sorted", "tuple", "set", "reversed", "iter", "frozenset"))
 _ROWS_OR_LAZY = frozenset((ROWS, QUERY, SCALARS))
 _ARGUMENT = {Of.FIRST: 0, Of.SECOND: 1, Of.THIRD: 2}
+_MANAGED = "managed"
 _SELF_CONTEXTS = frozenset((SESSION, "connection", INSTANCE))
 
 
@@ -145,9 +150,9 @@ def entered_value(inference: Inference, scope: Scope, position: int, expr: Expr 
     if context is not None and context.gives:
         return Value(context.gives)
     if isinstance(expr, Call):
-        yielded = _yielded(inference, inference.value(scope, position, expr.func))
-        if yielded.kind:
-            return yielded
+        given = given_by_manager(inference, inference.value(scope, position, expr.func))
+        if given.kind:
+            return given
     value = inference.value(scope, position, expr)
     return value if value.kind in _SELF_CONTEXTS else UNKNOWN
 
@@ -161,12 +166,15 @@ def context_of(
         func = inference.value(scope, position, expr.func)
         if func.kind == METHOD and func.receiver is not None:
             found = contexts.get((func.receiver.kind, func.method))
+            if found is None and func.receiver.kind in {CLASS, INSTANCE}:
+                found = _inherited_context(inference, func.receiver.name, func.method)
             if found is not None:
                 return found
-            if func.receiver.kind in {CLASS, INSTANCE}:
-                return _inherited_context(inference, func.receiver.name, func.method)
         if func.kind in {NAME, FUNCTION} and ("", func.name) in contexts:
             return contexts["", func.name]
+        managed = inference.kept(("managed", func), lambda: _managed(inference, func))
+        if managed.kind == _MANAGED:
+            return ContextRow("", Mode(managed.name), "the program's own", gives="")
     value = inference.value(scope, position, expr)
     if value.kind in {NAME, FUNCTION}:  # a decorator that is not called: `@pick_reader`
         return contexts.get(("", value.name))
@@ -181,15 +189,54 @@ def _inherited_context(inference: Inference, owner: str, method: str) -> Context
     return None
 
 
-def _yielded(inference: Inference, func: Value) -> Value:
-    """What a function decorated as a context manager yields."""
+def given_by_manager(inference: Inference, func: Value) -> Value:
+    """What `as` binds for a context manager of the program: what a generator decorated as one
+    yields, or what the `__enter__` of a class gives."""
+    if func.kind == CLASS:
+        enter = inference.program.method(func.name, "__enter__")
+        return UNKNOWN if enter is None else returned(inference, enter, func)
+    for scope, index, event in _yields(inference, func):
+        return inference.value(scope, index, event.value)
+    return UNKNOWN
+
+
+def _managed(inference: Inference, func: Value) -> Value:
+    """The mode of a context manager of the program, as a name: that of the context it yields in,
+    or `SCOPE` if it commits a session when the block ends."""
+    if func.kind == CLASS:
+        leave = inference.program.method(func.name, "__exit__")
+        commits = leave is not None and _commits(inference, leave, 0)
+        return Value(_MANAGED, Mode.SCOPE.value) if commits else UNKNOWN
+    for scope, index, event in _yields(inference, func):
+        for region in scope.function.ancestors(event.region):
+            for item in region.items if region.kind == "with" else ():
+                found = context_of(inference, scope, region.first, item.expr)
+                if found is not None and found.block and found.mode is not Mode.SESSION_ONLY:
+                    return Value(_MANAGED, found.mode.value)
+        if _commits(inference, scope, index):
+            return Value(_MANAGED, Mode.SCOPE.value)
+    return UNKNOWN
+
+
+def _yields(inference: Inference, func: Value) -> Iterator[tuple[Scope, int, Yield]]:
+    """The first `yield` of each function a call may run that is decorated as a context manager."""
     for target in targets_of(inference.program, func):
         scope = target.function
         if scope is None or not scope.function.is_generator:
             continue
         if not is_decorated(inference.program, scope, "contextmanager", "asynccontextmanager"):
             continue
-        for index, event in enumerate(scope.function.events):
-            if isinstance(event, Yield):
-                return inference.value(scope, index, event.value)
-    return UNKNOWN
+        yields = ((i, e) for i, e in enumerate(scope.function.events) if isinstance(e, Yield))
+        for index, event in itertools.islice(yields, 1):
+            yield scope, index, event
+
+
+def _commits(inference: Inference, scope: Scope, first: int) -> bool:
+    """Whether a function calls `commit` of a session from event number `first` on."""
+    return any(
+        isinstance(event, Call)
+        and isinstance(event.func, Attribute)
+        and event.func.name == "commit"
+        and inference.value(scope, first + index, event.func.base).kind == SESSION
+        for index, event in enumerate(scope.function.events[first:])
+    )

@@ -65,7 +65,9 @@ def _transaction(
 ) -> Open | None:
     found = contexts_around(project, module, function, site.region)
     opened = next((o for o in found if o.mode is not Mode.SESSION_ONLY), None)
-    is_nested = opened is not None and opened.mode is Mode.SAVEPOINT and opened.row.on in _OWN
+    if opened is None or opened.mode is Mode.SCOPE:  # to commit early in it parts nothing
+        return None
+    is_nested = opened.mode is Mode.SAVEPOINT and opened.row.on in _OWN
     return None if is_nested else opened
 
 

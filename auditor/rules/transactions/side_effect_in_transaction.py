@@ -8,6 +8,7 @@ from auditor.model.evidence import SourcePath, Step
 from auditor.model.finding import Confidence, Severity
 from auditor.model.knowledge import Effect, Mode
 from auditor.rule import Example, Hit, Hits, OnFunction, Rule
+from auditor.rules.errors.open_transactions import work_within
 from auditor.rules.places import span_of
 from auditor.rules.transactions.contexts import KEEPING, Open, contexts_around
 from auditor.source.facts import (
@@ -29,6 +30,7 @@ _HARMS = {
     Effect.SLEEP: "every lock and the connection are held while it waits",
     Effect.LOCK: "rows stay locked while it waits for the lock, whose holder may wait for the rows",
 }
+_WRITES = frozenset((Effect.WRITE, Effect.FLUSH, Effect.PENDING))
 _WAYS = {Effect.MESSAGE: "leaves the process", Effect.SLEEP: "sleeps", Effect.LOCK: "takes a lock"}
 
 
@@ -88,8 +90,11 @@ def _module(project: Project, site: Site) -> ModuleFacts:
 def _transaction(
     project: Project, module: ModuleFacts, function: FunctionFacts, site: Site
 ) -> Open | None:
-    """The innermost transaction at a site, if it keeps what is written in it."""
+    """The innermost transaction at a site, if it keeps what is written in it. A session scope does
+    not say whether it is for writing: its block has to write."""
     for found in contexts_around(project, module, function, site.region):
+        if found.mode is Mode.SCOPE:
+            return found if any(work_within(project, function, found.region, _WRITES)) else None
         if found.mode is not Mode.SESSION_ONLY:
             return found if found.mode in KEEPING else None
     return None
@@ -110,6 +115,31 @@ def _told(project: Project, way: tuple[Site, ...], effect: Effect) -> str:
     return f" gets to {names} ({_module(project, last).path}:{last.at.line}), which {_WAYS[effect]}"
 
 
+_OWN_SCOPE = """
+import contextlib
+import requests
+from sqlalchemy import create_engine
+from sqlalchemy.orm import sessionmaker
+
+Session = sessionmaker(create_engine("sqlite://"))
+
+
+@contextlib.contextmanager
+def session_scope():
+    session = Session()
+    try:
+        yield session
+        session.commit()
+    finally:
+        session.close()
+
+
+def publish(order):
+    with session_scope() as session:
+        session.{work}
+        requests.post("https://shop.example/orders"){mark}
+"""
+
 RULE = Rule(
     code="DBA401",
     name="side-effect-in-transaction",
@@ -128,6 +158,10 @@ RULE = Rule(
     " neutron-lib: publish PRECOMMIT_* events inside, AFTER_* events outside.",
     checks=(OnFunction(check),),
     bad=(
+        Example(
+            "a context manager of the program's own that commits",
+            _OWN_SCOPE.format(work="add(order)", mark="  # expect: DBA401"),
+        ),
         Example(
             "a request to another service",
             """
@@ -192,6 +226,10 @@ RULE = Rule(
         ),
     ),
     good=(
+        Example(
+            "a session scope that only reads",
+            _OWN_SCOPE.format(work="get(Order, order)", mark=""),
+        ),
         Example(
             "after the block",
             """
