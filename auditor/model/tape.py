@@ -100,9 +100,9 @@ class TransactionEntry:
 
     `kind` is `reader`, `writer`, `independent writer`, `savepoint` or `plain`. `site` is that of
     the first statement, `opened` the line of the block or call that began the transaction.
-    `attempt` is 2 for those of a second attempt by a retry decorator, and so on. `statements` counts
-    those of all these transactions, `most_statements`, `longest_seconds` and `longest_gap` (seconds
-    without a statement, between the first and the end) are the largest of one of them.
+    `attempt` is 2 for those of a second attempt by a retry decorator, and so on. `statements`
+    counts those of all of them, `most_statements`, `longest_seconds` and `longest_gap` (seconds
+    without a statement, from the beginning to the end) are the largest of one transaction.
     """
 
     kind: str

@@ -47,7 +47,7 @@ class PartWriter:
     def _begin(self) -> None:
         self._ledger = Ledger(self._root)
         self._lock = _new_lock()
-        self._written = -1
+        self._written = (-1, -1)
         self._path = _unused_part(self._folder)
         process.open(self._ledger, None)
         self.flush()
@@ -66,10 +66,15 @@ class PartWriter:
             process.close(self._ledger)
             self.flush()
 
+    def flush_at_exit(self) -> None:
+        """Writes the part when the program has ended: what it has not given back, it kept."""
+        process.note_kept(self._ledger)
+        self.flush()
+
     def flush(self) -> None:
         """Writes the part if something was executed since the last time. Never raises."""
         with self._lock:
-            executed = self._ledger.executions
+            executed = (self._ledger.executions, self._ledger.books.noted)
             if executed == self._written:
                 return
             try:
@@ -109,7 +114,7 @@ def begin() -> None:
         return
     writer = begin_part(Path(tape), os.environ.get(ROOT) or os.getcwd())
 
-    atexit.register(writer.flush)
+    atexit.register(writer.flush_at_exit)
     for name in LAST_CALLS:
         setattr(os, name, _flushed_before(getattr(os, name), writer))
 

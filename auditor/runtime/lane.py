@@ -12,11 +12,12 @@ the `id` of a code object is a new number each time: measured, docs/adr/0003-rec
 
 from __future__ import annotations
 
+import _thread
 import os
 import sys
 from collections.abc import Callable
 from time import perf_counter
-from types import CodeType
+from types import CodeType, FrameType
 from typing import Any
 
 from auditor.runtime.cells import (
@@ -36,8 +37,9 @@ from auditor.runtime.repeats import is_repeated
 from auditor.runtime.rows import count_rows
 from auditor.runtime.running import running
 from auditor.runtime.sites import frame_behind_greenlet
-from auditor.runtime.statements import FACTS, facts_of_execution
+from auditor.runtime.statements import FACTS, StatementFacts, facts_of_execution
 from auditor.runtime.transactions import SAVEPOINT, UNIT, Unit, unit_of
+from auditor.runtime.whereabouts import here
 
 FAILED = "_auditor_failed"
 """Attribute of a connection: cells of the statement that failed, until its error has a name."""
@@ -45,6 +47,7 @@ FAILED = "_auditor_failed"
 _ENVIRONMENT: dict[Any, Any] = getattr(os.environ, "_data", {})  # os.environ decodes on each look
 _RUNNING_TEST = b"PYTEST_CURRENT_TEST"
 _perf_counter = perf_counter
+_get_ident = _thread.get_ident
 
 
 def running_test() -> Any:
@@ -55,15 +58,21 @@ def running_test() -> Any:
 class Lane:
     """One dialect object under observation, and the ledgers its statements are written to."""
 
-    __slots__ = ("_lost", "database", "hooked", "is_async", "is_broken", "ledgers")
+    __slots__ = ("_crossed", "_lost", "database", "hooked", "is_async", "is_broken", "ledgers")
 
-    def __init__(self, dialect: Any, lost: Callable[[Lane, Exception], None]) -> None:
+    def __init__(
+        self,
+        dialect: Any,
+        lost: Callable[[Lane, Exception], None],
+        crossed: Callable[[Unit, FrameType], None],
+    ) -> None:
         self.database = str(dialect.name)
         self.is_async = bool(getattr(dialect, "is_async", False))
         self.hooked: tuple[Ledger, ...] = ()
         self.ledgers: tuple[Ledger, ...] = ()
         self.is_broken = False
         self._lost = lost
+        self._crossed = crossed
 
     def write_to(self, ledgers: tuple[Ledger, ...]) -> None:
         """Sets which ledgers get the statements from now on; none makes the wrappers idle, as does
@@ -121,6 +130,7 @@ class Lane:
                 return
             kind = unit.kind if connection._nested_transaction is None else SAVEPOINT  # noqa: SLF001
             cells = self._cells([facts, kind, running_test(), self], sys._getframe(2), context)  # noqa: SLF001
+            self._go_on(unit, cells[0], facts, seconds)
             repeated = is_repeated(facts, unit, statement, context)
             for cell in cells:
                 _add(cell, unit, sent, seconds)
@@ -131,6 +141,19 @@ class Lane:
                 count_rows(context, cells)
         except Exception as error:  # noqa: BLE001 - our errors must not reach the program
             self._lost(self, error)
+
+    def _go_on(self, unit: Unit, cell: Cell, facts: StatementFacts, seconds: float) -> None:
+        """Follows a transaction: a statement of it has ended that took so many seconds."""
+        if unit.thread != _get_ident() or (self.is_async and unit.owner != here()):
+            self._crossed(unit, sys._getframe(3))  # noqa: SLF001
+        if cell[LAST_UNIT] is not unit:
+            unit.step(cell, facts, cell[SITE])
+        now = _perf_counter()
+        gap = now - seconds - unit.last
+        if gap > unit.longest_gap:  # noqa: PLR1730 - hot: a comparison, not a call
+            unit.longest_gap = gap
+        unit.last = now
+        unit.statements += 1
 
     def _cells(self, parts: list[Any], frame: Any, context: Any) -> list[Cell]:
         """The cell of each ledger for the raw stack that begins at `frame`."""

@@ -3,18 +3,18 @@
 cells       raw key -> [(code objects, cell)]    the hot path's look-up; may be emptied any time
 entries     EntryKey -> cell                     what the tape is made of, in order of first
                                                  execution
-endings     (kind, site, database, test) -> begun, committed, rolled back, seconds
+books       transactions, and what else happened around them
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from time import perf_counter
 from types import CodeType, FrameType
 from typing import Any
 
 from auditor.model.finding import Problem
-from auditor.model.tape import CauseKind, Site, Tape, TransactionEntry
+from auditor.model.tape import CauseKind, Tape
+from auditor.runtime.books import Books
 from auditor.runtime.causes import cause_of
 from auditor.runtime.cells import (
     EXECUTIONS,
@@ -45,8 +45,6 @@ Hook = Callable[[Any, str, Any, int], None]
 """Called before a statement runs with its execution context, text, cursor and ordinal (from 1;
 DDL and connection control not counted). What it raises becomes the error of the statement."""
 
-_BEGUN, _COMMITTED, _ROLLED_BACK, _SECONDS = range(4)
-
 
 class Ledger:
     """Counts of one recording. Adding is safe from several threads under the interpreter lock."""
@@ -58,7 +56,7 @@ class Ledger:
         self.losses: dict[Problem, None] = {}
         self._root = root
         self._entries: dict[EntryKey, Cell] = {}
-        self._endings: dict[tuple[str, Site, str, str], list[Any]] = {}
+        self.books = Books(root, self.lose)
         self._read: dict[str, set[str]] = {}  # test -> relations read on objects of unknown loads
 
     @property
@@ -100,12 +98,7 @@ class Ledger:
 
     def end_transaction(self, unit: Unit, *, committed: bool, database: str, test: object) -> None:
         """Counts a transaction that was committed or rolled back."""
-        site = unit.site or site_of(unit.places, self._root)
-        key = (unit.kind, site, database, test_name(test))
-        ending = self._endings.setdefault(key, [0, 0, 0, 0.0])
-        ending[_BEGUN] += 1
-        ending[_COMMITTED if committed else _ROLLED_BACK] += 1
-        ending[_SECONDS] += perf_counter() - unit.begun
+        self.books.note_end(unit, committed=committed, database=database, test=test_name(test))
 
     def note_read(self, relation: str, test: object) -> None:
         """Notes that a relation was read on an object of which nobody knows what loaded it."""
@@ -117,16 +110,14 @@ class Ledger:
 
     def tape(self) -> Tape:
         """Everything seen so far."""
-        return Tape(
+        tape = Tape(
             entries=tuple(
                 entry_of(key, cell, self._read.get(key.test, ()))
                 for key, cell in in_fixed_order(self._entries.items())
             ),
-            transactions=tuple(
-                TransactionEntry(*key, *ending) for key, ending in list(self._endings.items())
-            ),
             losses=tuple(self.losses),
         )
+        return self.books.added_to(tape)
 
 
 def _inner(places: list[Place]) -> list[CodeType]:

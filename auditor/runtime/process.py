@@ -13,22 +13,21 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from sqlalchemy.engine import Connection
-from sqlalchemy.orm import loading
-from sqlalchemy.orm.state import InstanceState
 
 from auditor.runtime.cells import note_error
-from auditor.runtime.eager import loads, watch_instances, watch_pickling
+from auditor.runtime.eager import loads
+from auditor.runtime.happenings import Happenings
 from auditor.runtime.lane import FAILED, Lane, running_test
 from auditor.runtime.ledger import Ledger
 from auditor.runtime.running import test_case_class, watch_test_case
 from auditor.runtime.seam import (
     Patches,
-    facade_manager,
     trap_dialects,
     unwrap_dialect,
     wrap_dialect,
 )
-from auditor.runtime.transactions import Unit, watch_blocks, watch_transactions
+from auditor.runtime.transactions import Unit, watch_transactions
+from auditor.runtime.trouble import trouble
 
 
 class Process:
@@ -39,6 +38,8 @@ class Process:
         self._patches = Patches()
         self._open: dict[Ledger, tuple[Any, ...] | None] = {}
         self._lanes: WeakKeyDictionary[Any, Lane] = WeakKeyDictionary()
+        self._happenings = Happenings(self._recordings)
+        self._starts: dict[Ledger, tuple[int, int]] = {}
 
     def open(self, ledger: Ledger, dialects: tuple[Any, ...] | None) -> None:
         """Begins to write to `ledger` the statements of `dialects`, or of all."""
@@ -46,25 +47,40 @@ class Process:
             self._open[ledger] = dialects
             if not self._patches:
                 trap_dialects(self._patches, self.attach)
-                for name, wrap in watch_transactions(Connection, self._ended).items():
+                wrappers = watch_transactions(
+                    Connection, self._begun, self._ended, self._happenings.ended_in_block
+                )
+                for name, wrap in wrappers.items():
                     self._patches.put(Connection, name, wrap)
-                errors = _watch_errors(Connection._handle_dbapi_exception)  # noqa: SLF001
+                failed = self._happenings.statement_failed
+                errors = _watch_errors(Connection._handle_dbapi_exception, failed)  # noqa: SLF001
                 self._patches.put(Connection, "_handle_dbapi_exception", errors)
-                self._watch_loads()
+                loads.unknown = self._read
+            trouble.tell = self._lose_everywhere
             self._patch_late_modules()
             self._share_out()
+            self._starts[ledger] = self._happenings.checkouts.now()
 
     def close(self, ledger: Ledger) -> None:
         """Ends writing to `ledger`; with the last one, puts everything back as it was."""
         with self._lock:
+            self.note_kept(ledger)
             self._open.pop(ledger, None)
             self._share_out()
             if not self._open:
                 self._patches.undo()
+                self._happenings.clear()
+                trouble.tell = None
                 loads.stop()
                 for dialect in list(self._lanes):
                     unwrap_dialect(dialect)
                 self._lanes.clear()
+
+    def note_kept(self, ledger: Ledger) -> None:
+        """Tells a recording that ends which connections nobody gave back; once."""
+        start = self._starts.pop(ledger, None)
+        if start is not None:
+            self._happenings.note_kept(ledger, start)
 
     def forget(self, ledger: Ledger) -> None:
         """Drops a ledger of the parent process, in the child of a fork: its lock may be held by a
@@ -77,17 +93,11 @@ class Process:
         with self._lock:
             if not self._open or dialect in self._lanes:
                 return
-            lane = Lane(dialect, _lose)
+            lane = Lane(dialect, _lose, self._happenings.crossed)
             self._lanes[dialect] = lane
             self._patch_late_modules()
             self._share_out()
             wrap_dialect(dialect, lane.wrap)
-
-    def _watch_loads(self) -> None:
-        self._patches.put(loading, "instances", watch_instances(loading.instances))
-        pickled = watch_pickling(InstanceState.__getstate__)
-        self._patches.put(InstanceState, "__getstate__", pickled)
-        loads.unknown = self._read
 
     def _read(self, relation: str) -> None:
         test = running_test()
@@ -104,15 +114,30 @@ class Process:
             )
             lane.write_to(tuple(wanted))
 
+    def _recordings(self, dialect: Any) -> list[tuple[Ledger, str]]:
+        """The recordings of a dialect with the name of its database; of None, all."""
+        if dialect is None:
+            return [(ledger, "") for ledger in list(self._open)]
+        lane = self._lanes.get(dialect)
+        return [] if lane is None else [(ledger, lane.database) for ledger in lane.ledgers]
+
     def _patch_late_modules(self) -> None:
-        """Patches oslo.db and unittest if the program has loaded them and it is not yet done."""
-        rows: tuple[tuple[Any, str, Callable[..., Any]], ...] = (
-            (facade_manager(), "_transaction_scope", watch_blocks),
-            (test_case_class(), "__call__", watch_test_case),
-        )
-        for owner, name, watch in rows:
-            if owner is not None and not self._patches.has(owner, name):
-                self._patches.put(owner, name, watch(getattr(owner, name)))
+        """Patches what the program has loaded meanwhile and is not yet patched."""
+        self._happenings.patch(self._patches)
+        case = test_case_class()
+        if case is not None and not self._patches.has(case, "__call__"):
+            self._patches.put(case, "__call__", watch_test_case(case.__call__))
+
+    def _lose_everywhere(self, subject: str, message: str) -> None:
+        for ledger in list(self._open):
+            ledger.lose(subject, message)
+
+    def _begun(self, unit: Unit, transaction: Any) -> None:
+        if self._happenings.is_behind():
+            with self._lock:
+                if self._open:
+                    self._patch_late_modules()
+        self._happenings.begun(unit, transaction)
 
     def _ended(self, connection: Any, unit: Unit, committed: bool) -> None:  # noqa: FBT001 - callback
         lane = self._lanes.get(connection.dialect)
@@ -142,12 +167,15 @@ def _lose(lane: Lane, error: Exception) -> None:
         )
 
 
-def _watch_errors(original: Callable[..., Any]) -> Callable[..., Any]:
+def _watch_errors(
+    original: Callable[..., Any], failed: Callable[[Any], None]
+) -> Callable[..., Any]:
     """A wrapper for `Connection._handle_dbapi_exception`, which always raises: names the error as
     the program gets it, after oslo.db's filters, in the cells of the statement that failed."""
 
     def handle(connection: Any, *arguments: Any, **named: Any) -> Any:
         cells = connection.__dict__.pop(FAILED, ())
+        failed(connection)
         try:
             return original(connection, *arguments, **named)
         except BaseException as final:

@@ -12,15 +12,12 @@ Everything is taken back when the last recording ends.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from types import MethodType
 from typing import Any
 
 from sqlalchemy.engine import Engine
 from sqlalchemy.engine.default import DefaultDialect
-
-from auditor.runtime.transactions import FACADE
 
 METHODS = ("do_execute", "do_executemany", "do_execute_no_params")
 
@@ -101,11 +98,6 @@ def unwrap_dialect(dialect: Any) -> None:
             delattr(dialect, name)
         else:
             setattr(dialect, name, before)
-
-
-def facade_manager() -> Any:
-    """oslo.db's transaction context manager class if the program has loaded it, else None."""
-    return getattr(sys.modules.get(FACADE), "_TransactionContextManager", None)
 
 
 def _definitions() -> Iterator[tuple[type, str]]:

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import CodeType, FrameType
 
 from auditor.model.span import Frame
-from auditor.model.tape import Site
+from auditor.model.tape import UNKNOWN_FRAME, Site
 
 LIBRARIES = frozenset(
     """
@@ -69,7 +69,7 @@ def places_from(frame: FrameType | None) -> list[Place]:
     libraries make from text at run time are left out (SQLAlchemy does, as do decorators)."""
     found: list[Place] = []
     while frame is not None:
-        if not _is_generated(frame):
+        if not is_generated(frame):
             found.append((frame.f_code, frame.f_lasti))
         frame = frame.f_back
     return found
@@ -80,13 +80,14 @@ def places_raised_from(error: BaseException) -> list[Place]:
     found: list[Place] = []
     traceback = error.__traceback__
     while traceback is not None:
-        if not _is_generated(traceback.tb_frame):
+        if not is_generated(traceback.tb_frame):
             found.append((traceback.tb_frame.f_code, traceback.tb_lasti))
         traceback = traceback.tb_next
     return found[::-1]
 
 
-def _is_generated(frame: FrameType) -> bool:
+def is_generated(frame: FrameType) -> bool:
+    """Says whether a frame is of a function that a library made from text."""
     is_text = frame.f_code.co_filename == "<string>"
     return is_text and frame.f_globals.get("__name__") != "__main__"
 
@@ -94,6 +95,30 @@ def _is_generated(frame: FrameType) -> bool:
 def is_library(code: CodeType) -> bool:
     """Says whether a code object is of SQLAlchemy, the standard library or a test runner."""
     return _standing(code.co_filename) == "library"
+
+
+def is_users_own(code: CodeType) -> bool:
+    """Says whether a code object is of the user's program."""
+    return is_users_file(code.co_filename)
+
+
+def is_users_file(filename: str) -> bool:
+    """Says whether a source file is of the user's program."""
+    return _standing(filename) == "user"
+
+
+def package_of(code: CodeType) -> str:
+    """The installed package that a code object is of; empty for the program's own files, `stdlib`
+    for the standard library, `auditor` for this project."""
+    name = _package(code.co_filename)
+    if name or _standing(code.co_filename) != "library":
+        return name
+    return "auditor" if os.path.abspath(code.co_filename).startswith(_OWN) else "stdlib"
+
+
+def frame_at(place: Place | None, root: str) -> Frame:
+    """A place as it is reported; the unknown frame for none."""
+    return UNKNOWN_FRAME if place is None else _frame(*place, root)
 
 
 def site_of(places: Sequence[Place], root: str) -> Site:

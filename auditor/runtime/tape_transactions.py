@@ -163,7 +163,8 @@ def endings(
 ) -> Iterator[TransactionEntry]:
     """The transactions of a tape file."""
     for _, kind, site, *rest in database.execute("SELECT * FROM ending ORDER BY id"):
-        yield TransactionEntry(kind, sites[site], *rest[:6], frames[rest[6]], *rest[7:])
+        counts, (opened, *more) = rest[:6], rest[6:]
+        yield TransactionEntry(*(kind, sites[site], *counts, frames[opened], *more))
 
 
 def courses(
@@ -206,11 +207,5 @@ def attempts(
     for number, function, site, opened, within, *rest in database.execute(
         "SELECT * FROM attempts ORDER BY id"
     ):
-        yield Attempts(
-            frames[function],
-            sites[site],
-            frames[opened],
-            frames[within],
-            *rest,
-            tuple(errors.get(number, ())),
-        )
+        places = (frames[function], sites[site], frames[opened], frames[within])
+        yield Attempts(*(*places, *rest, tuple(errors.get(number, ()))))

@@ -1,4 +1,4 @@
-"""Transactions as they begin and end, and the kind of oslo.db block they belong to.
+"""Transactions as they begin and end.
 
 `Connection` carries its current `Unit` in an attribute; the unit is made when the transaction
 begins, so the hot path asks for its kind once and never again. Kinds: `plain`, and inside an
@@ -8,43 +8,132 @@ oslo.db enginefacade block `reader`, `async reader`, `writer`, `independent read
 
 from __future__ import annotations
 
-import contextlib
 import sys
+import weakref
 from collections.abc import Callable, Iterator
-from contextvars import ContextVar
 from time import perf_counter
 from types import FrameType
 from typing import Any
 
 from auditor.model.tape import Site
-from auditor.runtime.sites import Place, places_from
+from auditor.runtime.blocks import Block, block_here
+from auditor.runtime.retries import attempt_of
+from auditor.runtime.sites import Place, package_of, places_from
+from auditor.runtime.statements import StatementFacts
+from auditor.runtime.trouble import kept_from_program
+from auditor.runtime.whereabouts import Here, here, user_place
+from auditor.sql.verbs import WRITES
 
 UNIT = "_auditor_unit"
+BEGUN = "_auditor_begun"
+"""Attribute of a session: its transaction that the program began itself, and where."""
 PLAIN = "plain"
 SAVEPOINT = "savepoint"
-FACADE = "oslo_db.sqlalchemy.enginefacade"
+MOST_STEPS = 48
+"""Distinct statements of a transaction that are kept in order."""
 _PING = ("oslo_db.sqlalchemy.engines", "_connect_ping_listener")
 """What asks whether the server is there, with a statement, before SQLAlchemy 2.0.5."""
 
-block_kind: ContextVar[str] = ContextVar("auditor_block_kind", default=PLAIN)
-"""The kind of the outermost enginefacade block that is open here and begins transactions."""
+
+Step = tuple[StatementFacts, Site, bool]
+"""A statement, its site, and whether it ran in a savepoint."""
 
 
 class Unit:
-    """One transaction in progress. Holds nothing of the program's. `is_ours` is false where the
-    statements are not the program's, and not counted: a connection on which SQLAlchemy sets up a
-    dialect, oslo.db's ping. `site` is that of the first statement; a savepoint has `places`
-    instead, where it began. `seen` are hashes of the reads made since its last write."""
+    """One transaction in progress. Holds nothing of the program's.
 
-    __slots__ = ("begun", "is_ours", "kind", "places", "seen", "site")
+    `is_ours` is false where the statements are not the program's, and not counted: a connection on
+    which SQLAlchemy sets up a dialect, oslo.db's ping. `site` is that of the first statement; a
+    savepoint has `places` instead, where it began. `opened` is the line that began it, `is_block`
+    whether the program asked for that. `steps` has each statement at its first execution, by its
+    cell; `work` is `writes`, `reads` or empty. `failed_in` is `` until a
+    statement fails, then `unit` or `savepoint`. `seen` are hashes of the reads made since its last
+    write.
+    """
+
+    __slots__ = (
+        "attempt", "begun", "block", "connection", "crossings", "failed_in", "is_block", "is_ours",
+        "kind", "last", "longest_gap", "opened", "owner", "places", "seen", "site", "statements",
+        "steps", "thread", "work",
+    )  # fmt: skip
 
     def __init__(self, kind: str, *, is_ours: bool = True) -> None:
         self.kind = kind
-        self.begun = perf_counter()
+        self.begun = self.last = perf_counter()
+        self.longest_gap = 0.0
+        self.statements = 0
+        self.steps: dict[int, Step] = {}
+        self.work = ""
+        self.failed_in = ""
         self.site: Site | None = None
         self.places: tuple[Place, ...] = ()
         self.is_ours = is_ours
         self.seen: set[int] | None = None
+        self.opened: Place | None = None
+        self.is_block = False
+        self.block: Block | None = None
+        self.attempt = 1
+        self.owner: Here = here()
+        self.thread = self.owner[0]
+        self.crossings = 0
+        self.connection: Callable[[], Any] = _nothing
+
+    def step(self, cell: object, facts: StatementFacts, site: Site) -> None:
+        """Notes the first execution of a statement at a place; `cell` stands for the two."""
+        if id(cell) not in self.steps and len(self.steps) < MOST_STEPS:
+            connection = self.connection()
+            nested = getattr(connection, "_nested_transaction", None) is not None
+            self.steps[id(cell)] = (facts, site, nested)
+        if facts.verb in WRITES or " FOR UPDATE" in facts.shape or " FOR SHARE" in facts.shape:
+            self.work = "writes"
+        elif not self.work:
+            self.work = "reads"
+
+
+def _nothing() -> None:
+    return None
+
+
+class OpenUnits:
+    """The transactions that are open in this process."""
+
+    __slots__ = ("_units",)
+
+    def __init__(self) -> None:
+        self._units: dict[int, Unit] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._units)
+
+    def add(self, unit: Unit) -> None:
+        self._units[id(unit)] = unit
+        if len(self._units) % 256 == 0:  # those of connections that were never given back
+            for number, one in list(self._units.items()):
+                if not is_open(one):
+                    self._units.pop(number, None)
+
+    def discard(self, unit: Unit) -> None:
+        self._units.pop(id(unit), None)
+
+    def clear(self) -> None:
+        self._units.clear()
+
+    def here(self) -> list[Unit]:
+        """Those begun by what runs here, in order."""
+        if not self._units:
+            return []
+        owner = here()
+        found = [unit for unit in list(self._units.values()) if unit.owner == owner]
+        return [unit for unit in found if is_open(unit)]
+
+
+open_units = OpenUnits()
+
+
+def is_open(unit: Unit) -> bool:
+    """Says whether a transaction was neither ended nor lost with its connection."""
+    connection = unit.connection()
+    return connection is not None and connection.__dict__.get(UNIT) is unit
 
 
 def unit_of(connection: Any) -> Unit:
@@ -54,7 +143,8 @@ def unit_of(connection: Any) -> Unit:
         return Unit(PLAIN, is_ours=False)  # not kept: the connection is the program's next
     can_begin = getattr(connection, "_allow_autobegin", True)
     can_reconnect = getattr(connection, "_Connection__can_reconnect", True)
-    unit = Unit(block_kind.get(), is_ours=bool(can_begin and can_reconnect))
+    block = block_here()
+    unit = Unit(block.kind if block else PLAIN, is_ours=bool(can_begin and can_reconnect))
     connection.__dict__[UNIT] = unit
     return unit
 
@@ -75,18 +165,26 @@ def _module(frame: FrameType) -> str:
 
 Ended = Callable[[Any, Unit, bool], None]
 """Called with the connection, the unit and whether it was committed."""
+EndsInBlock = Callable[[Unit, FrameType], None]
+"""Called with a unit that ends while its block is still open, and the frame that ends it."""
 
 
-def watch_transactions(connection_class: Any, ended: Ended) -> dict[str, Callable[..., Any]]:
+Begun = Callable[[Unit, Any], None]
+"""Called with a new unit and the session transaction that wants it, if any."""
+
+
+def watch_transactions(
+    connection_class: Any, begun: Begun, ended: Ended, in_block: EndsInBlock
+) -> dict[str, Callable[..., Any]]:
     """Wrappers for the methods of `Connection` that begin and end transactions, by name; only
     those that this version of SQLAlchemy has."""
     rows = {
-        "_begin_impl": _beginning,
-        "_begin_twophase_impl": _beginning,
-        "_commit_impl": _ending(ended, committed=True),
-        "_commit_twophase_impl": _ending(ended, committed=True),
-        "_rollback_impl": _ending(ended, committed=False),
-        "_rollback_twophase_impl": _ending(ended, committed=False),
+        "_begin_impl": _beginning(begun),
+        "_begin_twophase_impl": _beginning(begun),
+        "_commit_impl": _ending(ended, in_block, committed=True),
+        "_commit_twophase_impl": _ending(ended, in_block, committed=True),
+        "_rollback_impl": _ending(ended, in_block, committed=False),
+        "_rollback_twophase_impl": _ending(ended, in_block, committed=False),
         "_savepoint_impl": _saving,
         "_release_savepoint_impl": _unsaving(ended, committed=True),
         "_rollback_to_savepoint_impl": _unsaving(ended, committed=False),
@@ -98,27 +196,115 @@ def watch_transactions(connection_class: Any, ended: Ended) -> dict[str, Callabl
     }
 
 
-def _beginning(original: Callable[..., Any]) -> Callable[..., Any]:
-    def begin(connection: Any, *arguments: Any, **named: Any) -> Any:
-        is_ours = not _is_ping(sys._getframe(1))  # noqa: SLF001 - as in the hot path
-        connection.__dict__[UNIT] = Unit(block_kind.get(), is_ours=is_ours)
-        return original(connection, *arguments, **named)
+def _beginning(begun: Begun) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    def wrap(original: Callable[..., Any]) -> Callable[..., Any]:
+        def begin(connection: Any, *arguments: Any, **named: Any) -> Any:
+            frame = sys._getframe(1)  # noqa: SLF001 - as in the hot path
+            unit = Unit(PLAIN, is_ours=not _is_ping(frame))
+            with kept_from_program("transactions"):
+                begun(unit, _place(unit, connection, frame))
+            connection.__dict__[UNIT] = unit
+            if unit.is_ours:
+                open_units.add(unit)
+            return original(connection, *arguments, **named)
+
+        return begin
+
+    return wrap
+
+
+def _place(unit: Unit, connection: Any, frame: FrameType) -> Any:
+    """Tells of a new unit where and how it was begun; gives the session transaction, if any."""
+    block = block_here()
+    if block is not None:
+        unit.kind, unit.block, unit.opened, unit.is_block = block.kind, block, block.place, True
+    unit.connection = weakref.ref(connection)
+    unit.attempt = attempt_of(frame)
+    names, transaction = sqlalchemy_calls(frame)
+    if block is None:
+        session = getattr(transaction, "session", None)
+        asked, place = getattr(session, "__dict__", {}).get(BEGUN, (None, None))
+        if transaction is not None:
+            unit.is_block = asked == id(transaction)
+        else:
+            unit.is_block = "begin" in names and "_autobegin" not in names
+        unit.opened = place if unit.is_block and place else user_place(frame)
+    return transaction
+
+
+def sqlalchemy_calls(frame: FrameType | None) -> tuple[set[str], Any]:
+    """SQLAlchemy's functions between a frame and its caller outside, and the session transaction
+    among them that wants a connection, if any."""
+    names: set[str] = set()
+    transaction = None
+    for each in _sqlalchemy_frames(frame):
+        name = each.f_code.co_name
+        names.add(name)
+        if name == "_connection_for_bind" and "bind" in each.f_code.co_varnames[:2]:
+            owner = each.f_locals.get("self")
+            transaction = owner if hasattr(owner, "session") else transaction
+    return names, transaction
+
+
+def _sqlalchemy_frames(frame: FrameType | None) -> Iterator[FrameType]:
+    while frame is not None:
+        package = package_of(frame.f_code)
+        is_generated = frame.f_code.co_filename == "<string>"
+        if package not in {"sqlalchemy", "auditor"} and not is_generated and package != "stdlib":
+            return
+        if package == "sqlalchemy":
+            yield frame
+        frame = frame.f_back
+
+
+def watch_session_begin(original: Callable[..., Any]) -> Callable[..., Any]:
+    """A wrapper for `Session.begin`: remembers the line that asked for the transaction."""
+
+    def begin(session: Any, *arguments: Any, **named: Any) -> Any:
+        transaction = original(session, *arguments, **named)
+        if not getattr(transaction, "nested", False):
+            with kept_from_program("transactions"):
+                place = user_place(sys._getframe(1))  # noqa: SLF001 - as in the hot path
+                session.__dict__[BEGUN] = (id(transaction), place)
+        return transaction
 
     return begin
 
 
-def _ending(ended: Ended, *, committed: bool) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def _ending(
+    ended: Ended, in_block: EndsInBlock, *, committed: bool
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     def wrap(original: Callable[..., Any]) -> Callable[..., Any]:
         def end(connection: Any, *arguments: Any, **named: Any) -> Any:
+            unit = connection.__dict__.get(UNIT)
+            if unit is not None and unit.block is not None and unit.block.is_open:
+                with kept_from_program("transactions"):
+                    in_block(unit, sys._getframe(1))  # noqa: SLF001 - as in the hot path
             given = original(connection, *arguments, **named)
             unit = connection.__dict__.pop(UNIT, None)
             if unit is not None:
-                ended(connection, unit, committed)
+                open_units.discard(unit)
+                with kept_from_program("transactions"):
+                    ended(connection, unit, committed)
             return given
 
         return end
 
     return wrap
+
+
+def ended_by_hand(frame: FrameType) -> str:
+    """`commit` or `rollback` if that is what was called on SQLAlchemy from outside of oslo.db."""
+    outermost = frame
+    for each in _sqlalchemy_frames(frame):
+        outermost = each
+    outside = outermost.f_back
+    while outside is not None and package_of(outside.f_code) == "stdlib":
+        outside = outside.f_back
+    if outside is not None and package_of(outside.f_code) == "oslo_db":
+        return ""
+    name = outermost.f_code.co_name
+    return name if name in {"commit", "rollback"} else ""
 
 
 _SAVES = "_auditor_savepoints"
@@ -128,7 +314,8 @@ def _saving(original: Callable[..., Any]) -> Callable[..., Any]:
     def save(connection: Any, *arguments: Any, **named: Any) -> Any:
         given = original(connection, *arguments, **named)
         unit = Unit(SAVEPOINT)
-        unit.places = tuple(places_from(sys._getframe(1)))  # noqa: SLF001 - as in the hot path
+        with kept_from_program("savepoints"):
+            unit.places = tuple(places_from(sys._getframe(1)))  # noqa: SLF001 - as in the hot path
         connection.__dict__.setdefault(_SAVES, []).append(unit)
         return given
 
@@ -143,42 +330,10 @@ def _unsaving(
             given = original(connection, *arguments, **named)
             saves = connection.__dict__.get(_SAVES)
             if saves:
-                ended(connection, saves.pop(), committed)
+                with kept_from_program("transactions"):
+                    ended(connection, saves.pop(), committed)
             return given
 
         return unsave
 
     return wrap
-
-
-def watch_blocks(original: Callable[..., Any]) -> Callable[..., Any]:
-    """A wrapper for enginefacade's `_transaction_scope(manager, context)`: names the kind of block
-    while it is open. A block that joins one already open keeps the kind of the outer one."""
-
-    @contextlib.contextmanager
-    def scope(manager: Any, context: Any) -> Iterator[Any]:
-        kind = _kind_of_block(manager, context)
-        token = block_kind.set(kind) if kind else None
-        try:
-            with original(manager, context) as resource:
-                yield resource
-        finally:
-            if token is not None:
-                with contextlib.suppress(ValueError):  # left in another task than entered
-                    block_kind.reset(token)
-
-    return scope
-
-
-def _kind_of_block(manager: Any, context: Any) -> str:
-    """The kind if this block begins a transaction of its own, else empty. Never raises."""
-    try:
-        facade = sys.modules[FACADE]
-        mode = manager._mode.name.strip("_").lower().replace("_", " ")  # noqa: SLF001 - feature-tested
-        open_blocks = facade._transaction_contexts_by_thread(context)  # noqa: SLF001
-        if manager._independent:  # noqa: SLF001
-            return f"independent {mode}"
-        joins = getattr(open_blocks, "current", None) is not None
-        return "" if joins else str(mode)
-    except Exception:  # noqa: BLE001 - a listener of ours must not raise into the program
-        return ""

@@ -119,7 +119,10 @@ def without_times(tape: Tape) -> Tape:
     return replace(
         tape,
         entries=tuple(replace(entry, seconds=0.0) for entry in tape.entries),
-        transactions=tuple(replace(each, seconds=0.0) for each in tape.transactions),
+        transactions=tuple(
+            replace(each, seconds=0.0, longest_seconds=0.0, longest_gap=0.0)
+            for each in tape.transactions
+        ),
     )
 
 
