@@ -1,153 +1,171 @@
-"""The pytest plug-in: `--auditor` records the suite, `queries` counts in one test.
+"""The pytest plug-in: options, markers and fixtures. docs/pytest.md shows them in use.
 
-    pytest --auditor [--auditor-tape FILE]      record, and say at the end what ran most
+    pytest --auditor [--auditor-fail] [--auditor-report FILE]    record and judge the suite
 
     def test_listing(queries, client):
         with queries.at_most(3):
             client.get("/labels")
 
-Outcomes change only through `queries`. Nothing of `auditor` is imported before it is asked for.
+Here stands only what every run of pytest pays for: nothing of `auditor` or SQLAlchemy is imported
+before it is asked for. What a recorded suite does is in `pytest_auditor.suite`.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from pathlib import Path
+from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
-    from auditor.model.tape import Tape
+    from pytest_auditor.queries import Queries
+    from pytest_auditor.scaling import Scaling
+    from pytest_auditor.snapshots import Kept
 
-SHOWN = 10
-_STATE = pytest.StashKey[Any]()
-_TAPE = pytest.StashKey[Any]()
+MARKERS = (
+    "query_budget(n, select=n, ...): fail if the body of the test executes more statements",
+    "allow_queries(reason=...): no query budget and no --auditor-fail for this test",
+)
+ENABLING = ("fail", "report", "budgets", "write_budgets")
+"""Options `--auditor-...` that mean nothing without `--auditor`, and so ask for it."""
+
+SNAPSHOTS = pytest.StashKey[list[Any]]()
+"""On a test: the snapshots it came to. Goes to the main process as `report.auditor_snapshots`."""
+_SUITE = "auditor-suite"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Adds `--auditor` and `--auditor-tape`."""
+    """Adds the options."""
     group = parser.getgroup("auditor", "database statements (auditor)")
-    group.addoption("--auditor", action="store_true", help="record all statements of the suite")
-    group.addoption(
+    add = group.addoption
+    add("--auditor", action="store_true", help="record all statements of the suite and judge them")
+    add(
         "--auditor-tape",
         metavar="FILE",
         default="auditor.tape",
         help="with --auditor: the tape to write (default: auditor.tape)",
     )
+    add(
+        "--auditor-fail",
+        action="store_true",
+        help="fail each test whose body has a finding (implies --auditor)",
+    )
+    add(
+        "--auditor-report",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="write a report; the format is that of the suffix, or FORMAT:FILE (repeatable)",
+    )
+    add(
+        "--auditor-baseline",
+        metavar="FILE",
+        help="findings that are known: not shown, and no reason to fail",
+    )
+    add(
+        "--auditor-budgets",
+        metavar="FILE",
+        help="fail each test that executes more statements than this file says",
+    )
+    add(
+        "--auditor-write-budgets",
+        metavar="FILE",
+        help="write how many statements each test executes; tests that do not run keep theirs",
+    )
+    add(
+        "--auditor-update",
+        action="store_true",
+        help="write the snapshots of `queries.snapshot()` instead of comparing them",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Begins to record, in each worker too. A place for the tape that cannot be used is a usage
-    error before the first test."""
-    if not config.getoption("auditor"):
-        return
-    from auditor.model.errors import AuditorError  # lazy: costs nothing when not enabled
-    from auditor.runtime.attached import begin_part  # lazy: likewise
-    from auditor.runtime.store import make_ready  # lazy: likewise
+    """Registers the markers, and what records the suite if it is asked for."""
+    for line in MARKERS:
+        config.addinivalue_line("markers", line)
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(SnapshotWriter(), "auditor-snapshots")
+    if is_asked_for(config) and not config.getoption("collectonly"):
+        from pytest_auditor.suite import Suite  # lazy: costs nothing when not enabled
 
-    path = _tape_path(config)
-    try:
-        if not _is_worker(config):
-            make_ready(path)
-        config.stash[_STATE] = begin_part(path, str(config.invocation_params.dir))
-    except AuditorError as error:
-        raise pytest.UsageError(f"--auditor: {error}") from error
+        config.pluginmanager.register(Suite(config), _SUITE)
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_unconfigure(config: pytest.Config) -> None:
-    """Stops recording, also when the run was ended early."""
-    writer = config.stash.get(_STATE, None)
-    if writer is not None:
-        writer.end()
+class SnapshotWriter:
+    """Writes the snapshots of the whole run, from the main process; idle until a test has one."""
+
+    def __init__(self) -> None:
+        self._kept: Kept | None = None
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Takes in the snapshots of a test; with pytest-xdist, from any worker."""
+        if hasattr(report, "auditor_snapshots"):
+            from pytest_auditor.snapshots import Kept  # lazy: only where snapshots are in use
+
+            self._kept = self._kept or Kept()
+            self._kept.take(report)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if self._kept is not None:
+            self._kept.write(session.config)
+
+    def pytest_terminal_summary(
+        self, terminalreporter: pytest.TerminalReporter, config: pytest.Config
+    ) -> None:
+        if self._kept is not None:
+            self._kept.tell(terminalreporter, config)
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Writes what this process saw; the main process makes one tape of all workers' parts."""
-    writer = session.config.stash.get(_STATE, None)
-    if writer is None:
-        return
-    writer.end()
-    if _is_worker(session.config):
-        return
-    from auditor.model.errors import AuditorError  # lazy: costs nothing when not enabled
-    from auditor.runtime.store import collect  # lazy: likewise
-
-    try:
-        session.config.stash[_TAPE] = collect(_tape_path(session.config))
-    except AuditorError as error:
-        session.config.stash[_TAPE] = str(error)
+def is_asked_for(config: pytest.Config) -> bool:
+    """Whether the suite is recorded."""
+    options = ("auditor", *(f"auditor_{name}" for name in ENABLING))
+    return any(config.getoption(name) for name in options)
 
 
-def pytest_terminal_summary(
-    terminalreporter: pytest.TerminalReporter, config: pytest.Config
-) -> None:
-    """Shows the lines that executed most, or loudly that nothing was seen."""
-    tape = config.stash.get(_TAPE, None)
-    if tape is None:
-        return
-    from auditor.runtime.tape_text import heaviest, totals  # lazy: costs nothing when not enabled
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Refuses markers that cannot be used, before the test runs."""
+    if item.get_closest_marker("query_budget") or item.get_closest_marker("allow_queries"):
+        from pytest_auditor.markers import refuse_unusable  # lazy: pulls SQLAlchemy in
 
-    path = config.getoption("auditor_tape")
-    terminalreporter.section("auditor")
-    if isinstance(tape, str):
-        terminalreporter.line(f"nothing was recorded: {tape}")
-        return
-    if not tape.statements:
-        terminalreporter.line("0 STATEMENTS SEEN: no SQLAlchemy engine executed anything")
-    terminalreporter.line(totals(tape))
-    for line in (*heaviest(tape, SHOWN), f"next: auditor report {path}"):
-        terminalreporter.line(line)
-    for loss in tape.losses:
-        terminalreporter.line(f"{loss.subject}: {loss.message}")
+        refuse_unusable(item)
 
 
-class Queries:
-    """Counts the statements of a block and fails the test if they are not as many as said."""
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Holds the body of a test to its `query_budget`."""
+    if item.get_closest_marker("query_budget") is None:
+        return (yield)
+    from pytest_auditor.markers import budget_block  # lazy: pulls SQLAlchemy in
 
-    def count(self, number: int) -> AbstractContextManager[Any]:
-        """Wants exactly `number` statements."""
-        return self._block(lambda seen: seen == number, f"exactly {number}")
+    with budget_block(item):
+        return (yield)
 
-    def at_most(self, number: int) -> AbstractContextManager[Any]:
-        """Wants no more than `number` statements."""
-        return self._block(lambda seen: seen <= number, f"at most {number}")
 
-    def none(self) -> AbstractContextManager[Any]:
-        """Wants no statement at all."""
-        return self._block(lambda seen: seen == 0, "none")
-
-    @contextmanager
-    def _block(self, is_right: Callable[[int], bool], wanted: str) -> Iterator[Any]:
-        from auditor.runtime.recorder import record  # lazy: pulls SQLAlchemy in
-
-        with record() as recording:
-            yield recording
-        tape = recording.tape
-        if not is_right(tape.statements):
-            pytest.fail(_told(tape, wanted), pytrace=False)
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Sends the snapshots of a test along with its report, to the process that writes them."""
+    report = yield
+    seen = item.stash.get(SNAPSHOTS, None)
+    if seen and call.when == "call":
+        report.auditor_snapshots = list(seen)  # type: ignore[attr-defined]  # xdist sends it along
+    return report
 
 
 @pytest.fixture
-def queries() -> Queries:
-    """Counts database statements: `with queries.at_most(3): ...`."""
-    return Queries()
+def queries(request: pytest.FixtureRequest) -> Queries:
+    """Counts database statements: `with queries.at_most(3): ...`; `count`, `none`, `snapshot`."""
+    from pytest_auditor.queries import Queries  # lazy: pulls SQLAlchemy in
+
+    return Queries(request.node)
 
 
-def _told(tape: Tape, wanted: str) -> str:
-    from auditor.runtime.tape_text import heaviest  # lazy: only for a failure
+@pytest.fixture
+def scaling(request: pytest.FixtureRequest) -> Scaling:
+    """Measures how the statements of a call grow: `scaling.constant(lambda n: ...)`, `linear`."""
+    from pytest_auditor.scaling import Scaling  # lazy: pulls SQLAlchemy in
 
-    lines = "\n".join(heaviest(tape, SHOWN))
-    return f"{tape.statements} statements were executed, wanted {wanted}\n{lines}"
-
-
-def _is_worker(config: pytest.Config) -> bool:
-    return hasattr(config, "workerinput")
-
-
-def _tape_path(config: pytest.Config) -> Path:
-    return Path(os.path.abspath(config.invocation_params.dir / config.getoption("auditor_tape")))
+    return Scaling(request.node)
