@@ -121,10 +121,8 @@ def axes_of(table: sa.Table, setting: Setting) -> tuple[Axis, ...]:
         for axis in _of_reference(facts, reference, taken, setting):
             axes.append(axis)
             taken.update(axis.columns)
-    for column in table.columns:
-        if column.name not in taken:
-            axes.append(_of_column(facts, column, setting))
-    return tuple(axes)
+    plain = [column for column in table.columns if column.name not in taken]
+    return (*axes, *(_of_column(facts, column, setting) for column in plain))
 
 
 def is_required(facts: Facts, reference: Reference, hooked: Mapping[str, Hook]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -66,23 +67,25 @@ def update(connection: Connection, rows: Rows, keys: Sequence[str]) -> None:
 def sync_sequences(connection: Connection, table: sa.Table) -> None:
     """Let generated keys go on after the rows that were written. Elsewhere than on PostgreSQL
     the database does so itself."""
-    column = table.autoincrement_column
+    column = getattr(table, "autoincrement_column", table._autoincrement_column)  # noqa: SLF001  its name in SQLAlchemy 1.4
     if connection.dialect.name != "postgresql" or column is None:
         return
     preparer = connection.dialect.identifier_preparer
     name = preparer.format_table(table)
-    quoted = preparer.format_column(column)
-    own = getattr(column.default, "name", None) if column.default is not None else None
-    sequence = f"'{own}'" if own and column.default.is_sequence else _SERIAL
+    given: Any = column.default if isinstance(column.default, sa.Sequence) else None
     connection.execute(
         sa.text(
-            f"SELECT setval({sequence}, (SELECT max({quoted}) FROM {name}))"  # noqa: S608  quoted
+            f"SELECT setval({_OWN if given is not None else _SERIAL},"  # noqa: S608  quoted
+            f" (SELECT max({preparer.format_column(column)}) FROM {name}))"
         ),
-        {} if own and column.default.is_sequence else {"table": name, "column": column.name},
+        {"sequence": preparer.format_sequence(given)}
+        if given is not None
+        else {"table": name, "column": column.name},
     )
 
 
 _SERIAL = "pg_get_serial_sequence(:table, :column)"
+_OWN = "CAST(:sequence AS regclass)"
 
 
 def _execute_many(connection: Connection, rows: Rows) -> None:
@@ -176,20 +179,15 @@ def _array(values: Sequence[Any]) -> str:
     return "{" + ",".join(map(element, values)) + "}"
 
 
-class _refusals:  # noqa: N801  used as `with _refusals(...)`
+@contextmanager
+def _refusals(connection: Connection, table: sa.Table) -> Iterator[None]:
     """Turns what the database's driver raises into a SeedError."""
-
-    def __init__(self, connection: Connection, table: sa.Table) -> None:
-        self._connection, self._table = connection, table
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        dialect: Any = self._connection.dialect
-        dbapi = getattr(dialect, "loaded_dbapi", None) or dialect.dbapi
-        if isinstance(error, (dbapi.Error, sa.exc.DBAPIError)):
-            raise SeedError(refusal(self._table, error)) from error
+    dialect: Any = connection.dialect
+    dbapi = getattr(dialect, "loaded_dbapi", None) or dialect.dbapi
+    try:
+        yield
+    except (dbapi.Error, sa.exc.DBAPIError) as error:
+        raise SeedError(refusal(table, error)) from error
 
 
 def refusal(table: sa.Table, error: BaseException) -> str:

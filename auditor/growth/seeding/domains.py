@@ -6,7 +6,7 @@ characters looks like an identifier. Numbers count from 1, times from the year 2
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import hashlib
 import math
 import uuid
@@ -21,9 +21,10 @@ from sqlalchemy.engine import Dialect
 from auditor.growth.seeding.limits import Limits
 
 ENDLESS = 2**62
-_EPOCH = datetime.datetime(2000, 1, 1)  # noqa: DTZ001  zones are given where the column has one
+_EPOCH = dt.datetime(2000, 1, 1)  # noqa: DTZ001  zones are given where the column has one
 _DAYS = 36_500
 _SECONDS = 2_000_000_000 - 946_684_800  # a TIMESTAMP of MariaDB ends in 2038
+_BARE_UUID, _WHOLE_UUID = 32, 36  # characters without and with hyphens
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 _HIGHEST = {
     "TINYINT": 127, "small_integer": 32_767, "SMALLINT": 32_767, "MEDIUMINT": 8_388_607,
@@ -146,7 +147,7 @@ def _floats(wanted: Wanted, type_: Any) -> Domain:
 def _texts(wanted: Wanted, type_: Any) -> Domain:
     length = min(one for one in (getattr(type_, "length", None), wanted.limits.longest, 255) if one)
     if _looks_like_identifier(wanted.column, length, is_key=wanted.is_key):
-        return _identifiers(wanted.column, hyphens=length != 32)
+        return _identifiers(wanted.column, hyphens=length != _BARE_UUID)
     digits = len(str(max(wanted.rows + wanted.limits.shift, 1)))
     shift, shortest = wanted.limits.shift, wanted.limits.shortest
     capacity = min(len(_DIGITS) ** min(length, 12), ENDLESS)
@@ -171,7 +172,7 @@ def _short(number: int) -> str:
 
 def _looks_like_identifier(column: sa.Column[Any], length: int, *, is_key: bool) -> bool:
     name = column.name.lower()
-    return length in (32, 36) and (is_key or name.endswith(("id", "uuid")))
+    return length in (_BARE_UUID, _WHOLE_UUID) and (is_key or name.endswith(("id", "uuid")))
 
 
 def _identifiers(column: sa.Column[Any], *, hyphens: bool) -> Domain:
@@ -192,15 +193,15 @@ def _uuids(wanted: Wanted, type_: Any) -> Domain:
 
 
 def _moments(wanted: Wanted, type_: Any) -> Domain:
-    zone = datetime.timezone.utc if getattr(type_, "timezone", False) else None
-    first = _EPOCH.replace(tzinfo=zone) + datetime.timedelta(seconds=wanted.limits.shift)
-    second = datetime.timedelta(seconds=1)
+    zone = dt.timezone.utc if getattr(type_, "timezone", False) else None
+    first = _EPOCH.replace(tzinfo=zone) + dt.timedelta(seconds=wanted.limits.shift)
+    second = dt.timedelta(seconds=1)
     return Domain(_SECONDS, lambda numbers: [first + n * second for n in numbers])
 
 
 def _days(wanted: Wanted, type_: Any) -> Domain:
     first = _EPOCH.date().toordinal() + wanted.limits.shift
-    make = datetime.date.fromordinal
+    make = dt.date.fromordinal
     return Domain(
         _DAYS - wanted.limits.shift, lambda ns: [make(first + n % (_DAYS - 1)) for n in ns]
     )
@@ -209,13 +210,13 @@ def _days(wanted: Wanted, type_: Any) -> Domain:
 def _hours(wanted: Wanted, type_: Any) -> Domain:
     shift = wanted.limits.shift
     return Domain(
-        86_400 - shift, lambda ns: [(_EPOCH + datetime.timedelta(0, n + shift)).time() for n in ns]
+        86_400 - shift, lambda ns: [(_EPOCH + dt.timedelta(0, n + shift)).time() for n in ns]
     )
 
 
 def _spans(wanted: Wanted, type_: Any) -> Domain:
     shift = 1 + wanted.limits.shift
-    return Domain(_SECONDS, lambda ns: [datetime.timedelta(seconds=n + shift) for n in ns])
+    return Domain(_SECONDS, lambda ns: [dt.timedelta(seconds=n + shift) for n in ns])
 
 
 def _binary(wanted: Wanted, type_: Any) -> Domain:
@@ -228,7 +229,7 @@ def _binary(wanted: Wanted, type_: Any) -> Domain:
 
 
 def _constant(value: Any, *, stored: bool = False) -> Callable[[Wanted, Any], Domain]:
-    return lambda wanted, type_: _chosen((value,), stored=stored)
+    return lambda *_: _chosen((value,), stored=stored)
 
 
 def _arrays(wanted: Wanted, type_: Any) -> Domain:
@@ -236,7 +237,7 @@ def _arrays(wanted: Wanted, type_: Any) -> Domain:
 
 
 def _formatted(capacity: int, text: Callable[[int], str]) -> Callable[[Wanted, Any], Domain]:
-    return lambda wanted, type_: Domain(
+    return lambda *_: Domain(
         capacity, lambda numbers: [text(number) for number in numbers], stored=True
     )
 
@@ -258,10 +259,10 @@ _SPECIAL: dict[str, Callable[[Wanted, Any], Domain]] = {
     "UUID": _uuids,
     "TSVECTOR": _constant("", stored=True),
     "HSTORE": _constant({}),
-    "BIT": lambda wanted, type_: _chosen(("0" * (type_.length or 1),), stored=True),
+    "BIT": lambda _, type_: _chosen(("0" * (type_.length or 1),), stored=True),
     "MONEY": _formatted(10**9, str),
     "OID": _formatted(2**31, str),
-    "SET": lambda wanted, type_: _chosen(sorted(type_.values)),
+    "SET": lambda _, type_: _chosen(sorted(type_.values)),
     **dict.fromkeys(
         ("INT4RANGE", "INT8RANGE", "NUMRANGE", "DATERANGE", "TSRANGE", "TSTZRANGE"),
         _constant("empty", stored=True),

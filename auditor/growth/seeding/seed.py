@@ -171,7 +171,7 @@ def _of_whole_rows(table: sa.Table, hook: Any) -> dict[str, Hook]:
             f"hooks[`{table.fullname}`] gives `{made!r:.60}`: a hook of a table gives a mapping of"
             " column names to values"
         )
-    row_of: Callable[[int], Any] = hook if callable(hook) else lambda row: hook
+    row_of: Callable[[int], Any] = hook if callable(hook) else lambda _: hook
     return {
         _column_named(table, name): lambda row, name=name: row_of(row)[name]  # type: ignore[misc]
         for name in made
@@ -181,7 +181,7 @@ def _of_whole_rows(table: sa.Table, hook: Any) -> dict[str, Hook]:
 def _callable(hook: Any, place: str) -> Hook:
     if inspect.iscoroutinefunction(hook):
         raise SeedError(f"hooks[`{place}`] is a coroutine function: give a plain function")
-    return hook if callable(hook) else lambda row: hook
+    return hook if callable(hook) else lambda _: hook
 
 
 def _column_named(table: sa.Table, wanted: str) -> str:

@@ -11,6 +11,7 @@ import sys
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -90,14 +91,23 @@ def _candidates(own: Domain | None) -> Iterator[Domain]:
     if own is not None:
         yield replace(own, stored=False)
     for make, capacity in _FORMS:
-        yield Domain(capacity, lambda ns, make=make: [make(n) for n in ns])  # type: ignore[misc]
+        yield Domain(capacity, partial(_mapped, make))
     netaddr = sys.modules.get("netaddr")
     if netaddr is not None:  # the program under audit uses it, so its types may
         yield Domain(2**24, lambda ns: [netaddr.IPAddress(_FORMS[0][0](n)) for n in ns])
         yield Domain(2**24, lambda ns: [netaddr.IPNetwork(_FORMS[1][0](n)) for n in ns])
         yield Domain(2**24, lambda ns: [netaddr.EUI(_FORMS[2][0](n)) for n in ns])
-    for value in ({}, [], b"", True):
-        yield Domain(1, lambda ns, value=value: [value] * len(ns), varied=False)  # type: ignore[misc]
+    values: tuple[Any, ...] = ({}, [], b"", True)
+    for value in values:
+        yield Domain(1, partial(_all, value), varied=False)
+
+
+def _all(value: Any, numbers: Sequence[int]) -> Sequence[Any]:
+    return [value] * len(numbers)
+
+
+def _mapped(make: Callable[[int], Any], numbers: Sequence[int]) -> Sequence[Any]:
+    return [make(number) for number in numbers]
 
 
 _FORMS: tuple[tuple[Callable[[int], Any], int], ...] = (

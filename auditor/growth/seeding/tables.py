@@ -40,10 +40,43 @@ class UniqueSet:
 
 
 def references_of(table: sa.Table) -> tuple[Reference, ...]:
-    """The foreign keys, those with the most columns first. Raises SeedError for one that refers
-    to a table or column that the metadata does not have."""
+    """The foreign keys in the order in which a row's parents are to be chosen: each determines
+    what those after it share with it. Raises SeedError for one that refers to a table or column
+    that the metadata does not have."""
     found = [_reference(table, one) for one in table.foreign_key_constraints]
-    return tuple(sorted(found, key=lambda one: (-len(one.columns), _places(table, one.columns))))
+
+    def rank(one: Reference) -> tuple[bool, int, int, list[int]]:
+        wider = [other for other in found if set(one.columns) < set(other.columns)]
+        same = [o for o in found if o is not one and set(o.columns) == set(one.columns)]
+        leads = any(not _implies(other, one) for other in wider)
+        implied = sum(_implies(other, one) for other in same)
+        return not leads, -len(one.columns), implied, _places(table, one.columns)
+
+    return tuple(sorted(found, key=rank))
+
+
+def _implies(one: Reference, other: Reference) -> bool:
+    """Whether a row that has the first parent has the other with it, by the first one's keys."""
+    targets = dict(one.pairs)
+    return all(
+        other.parent.columns[target] in _reachable(one.parent.columns[targets[own]])
+        for own, target in other.pairs
+    )
+
+
+def _reachable(start: sa.Column[Any]) -> set[sa.Column[Any]]:
+    """The columns that a column's foreign keys lead to, as far as the metadata has them."""
+    seen, waiting = {start}, [start]
+    while waiting:
+        for key in waiting.pop().foreign_keys:
+            try:
+                target = key.column
+            except sa.exc.SQLAlchemyError:
+                continue  # the error is raised where that table is filled
+            if target not in seen:
+                seen.add(target)
+                waiting.append(target)
+    return seen
 
 
 def _places(table: sa.Table, columns: tuple[str, ...]) -> list[int]:
@@ -70,7 +103,7 @@ def _reference(table: sa.Table, constraint: sa.ForeignKeyConstraint) -> Referenc
 
 def unique_sets_of(table: sa.Table) -> tuple[UniqueSet, ...]:
     """The primary key, unique constraints and unique indexes; the fewest columns first."""
-    found = {}
+    found: dict[frozenset[str], UniqueSet] = {}
     for one in sorted(_unique_sets(table), key=lambda u: (u.partial, not u.is_key, u.columns)):
         found.setdefault(frozenset(one.columns), one)
     return tuple(sorted(found.values(), key=lambda u: (u.partial, len(u.columns), not u.is_key)))
@@ -113,7 +146,7 @@ class Inheritance:
 
 def inheritances_of(metadata: sa.MetaData) -> tuple[Inheritance, ...]:
     """The inheriting tables of the mapped classes, in the order of the metadata's tables."""
-    found = {}
+    found: dict[sa.Table, Inheritance] = {}
     for mapper in _mappers_of(metadata):
         above = mapper.inherits
         if above is not None and above.local_table is not mapper.local_table:

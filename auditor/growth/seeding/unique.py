@@ -70,9 +70,18 @@ def _make_distinct(
     changed = _combined(firm, rows)
     if changed is None:
         if unique.partial or len(firm) < len(members) or _settled(firm):
+            _grow_bound(members, rows)
             return  # not proved: the database decides
         changed = _with_gaps(unique, firm, facts, rows=rows)
     axes.update({axis.columns: axis for axis in changed})
+
+
+def _grow_bound(members: Sequence[Axis], rows: int) -> None:
+    """A parent to be chosen among those that agree with others must be there for each row.
+    Raises TooFewParents."""
+    for axis in members:
+        if axis.bound and axis.grows and axis.reference is not None and axis.capacity < rows:
+            raise TooFewParents(axis.reference.parent, rows)
 
 
 def _tells_rows_apart(axis: Axis, columns: set[str], setting: Setting) -> bool:
@@ -149,12 +158,11 @@ def _with_gaps(unique: UniqueSet, firm: Sequence[Axis], facts: Facts, *, rows: i
 
     Raises TooFewParents where a parent may grow instead, and SeedError where neither helps.
     """
-    growing = [axis for axis in firm if axis.grows and axis.reference is not None]
     possible = math.prod(axis.capacity for axis in firm)
-    for axis in growing:
-        assert axis.reference is not None  # chosen above
-        others = max(possible // max(axis.capacity, 1), 1)
-        raise TooFewParents(axis.reference.parent, math.ceil(rows / others))
+    for axis in firm:
+        if axis.grows and axis.reference is not None:
+            others = max(possible // max(axis.capacity, 1), 1)
+            raise TooFewParents(axis.reference.parent, math.ceil(rows / others))
     for axis in firm:
         if axis.nullable and not unique.nulls_count and not axis.settled:
             return [replace(axis, spread=Within(axis.capacity), settled=True)]

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from auditor.growth.seeding.axes import Axis, Constant, Omitted, Setting
 from auditor.growth.seeding.spread import First
 from auditor.growth.seeding.stored import processed
+from auditor.growth.seeding.tables import Reference
 from auditor.growth.seeding.unique import is_idle
 from auditor.model.errors import SeedError
 
@@ -80,8 +81,10 @@ class Columns:
             value = axis.idle.value if isinstance(axis.idle, Constant) else None
             return lambda rows: [value] * len(rows)
         if axis.reference is not None:
-            return self._referred(table, name, axis)
-        return _generated(axis)
+            return self._referred(table, name, axis, axis.reference)
+        if axis.domain is not None:
+            return _generated(axis, axis.domain.values)
+        raise AssertionError(name)  # an axis is idle, a reference, or has a domain
 
     def _kept(self, table: sa.Table, vector: Vector) -> Vector:
         """Values of a small table are computed once."""
@@ -97,22 +100,18 @@ class Columns:
 
         return of
 
-    def _referred(self, table: sa.Table, name: str, axis: Axis) -> Vector:
-        assert axis.reference is not None  # asked for references only
-        target = dict(axis.reference.pairs)[name]
-        parent = axis.reference.parent
+    def _referred(self, table: sa.Table, name: str, axis: Axis, reference: Reference) -> Vector:
+        target, parent = dict(reference.pairs)[name], reference.parent
         if axis.bound:
-            return self._agreeing(table, axis, target)
+            return self._agreeing(table, axis, reference, target)
         spread = axis.spread
         if parent is table:
             return lambda rows: _with_gaps(spread.at(rows), self.of(parent, target))
         vector = self.of(parent, target)
         return lambda rows: _with_gaps(spread.at(rows), vector)
 
-    def _agreeing(self, table: sa.Table, axis: Axis, target: str) -> Vector:
+    def _agreeing(self, table: sa.Table, axis: Axis, reference: Reference, target: str) -> Vector:
         """The parents that agree with what other axes have set, one after the other."""
-        reference = axis.reference
-        assert reference is not None  # bound axes are references
         shared = [(own, there) for own, there in reference.pairs if own in axis.bound]
         choices: dict[tuple[Any, ...], list[int]] = {}
         turns = self._turns(table, axis)
@@ -123,7 +122,7 @@ class Columns:
                     choices.setdefault(key, []).append(number)
             keys = zip(*(self.of(table, own)(rows) for own, _ in shared), strict=True)
             picked = [
-                self._picked(choices.get(key), turn, axis, table)
+                _picked(choices.get(key), turn, axis, table)
                 for turn, key in zip(turns(rows), keys, strict=True)
             ]
             return _with_gaps(picked, self.of(reference.parent, target))
@@ -147,20 +146,6 @@ class Columns:
             found = zip(*(self.of(table, name)(rows) for name in names), strict=True)
             yield from zip(rows, found, strict=True)
 
-    def _picked(
-        self, choices: list[int] | None, turn: int, axis: Axis, table: sa.Table
-    ) -> int | None:
-        if choices:
-            return choices[turn % len(choices)]
-        if axis.nullable:
-            return None
-        assert axis.reference is not None  # bound axes are references
-        raise SeedError(
-            f"`{table.fullname}` needs rows of `{axis.reference.parent.fullname}` that agree with it in"
-            f" `{', '.join(axis.bound)}`, and there are none for some; ask for more rows of"
-            f" `{axis.reference.parent.fullname}`"
-        )
-
     def _discriminator(self, table: sa.Table, column: sa.Column[Any]) -> Vector:
         store = processed(column, self.setting.dialect)
         own = self.identities[column]
@@ -181,10 +166,20 @@ class Columns:
         return own
 
 
-def _generated(axis: Axis) -> Vector:
-    domain, spread = axis.domain, axis.spread
-    assert domain is not None  # neither idle nor a reference
-    values = domain.values
+def _picked(choices: list[int] | None, turn: int, axis: Axis, table: sa.Table) -> int | None:
+    if choices:
+        return choices[turn % len(choices)]
+    if axis.nullable:
+        return None
+    parent = axis.reference.parent.fullname if axis.reference is not None else ""
+    raise SeedError(
+        f"`{table.fullname}` needs rows of `{parent}` that agree with it in"
+        f" `{', '.join(axis.bound)}`, and there are none for some; ask for more rows of `{parent}`"
+    )
+
+
+def _generated(axis: Axis, values: Vector) -> Vector:
+    spread = axis.spread
     if isinstance(spread, First):
         return lambda rows: list(values([0])) * len(rows)
     return lambda rows: _with_gaps(spread.at(rows), values)
@@ -192,7 +187,8 @@ def _generated(axis: Axis) -> Vector:
 
 def _with_gaps(numbers: Sequence[int | None], values: Vector) -> Values:
     """The values by number, and None where there is no number."""
-    if isinstance(numbers, range) or None not in numbers:
-        return values(numbers)  # type: ignore[arg-type]  no None in it
-    found = iter(values([number for number in numbers if number is not None]))
+    there = numbers if isinstance(numbers, range) else [n for n in numbers if n is not None]
+    if len(there) == len(numbers):
+        return values(there)
+    found = iter(values(there))
     return [None if number is None else next(found) for number in numbers]
