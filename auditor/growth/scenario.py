@@ -9,6 +9,9 @@
 A scenario that needs costly set-up names it with `prepare`: it runs once for each database and
 process, and what it returns is passed to the scenario in place of the database. Between two
 points the rows of all tables are deleted and the schema stays, so engines may be kept.
+
+With `seed=Base.metadata` the sizes are numbers of rows of tables: they are created, and filled by
+`auditor.seed` before the scenario is called.
 """
 
 from __future__ import annotations
@@ -35,7 +38,8 @@ class Scenario:
     populate function's own name if not given). `volatile` names columns (`table.column` or
     `column`) whose values may differ between equal runs. `declared` names the exception classes
     the call may raise as part of its contract (`module.Class` or a bare class name). `contracts`
-    are what `grows` and `at_most` promise of its laws.
+    are what `grows` and `at_most` promise of its laws. `seed` is the metadata of the tables that
+    the sizes name, None to leave the filling to the scenario; `hooks` are those of the seeding.
     """
 
     name: str
@@ -47,6 +51,8 @@ class Scenario:
     declared: tuple[str, ...] = ()
     doc: str = ""
     contracts: tuple[Contract, ...] = ()
+    seed: Any = None
+    hooks: tuple[tuple[str, Any], ...] = ()
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -64,11 +70,14 @@ def scenario(
     declared: Sequence[str] = (),
     grows: Promised = "",
     at_most: Promised = "",
+    seed: Any = None,
+    hooks: Mapping[str, Any] | None = None,
 ) -> Callable[[Populate], Scenario]:
     """Turn a populate function into a `Scenario`; the name is the function's unless given.
 
     `grows` (`"constant in routers; linear in labels"`) and `at_most` (`"20 + labels"`) are promises
     about the number of statements, or of what a mapping names: `{"rows": "labels*10"}`.
+    `seed` is a MetaData or a declarative base whose tables the sizes name, `hooks` are for it.
 
     Raises ScenarioError if a size has no values, or values that are not distinct integers of at
     least 0, and for a promise that cannot be read.
@@ -87,6 +96,8 @@ def scenario(
             declared=tuple(declared),
             doc=(populate.__doc__ or "").strip(),
             contracts=_contracts(name or own, grows, at_most, sizes),
+            seed=seed,
+            hooks=tuple((hooks or {}).items()),
         )
 
     return decorate

@@ -18,6 +18,7 @@ from auditor.backends.database import ScratchDatabase
 from auditor.growth.blame import blamed
 from auditor.growth.load_order import settle_load_order
 from auditor.growth.scenario import Scenario
+from auditor.growth.seeded import create_seeded_tables, seed_tables
 from auditor.model.errors import DatabaseError, ScenarioError
 
 Call = Callable[[], Any]
@@ -37,6 +38,7 @@ class Workload:
     def populated(self, sizes: Mapping[str, int]) -> Call:
         """Empty the database and fill it to `sizes`; the call to measure."""
         self._empty()
+        seed_tables(self.scenario, self.database, sizes)
         at = f"with {in_words(sizes)}" if sizes else "without sizes"
         try:
             call = self.settled(self.scenario.populate(self.subject, **sizes))
@@ -85,6 +87,8 @@ def prepared(database: ScratchDatabase, *scenarios: Scenario) -> Iterator[tuple[
                 raise ScenarioError(
                     f"scenario `{first.name}` could not be prepared: {blamed(error)}"
                 ) from error
+        for one in scenarios:
+            create_seeded_tables(one, database)
         yield tuple(Workload(one, database, subject, settled) for one in scenarios)
 
 

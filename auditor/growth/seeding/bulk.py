@@ -13,6 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from auditor.growth.seeding.stored import unwrapped
 from auditor.growth.seeding.vectors import Vector
 from auditor.model.errors import SeedError
 
@@ -158,7 +159,7 @@ def _as_text(value: Any) -> str:
         return ", ".join(f'"{key}"=>"{one}"' for key, one in value.items()).translate(_SPECIAL)
     if isinstance(value, (int, float, Decimal)):
         return str(value)
-    inner = getattr(value, "obj", getattr(value, "adapted", value))
+    inner = unwrapped(value)
     if inner is not value:  # a driver's wrapper, as types that wrap another use it
         is_json = type(value).__name__ in ("Json", "Jsonb")
         return _as_text(json.dumps(inner) if is_json else inner)

@@ -9,15 +9,15 @@ parent, and equal calls write equal rows.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.engine import Connection
 
 from auditor.growth.seeding.axes import Axis, Facts, Hook, Setting, facts_of
 from auditor.growth.seeding.bulk import Rows, insert, refusal, sync_sequences, update
+from auditor.growth.seeding.connection import connected
 from auditor.growth.seeding.limits import limits_of
 from auditor.growth.seeding.order import Filling, filling_order
 from auditor.growth.seeding.sizes import asked_sizes, settle_sizes, table_named
@@ -36,15 +36,15 @@ def seed(
     """Insert as many rows as `sizes` asks for, and those that their foreign keys need; the number
     of rows written by table, in the order of writing.
 
-    `database` is an engine (committed at the end), or a connection or session (its transaction
-    is left open). `metadata` is a MetaData, or a declarative base. `sizes` and `hooks` name
-    tables; a hook is `"table.column": lambda i: value`, `"table": lambda i: {column: value}`, or
-    a value for all rows, and is called again with the same `i` for rows that refer to it. Raises
-    SeedError; tables with a size must be empty.
+    `database` is an engine or a URL (committed at the end), or a connection or session (its
+    transaction is left open). `metadata` is a MetaData, or a declarative base. `sizes` and
+    `hooks` name tables; a hook is `"table.column": lambda i: value`, `"table": lambda i: {column:
+    value}`, or a value for all rows, and is called again with the same `i` for rows that refer to
+    it. Raises SeedError; tables with a size must be empty.
     """
-    tables = _metadata(metadata)
+    tables = metadata_of(metadata)
     asked = asked_sizes(tables, sizes)
-    with _connected(database) as connection:
+    with connected(database) as connection:
         setting = _setting(connection, tables, asked, _resolved(tables, hooks or {}))
         settle_sizes(setting)
         axes = {
@@ -58,7 +58,8 @@ def seed(
         return {table.fullname: setting.counts[table] for table in order.tables}
 
 
-def _metadata(given: Any) -> sa.MetaData:
+def metadata_of(given: Any) -> sa.MetaData:
+    """The metadata given, or that of a declarative base or registry. Raises SeedError."""
     found = getattr(given, "metadata", given)
     if not isinstance(found, sa.MetaData):
         raise SeedError(
@@ -66,32 +67,6 @@ def _metadata(given: Any) -> sa.MetaData:
             " `Base.metadata`"
         )
     return found
-
-
-@contextmanager
-def _connected(database: Any) -> Iterator[Connection]:
-    if isinstance(database, Engine):
-        with database.begin() as connection:
-            yield connection
-        return
-    if hasattr(database, "run_sync") or hasattr(database, "sync_engine"):
-        raise SeedError(
-            f"`{type(database).__name__}` is asynchronous: `await connection.run_sync(seed,"
-            " metadata, sizes)` on an AsyncConnection or AsyncSession, or give a plain engine"
-        )
-    connection = database if isinstance(database, Connection) else _of_session(database)
-    if connection.in_transaction() or getattr(connection, "_is_future", True):
-        yield connection
-        return
-    with connection.begin():  # SQLAlchemy 1.4 without `future`: nothing is begun by itself
-        yield connection
-
-
-def _of_session(session: Any) -> Connection:
-    found = session.connection() if callable(getattr(session, "connection", None)) else None
-    if isinstance(found, Connection):
-        return found
-    raise SeedError(f"`{session!r:.60}` is no database: give an engine, a connection or a session")
 
 
 def _setting(

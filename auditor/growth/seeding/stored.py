@@ -129,9 +129,14 @@ def _goes_round(domain: Domain, store: Stored, read: Any, length: int | None) ->
         stored = list(store(domain.values(range(min(2, domain.capacity)))))
         if read is not None:
             for value in stored:
-                read(value)
+                read(unwrapped(value))
     except Exception:  # noqa: BLE001  a type's own code refuses a form: the next one is tried
         return False
     return not any(
         isinstance(value, (str, bytes)) and length and len(value) > length for value in stored
     )
+
+
+def unwrapped(value: Any) -> Any:
+    """What a driver's own wrapper (`Binary`, `Json`) holds; another value as it is."""
+    return getattr(value, "obj", getattr(value, "adapted", value))
