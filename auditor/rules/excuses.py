@@ -23,7 +23,6 @@ from auditor.source.facts import (
     Region,
     Return,
     Subscript,
-    Test,
     Yield,
     walk,
 )
@@ -31,7 +30,7 @@ from auditor.source.lookups import argument
 from auditor.source.program import last_step
 from auditor.source.project import Project
 
-MANY_FOR_A_CONSTANT = 5
+MANY_FOR_A_CONSTANT = 3
 """Executions in one transaction up to which a loop that the source bounds is no offence."""
 LEAST = 3
 """Executions in one transaction from which repetition is no chance."""
@@ -72,7 +71,7 @@ def _is_endless(loop: Region) -> bool:
 def _of_iterable(
     project: Project, entry: Entry, path: Sequence[Standing], *, depth: int, loop: Region
 ) -> str:
-    if " OFFSET " in entry.shape:
+    if " OFFSET " in entry.shape and _asks_for_offset(entry, path[: depth + 1]):
         return "pages"
     if _is_of_pieces(project, entry, path[: depth + 1], loop):
         return "pieces"
@@ -81,6 +80,21 @@ def _of_iterable(
     if _may_end(path[depth].function, loop):
         return "it tries again"
     return "the source bounds it" if entry.most_in_unit <= MANY_FOR_A_CONSTANT else ""
+
+
+def _asks_for_offset(entry: Entry, path: Sequence[Standing]) -> bool:
+    """Whether the program wrote OFFSET: on SQLite, SQLAlchemy adds one to each LIMIT."""
+    if entry.database != "sqlite":
+        return True
+    calls = (e for s in path if s.function is not None for e in s.function.events)
+    return any(isinstance(e, Call) and _says_offset(e) for e in calls)
+
+
+def _says_offset(call: Call) -> bool:
+    if last_step(call.func) in {"offset", "slice", "paginate"}:
+        return True
+    texts = (found.value for found in walk(call) if isinstance(found, Const))
+    return any(isinstance(text, str) and "OFFSET" in text.upper() for text in texts)
 
 
 def _is_of_pieces(project: Project, entry: Entry, path: Sequence[Standing], loop: Region) -> bool:
@@ -103,10 +117,7 @@ def _has_steps(expr: Expr | None) -> bool:
 
 
 def _may_end(function: FunctionFacts | None, loop: Region) -> bool:
-    return function is not None and any(
-        isinstance(event, Return) or (isinstance(event, Jump) and event.kind == "break")
-        for event in function.inside(loop)
-    )
+    return function is not None and any(_leaves(event) for event in function.inside(loop))
 
 
 def is_bounded_here(
@@ -228,13 +239,15 @@ def _mentions(expr: Expr | None, event: Event | None, names: set[str]) -> bool:
 
 
 def _decisive(function: FunctionFacts, loop: Region) -> Iterator[Expr | None]:
-    """The tests that say whether the loop goes on."""
+    """The tests that say whether the loop goes on: its own, and those around what leaves it."""
     yield loop.expr
     for event in function.inside(loop):
-        if isinstance(event, (Jump, Return)) and getattr(event, "kind", "break") == "break":
-            for around in function.ancestors(event.region):
-                if around.index == loop.index:
-                    break
-                yield around.expr
-        elif isinstance(event, Test) and event.kind == "while" and event.region == loop.index:
-            yield event.expr
+        if _leaves(event):
+            around = function.ancestors(event.region)
+            yield from (
+                r.expr for r in itertools.takewhile(lambda r: r.index != loop.index, around)
+            )
+
+
+def _leaves(event: Event) -> bool:
+    return isinstance(event, Return) or (isinstance(event, Jump) and event.kind == "break")

@@ -39,9 +39,10 @@ from auditor.source.project import Project
 
 INLINE = ("<genexpr>", "<lambda>")
 """Code that has a frame of its own, and whose facts are those of the function around it."""
-_OF_ATTRIBUTE = frozenset(
+BY_ATTRIBUTE = frozenset(
     (CauseKind.LAZY_LOAD, CauseKind.DEFERRED, CauseKind.REFRESH, CauseKind.POLYMORPHIC)
 )
+"""Causes that begin with the read of an attribute."""
 _FLUSHING = frozenset(("flush", "commit", "begin", "begin_nested", "using"))
 _EMITTING = frozenset(
     ("execute", "scalar", "scalars", "stream", "stream_scalars", "exec_driver_sql", "all", "first",
@@ -107,7 +108,7 @@ def wanted_of(entry: Entry) -> frozenset[str]:
     """What the innermost line reads or calls, by the cause of the statement."""
     kind, relation = entry.cause.kind, entry.cause.relation
     attribute = relation.partition(".")[2]
-    if kind in _OF_ATTRIBUTE:
+    if kind in BY_ATTRIBUTE:
         return frozenset((attribute,)) if attribute else frozenset()
     return _FLUSHING if kind is CauseKind.FLUSH else _EMITTING
 
@@ -306,6 +307,7 @@ def unread(path: Sequence[Standing]) -> Iterator[Frame]:
 
 
 __all__ = [
+    "BY_ATTRIBUTE",
     "INLINE",
     "Standing",
     "function_of",

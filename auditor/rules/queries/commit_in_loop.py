@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
+from auditor.model.evidence import Executions, SourcePath, Step
 from auditor.model.finding import Confidence, Severity
 from auditor.model.knowledge import Effect
-from auditor.rule import Example, Hits, OnFunction, Rule
+from auditor.model.span import Frame, Span
+from auditor.model.tape import Entry, Tape
+from auditor.rule import Example, Hit, Hits, LiveExample, OnFunction, OnTape, Rule
+from auditor.rules.excuses import LEAST
 from auditor.rules.queries.loops import LOOPS
 from auditor.rules.queries.repeated import Repeated, hit_of, is_in_pieces, repeated_sites
+from auditor.rules.recorded import Standing, is_set_up, path_of_entry
+from auditor.rules.turns import Turn, repeated_by
 from auditor.source.facts import (
     Bind,
     Call,
+    Event,
     FunctionFacts,
     ModuleFacts,
     Region,
     path_of,
 )
-from auditor.source.project import Project
+from auditor.source.program import last_step
+from auditor.source.project import Project, position_of
 from auditor.source.sites import Site
 
 
@@ -86,10 +95,99 @@ def _is_made_inside(function: FunctionFacts, loop: Region, name: tuple[str, ...]
     return bool(name) and any(isinstance(e, Bind) and e.target == name[0] for e in inside)
 
 
+def check_tape(tape: Tape, project: Project) -> Hits:
+    """Transactions that were committed in each turn of a loop, by a commit that is written."""
+    seen: set[Frame] = set()
+    for one in tape.transactions:
+        if one.committed < LEAST or not one.site.stack:
+            continue
+        entry = next((e for e in tape.entries if e.site == one.site and e.test == one.test), None)
+        path = path_of_entry(project, entry) if entry is not None else ()
+        if entry is None or is_set_up(path):
+            continue
+        turn = _turn(project, entry, path, one.committed)
+        line = _commit_line(project, path, turn) if turn is not None else None
+        if turn is None or line is None or line in seen:
+            continue
+        seen.add(line)
+        fields = {"count": one.committed, "turn": str(turn)}
+        ran = Executions(
+            "COMMIT", "explicit", one.committed, 0, one.seconds, (line, *one.site.stack)
+        )
+        steps = (
+            Step(
+                Span(turn.frame.path, turn.frame.line),
+                f"what repeats it, in `{turn.frame.function}`",
+            ),
+            Step(Span(line.path, line.line), f"commits, in `{line.function}`"),
+        )
+        yield Hit(
+            Span(line.path, line.line),
+            line.function,
+            fields,
+            (ran, SourcePath(steps)),
+            confidence=Confidence.MEDIUM,
+            message=_RECORDED,
+        )
+
+
+def _turn(project: Project, entry: Entry, path: Sequence[Standing], committed: int) -> Turn | None:
+    """What repeats the transaction; a `while` that runs as long as the program is no offence."""
+    turn = repeated_by(project, replace(entry, most_in_unit=committed), path)
+    if turn is not None and turn.kind == "while":
+        return repeated_by(project, entry, path)
+    return turn
+
+
+def _commit_line(project: Project, path: Sequence[Standing], turn: Turn) -> Frame | None:
+    """The line inside the loop, or in a function it calls, that commits; None if there is none, or
+    if each turn is meant to stand alone."""
+    for standing in path[: turn.depth]:
+        if standing.function is not None:
+            call = next(_commits(standing.function.events), None)
+            if call is not None:
+                return Frame(standing.frame.path, call.at.line, standing.frame.function)
+    outer = path[turn.depth]
+    if outer.function is None or turn.region < 0:
+        return None
+    loop = outer.function.regions[turn.region]
+    for call in _commits(outer.function.inside(loop)):
+        position = position_of(outer.function, call)
+        site = Site(-1, position, call.region, call.at, "commit", ())
+        repeated = Repeated(site, Effect.COMMIT, loop, sometimes=False)
+        if not is_in_pieces(outer.function, repeated) and not _is_apart(
+            project, outer.function, repeated
+        ):
+            return Frame(outer.frame.path, call.at.line, outer.frame.function)
+    return None
+
+
+def _commits(events: Iterable[Event]) -> Iterator[Call]:
+    return (e for e in events if isinstance(e, Call) and last_step(e.func) == "commit")
+
+
+_RECORDED = (
+    "{count} transactions were committed here, one in each iteration of {turn}; commit once, after"
+    " the loop, if the items belong together"
+)
 _MODELS = """
             from sqlalchemy import update
             from sqlalchemy.orm import Session, sessionmaker
             from app.models import Label
+"""
+_RUN = """
+            import sqlalchemy as sa
+            from sqlalchemy import orm
+
+            Base = orm.declarative_base()
+
+            class Label(Base):
+                __tablename__ = "labels"
+                id = sa.Column(sa.Integer, primary_key=True)
+                name = sa.Column(sa.String(40))
+
+            def prepare(engine):
+                Base.metadata.create_all(engine)
 """
 RULE = Rule(
     code="DBA304",
@@ -106,7 +204,7 @@ RULE = Rule(
     ),
     instead="one commit after the loop; a commit for each few hundred items when the whole is too"
     " long for one transaction; a savepoint for an item that may fail.",
-    checks=(OnFunction(check),),
+    checks=(OnFunction(check), OnTape(check_tape)),
     bad=(
         Example(
             "a commit for each item",
@@ -136,6 +234,24 @@ RULE = Rule(
                     store.save(label)  # expect: DBA304
             """,
         ),
+        LiveExample(
+            "recorded: a commit for each item",
+            _RUN
+            + """
+            def run(engine):
+                with orm.Session(engine) as session:
+                    for name in list("abcdef"):
+                        session.add(Label(name=name))
+                        session.commit()  # expect: DBA304
+            """,
+            (
+                (
+                    "run: 6 transactions were committed here, one in each iteration of the loop at"
+                    " example.py:16 over `list()`; commit once, after the loop, if the items belong"
+                    " together"
+                ),
+            ),
+        ),
         Example(
             "a commit for what was changed",
             _MODELS
@@ -157,6 +273,18 @@ RULE = Rule(
                 for name in names:
                     session.add(Label(name=name))
                 session.commit()
+            """,
+        ),
+        LiveExample(
+            "recorded: a commit for each three items",
+            _RUN
+            + """
+            def run(engine):
+                with orm.Session(engine) as session:
+                    for number, name in enumerate("abcdefghijkl"):
+                        session.add(Label(name=name))
+                        if number % 3 == 0:
+                            session.commit()
             """,
         ),
         Example(

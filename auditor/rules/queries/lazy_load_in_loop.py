@@ -6,10 +6,13 @@ from dataclasses import replace
 
 from auditor.model.evidence import SchemaFact, SourcePath, Step
 from auditor.model.finding import Confidence, Severity
-from auditor.rule import Example, Hit, Hits, OnFunction, Rule
+from auditor.model.tape import CauseKind, Entry, Tape
+from auditor.rule import Example, Hit, Hits, LiveExample, OnFunction, OnTape, Rule
+from auditor.rules.fixes import loader_of, option_on_query
 from auditor.rules.places import span_of
 from auditor.rules.queries.loops import loops_of, repeating_loop
 from auditor.rules.queries.rows import RowLoop, are_queried, is_loaded_eagerly, row_loops
+from auditor.rules.repetitions import Repetition, repetitions
 from auditor.source.attributes import attribute_of, relationship_of
 from auditor.source.facts import At, FunctionFacts, ModuleFacts, Read
 from auditor.source.models import Relationship
@@ -76,6 +79,46 @@ def _hit(
     return Hit(span_of(module, event.at), function.qualname, fields, evidence)
 
 
+def check_tape(tape: Tape, project: Project) -> Hits:
+    """Relations that were loaded one by one when they were read."""
+    for found in repetitions(tape, project, _is_lazy_load):
+        relation = found.first.cause.relation
+        fields = {
+            "relation": relation or "a relationship",
+            "count": found.count,
+            "turns": found.turns,
+            "fix": _fix(tape, project, found, relation),
+        }
+        yield Hit(
+            found.span,
+            found.emits.function,
+            fields,
+            found.evidence,
+            confidence=found.confidence,
+            message=_RECORDED,
+        )
+
+
+def _is_lazy_load(entry: Entry) -> bool:
+    return entry.cause.kind is CauseKind.LAZY_LOAD
+
+
+def _fix(tape: Tape, project: Project, found: Repetition, relation: str) -> str:
+    if not relation:
+        return "load it with the query, by an option such as `selectinload(...)`"
+    if found.climbs:
+        owner = relation.partition(".")[0]
+        return (
+            f"load the whole tree in one query, a recursive CTE over `{owner}`, or"
+            f" `selectinload({relation}, recursion_depth=...)`"
+        )
+    if found.turn is None and not found.is_blind:
+        eager = f'`selectinload({relation})` in place of `immediateload` or `lazy="immediate"`'
+        return f"{eager}, or in the options of the query whose rows are handed on here"
+    return option_on_query(tape, project, found, loader_of(project, relation))
+
+
+_RECORDED = "`{relation}` is loaded when it is read, row by row: {count}, {turns}; {fix}"
 _MODELS = """
             import sqlalchemy as sa
             from sqlalchemy import orm
@@ -93,6 +136,16 @@ _MODELS = """
                 routers = orm.relationship(Router{lazy})
 """
 _LAZY = _MODELS.format(lazy="")
+_RUN = (
+    _LAZY
+    + """
+            def prepare(engine):
+                Base.metadata.create_all(engine)
+                with orm.Session(engine) as session:
+                    session.add_all(Label(id=key, routers=[Router(id=key)]) for key in "abcd")
+                    session.commit()
+"""
+)
 _MAPPED = """
             from sqlalchemy import ForeignKey, select
             from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
@@ -126,7 +179,7 @@ RULE = Rule(
     ),
     instead="an option on the query: `selectinload` for collections, `joinedload` for one row; or"
     " `lazy=` on the relationship when every reader needs it.",
-    checks=(OnFunction(check),),
+    checks=(OnFunction(check), OnTape(check_tape)),
     bad=(
         Example(
             "a collection of each row",
@@ -146,6 +199,39 @@ RULE = Rule(
             def names(session: Session):
                 pets = session.scalars(select(Pet)).all()
                 return [pet.owner.name for pet in pets]  # expect: DBA302
+            """,
+        ),
+        LiveExample(
+            "recorded: the loop and the load are in different functions",
+            _RUN
+            + """
+            def names(label):
+                return [router.id for router in label.routers]  # expect: DBA302
+
+            def run(engine):
+                with orm.Session(engine) as session:
+                    labels = session.scalars(sa.select(Label)).all()
+                    return {label.id: names(label) for label in labels}
+            """,
+            (
+                (
+                    "names: `Label.routers` is loaded when it is read, row by row: executed 4 times"
+                    " in one transaction, once for each iteration of the comprehension at"
+                    " example.py:28 over `labels`; add `.options(selectinload(Label.routers))` to"
+                    " the query at example.py:27"
+                ),
+            ),
+        ),
+        LiveExample(
+            "recorded: an async session",
+            _RUN
+            + """
+            from sqlalchemy.ext.asyncio import AsyncSession
+
+            async def run(engine):
+                async with AsyncSession(engine) as session:
+                    for label in (await session.scalars(sa.select(Label))).all():
+                        await session.run_sync(lambda _: label.routers)  # expect: DBA302
             """,
         ),
         Example(
@@ -189,6 +275,16 @@ RULE = Rule(
             + """
             def ids(session: orm.Session):
                 return [label.id for label in session.query(Label).all()]
+            """,
+        ),
+        LiveExample(
+            "recorded: one batch for all rows",
+            _RUN
+            + """
+            def run(engine):
+                with orm.Session(engine) as session:
+                    query = sa.select(Label).options(orm.selectinload(Label.routers))
+                    return [len(label.routers) for label in session.scalars(query)]
             """,
         ),
         Example(

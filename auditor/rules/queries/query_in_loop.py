@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from auditor.model.finding import Confidence, Severity
 from auditor.model.knowledge import Effect
-from auditor.rule import Example, Hits, OnFunction, Rule
+from auditor.model.tape import CauseKind, Entry, Tape
+from auditor.rule import Example, Hit, Hits, LiveExample, OnFunction, OnTape, Rule
+from auditor.rules.fixes import class_or_table, one_query
 from auditor.rules.queries.repeated import hit_of, likeliest, repeated_sites
+from auditor.rules.repetitions import Repetition, repetitions
 from auditor.source.facts import FunctionFacts, ModuleFacts
 from auditor.source.project import Project
 from auditor.source.sites import Site
+from auditor.sql.shape import brief
+from auditor.sql.verbs import WRITES
 
 _QUERIES = (Effect.READ, Effect.STATEMENT)
 
@@ -23,9 +28,60 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
         yield hit_of(project, module, function, repeated)
 
 
+def check_tape(tape: Tape, project: Project) -> Hits:
+    """Queries that the program wrote itself and that a loop repeated."""
+    for found in repetitions(tape, project, _is_query):
+        fields = {
+            "shape": brief(found.first.shape, 70),
+            "count": found.count,
+            "turns": found.turns,
+            "fix": _fix(project, found),
+        }
+        yield Hit(
+            found.span,
+            found.emits.function,
+            fields,
+            found.evidence,
+            confidence=found.confidence,
+            message="`{shape}` was {count}, {turns}; {fix}",
+        )
+
+
+def _is_query(entry: Entry) -> bool:
+    return entry.cause.kind is CauseKind.EXPLICIT and entry.verb not in WRITES
+
+
+def _fix(project: Project, found: Repetition) -> str:
+    entry = found.first
+    if entry.repeats and entry.repeats >= entry.executions - entry.units:
+        return "the values are the same each time: read it once, before the loop"
+    if found.climbs:
+        return (
+            "load the whole chain in one query, a recursive CTE"
+            f" (`{class_or_table(project, entry)}`), or level by level with IN"
+        )
+    return one_query(project, entry)
+
+
 _MODELS = """
             from sqlalchemy.orm import Session
             from app.models import Label, Router
+"""
+_RUN = """
+            import sqlalchemy as sa
+            from sqlalchemy import orm
+
+            Base = orm.declarative_base()
+
+            class Router(Base):
+                __tablename__ = "routers"
+                id = sa.Column(sa.Integer, primary_key=True)
+                name = sa.Column(sa.String(40))
+
+            def prepare(engine):
+                Base.metadata.create_all(engine)
+                with engine.begin() as connection:
+                    connection.execute(sa.insert(Router), [{"id": n} for n in range(1, 9)])
 """
 RULE = Rule(
     code="DBA301",
@@ -40,7 +96,7 @@ RULE = Rule(
     ),
     instead="one query before the loop for all items (`.in_(ids)`, a join, `selectinload`), kept in"
     " a dict by key; in pieces of a few hundred when the list is very long.",
-    checks=(OnFunction(check),),
+    checks=(OnFunction(check), OnTape(check_tape)),
     bad=(
         Example(
             "a query for each item",
@@ -106,6 +162,33 @@ RULE = Rule(
                     waiting += session.query(Label.id).filter_by(parent=key).all()  # expect: DBA301
             """,
         ),
+        LiveExample(
+            "recorded: text with the values pasted in",
+            _RUN  # noqa: S608 - the offence of another rule, in the text of an example
+            + """
+            def name_of(connection, key):
+                query = sa.text("SELECT name FROM routers WHERE id = %d" % key)
+                return connection.execute(query).scalar()  # expect: DBA301
+
+            def run(engine):
+                with engine.connect() as connection:
+                    for key in connection.scalars(sa.text("SELECT id FROM routers")).all():
+                        name_of(connection, key)
+            """,
+        ),
+        LiveExample(
+            "recorded: an async session",
+            _RUN
+            + """
+            from sqlalchemy.ext.asyncio import AsyncSession
+
+            async def run(engine):
+                async with AsyncSession(engine) as session:
+                    for key in (await session.scalars(sa.select(Router.id))).all():
+                        query = sa.select(Router).where(Router.id == key)
+                        await session.scalar(query)  # expect: DBA301
+            """,
+        ),
         Example(
             "handed to map",
             _MODELS
@@ -136,6 +219,31 @@ RULE = Rule(
                     piece = ids[start : start + 500]
                     found += session.query(Router).filter(Router.id.in_(piece)).all()
                 return found
+            """,
+        ),
+        LiveExample(
+            "recorded: pages by key",
+            _RUN
+            + """
+            def run(engine):
+                last = 0
+                with orm.Session(engine) as session:
+                    while True:
+                        query = sa.select(Router).where(Router.id > last).order_by(Router.id)
+                        rows = session.scalars(query.limit(2)).all()
+                        if not rows:
+                            break
+                        last = rows[-1].id
+            """,
+        ),
+        LiveExample(
+            "recorded: lists of keys",
+            _RUN
+            + """
+            def run(engine):
+                with orm.Session(engine) as session:
+                    for keys in ([1, 2], [3, 4], [5, 6], [7, 8]):
+                        session.scalars(sa.select(Router).where(Router.id.in_(keys))).all()
             """,
         ),
         Example(

@@ -2,46 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 from auditor.model.finding import Confidence, Severity
 from auditor.model.knowledge import SESSION, Effect
-from auditor.rule import Example, Hit, Hits, OnFunction, Rule
+from auditor.rule import Example, Hit, Hits, OnFunction, OnTape, Rule
 from auditor.rules.places import span_of
 from auditor.rules.queries.loops import is_conditional, loops_of, repeating_loop
-from auditor.rules.queries.repeated import (
-    Repeated,
-    hit_of,
-    is_in_pieces,
-    likeliest,
-    repeated_sites,
-)
+from auditor.rules.queries.needed_writes import is_needed, is_one_by_one
+from auditor.rules.queries.recorded_writes import BAD, GOOD, check_tape
+from auditor.rules.queries.repeated import hit_of, likeliest, repeated_sites
 from auditor.rules.queries.rows import row_loops
 from auditor.source.facts import (
     Attribute,
-    Bind,
     Call,
     Event,
     Expr,
     FunctionFacts,
     ModuleFacts,
     Name,
-    Read,
     Region,
-    Test,
-    walk,
 )
-from auditor.source.program import last_step
 from auditor.source.project import Project
 from auditor.source.sites import Site
 
 _WRITES = (Effect.WRITE, Effect.FLUSH)
 _READS = frozenset((Effect.READ, Effect.STATEMENT))
-_DESCRIBING = frozenset(
-    ("update", "delete", "insert", "query", "Table", "select_from", "get_class_by_name")
-)
-"""What a table or class is handed to."""
 
 
 def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hits:
@@ -53,7 +39,7 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
         return likeliest(project, site, _WRITES)
 
     for repeated in repeated_sites(project, module, function, write):
-        if not _is_needed(function, repeated) and not _is_one_by_one(function, repeated):
+        if not is_needed(function, repeated) and not is_one_by_one(function, repeated):
             hit = hit_of(project, module, function, repeated)
             certain = hit.confidence is not Confidence.LOW
             simple = certain and not _reads_too(project, function, repeated.loop)
@@ -107,78 +93,6 @@ def _deleter(event: Event, name: str) -> Expr | None:
             return None
 
 
-def _is_needed(function: FunctionFacts, repeated: Repeated) -> bool:
-    """Whether each turn writes many rows, or another table, or uses what its own flush made."""
-    event = function.events[repeated.site.position]
-    if isinstance(event, Call) and (
-        _takes_many(event) or _names_table(function, repeated.loop, event)
-    ):
-        return True
-    if repeated.effect is not Effect.FLUSH:
-        return False
-    return is_in_pieces(function, repeated) or _reads_new_key(function, repeated)
-
-
-def _takes_many(call: Call) -> bool:
-    """`session.execute(statement, rows)`, `session.bulk_save_objects(rows)`."""
-    name = last_step(call.func)
-    return name.startswith("bulk_") or (name == "execute" and len(call.args) > 1)
-
-
-def _names_table(function: FunctionFacts, loop: Region, call: Call) -> bool:
-    """`for model in models: session.execute(delete(model))`."""
-    turned = set(loop.target) | {
-        e.target for e in function.inside(loop) if isinstance(e, Bind) and e.kind == "assign"
-    }
-    for found in walk(call):
-        if isinstance(found, Call) and last_step(found.func) in _DESCRIBING:
-            if any(_is_turned(arg, turned) for arg in found.args[:1]):
-                return True
-            if _is_turned(getattr(found.func, "base", None), turned):
-                return True
-    return False
-
-
-def _is_turned(expr: Expr | None, turned: set[str]) -> bool:
-    return isinstance(expr, Name) and expr.name in turned
-
-
-def _reads_new_key(function: FunctionFacts, repeated: Repeated) -> bool:
-    """Whether something made in the loop is used after the flush, where its key is known."""
-    loop, position = repeated.loop, repeated.site.position
-    made = {
-        e.target
-        for e in function.events[loop.first : position]
-        if isinstance(e, Bind) and isinstance(e.value, Call)
-    }
-    after = function.events[position : loop.last]
-    return any(isinstance(e, Read) and e.path[0] in made for e in after)
-
-
-def _is_one_by_one(function: FunctionFacts, repeated: Repeated) -> bool:
-    """Whether each row has its own fate: the result is looked at, or the error of one row is
-    handled before the next."""
-    for around in function.ancestors(repeated.site.region):
-        if around.index == repeated.loop.index:
-            break
-        if around.kind == "try":
-            return True
-    event = function.events[repeated.site.position]
-    return any(_uses(found, event) for found in _statements(function, repeated.loop))
-
-
-def _statements(function: FunctionFacts, loop: Region) -> Iterator[Expr | None]:
-    for event in function.inside(loop):
-        if isinstance(event, Bind):
-            yield event.value
-        elif isinstance(event, Test):
-            yield event.expr
-
-
-def _uses(expr: Expr | None, event: object) -> bool:
-    return any(found is event for found in walk(expr))
-
-
 _MODELS = """
             from sqlalchemy import delete, insert, update
             from sqlalchemy.orm import Session
@@ -199,7 +113,7 @@ RULE = Rule(
     instead="one `update(...).where(key.in_(keys))` or `delete(...)`; for values that differ, one"
     " `execute(statement, list_of_parameters)`; for new rows `session.add()` in the loop and one"
     " flush after it.",
-    checks=(OnFunction(check),),
+    checks=(OnFunction(check), OnTape(check_tape)),
     bad=(
         Example(
             "an UPDATE for each key",
@@ -261,6 +175,7 @@ RULE = Rule(
                         session.delete(found)  # expect: DBA303
             """,
         ),
+        *BAD,
     ),
     good=(
         Example(
@@ -365,6 +280,7 @@ RULE = Rule(
                         LOG.warning("left out %s", row)
             """,
         ),
+        *GOOD,
     ),
     known_gaps=(
         "calls that read and write in each turn are left to DBA301",

@@ -1,0 +1,98 @@
+"""Writes of a loop that one statement cannot replace: each turn uses the key that its own flush
+made, looks at the result or the error of its row, writes many rows or another table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from auditor.model.knowledge import Effect
+from auditor.rules.queries.repeated import Repeated, is_in_pieces
+from auditor.source.facts import (
+    Bind,
+    Call,
+    Expr,
+    FunctionFacts,
+    Name,
+    Read,
+    Region,
+    Test,
+    walk,
+)
+from auditor.source.program import last_step
+
+_DESCRIBING = frozenset(
+    ("update", "delete", "insert", "query", "Table", "select_from", "get_class_by_name")
+)
+"""What a table or class is handed to."""
+
+
+def is_needed(function: FunctionFacts, repeated: Repeated) -> bool:
+    """Whether each turn writes many rows, or another table, or uses what its own flush made."""
+    event = function.events[repeated.site.position]
+    if isinstance(event, Call) and (
+        _takes_many(event) or _names_table(function, repeated.loop, event)
+    ):
+        return True
+    if repeated.effect is not Effect.FLUSH:
+        return False
+    return is_in_pieces(function, repeated) or reads_new_key(function, repeated)
+
+
+def _takes_many(call: Call) -> bool:
+    """`session.execute(statement, rows)`, `session.bulk_save_objects(rows)`."""
+    name = last_step(call.func)
+    return name.startswith("bulk_") or (name == "execute" and len(call.args) > 1)
+
+
+def _names_table(function: FunctionFacts, loop: Region, call: Call) -> bool:
+    """`for model in models: session.execute(delete(model))`."""
+    turned = set(loop.target) | {
+        e.target for e in function.inside(loop) if isinstance(e, Bind) and e.kind == "assign"
+    }
+    for found in walk(call):
+        if isinstance(found, Call) and last_step(found.func) in _DESCRIBING:
+            if any(_is_turned(arg, turned) for arg in found.args[:1]):
+                return True
+            if _is_turned(getattr(found.func, "base", None), turned):
+                return True
+    return False
+
+
+def _is_turned(expr: Expr | None, turned: set[str]) -> bool:
+    return isinstance(expr, Name) and expr.name in turned
+
+
+def reads_new_key(function: FunctionFacts, repeated: Repeated) -> bool:
+    """Whether something made in the loop is used after the flush, where its key is known."""
+    loop, position = repeated.loop, repeated.site.position
+    made = {
+        e.target
+        for e in function.events[loop.first : position]
+        if isinstance(e, Bind) and isinstance(e.value, Call)
+    }
+    after = function.events[position : loop.last]
+    return any(isinstance(e, Read) and e.path[0] in made for e in after)
+
+
+def is_one_by_one(function: FunctionFacts, repeated: Repeated) -> bool:
+    """Whether each row has its own fate: the result is looked at, or the error of one row is
+    handled before the next."""
+    for around in function.ancestors(repeated.site.region):
+        if around.index == repeated.loop.index:
+            break
+        if around.kind == "try":
+            return True
+    event = function.events[repeated.site.position]
+    return any(_uses(found, event) for found in _statements(function, repeated.loop))
+
+
+def _statements(function: FunctionFacts, loop: Region) -> Iterator[Expr | None]:
+    for event in function.inside(loop):
+        if isinstance(event, Bind):
+            yield event.value
+        elif isinstance(event, Test):
+            yield event.expr
+
+
+def _uses(expr: Expr | None, event: object) -> bool:
+    return any(found is event for found in walk(expr))
