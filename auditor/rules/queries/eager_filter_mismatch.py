@@ -14,10 +14,12 @@ from auditor.rules.queries.chains import (
     options_of,
 )
 from auditor.rules.queries.relations import target_of
-from auditor.source.facts import Attribute, Call, Const, FunctionFacts, ModuleFacts
+from auditor.source.facts import Attribute, Call, Const, FunctionFacts, ModuleFacts, walk
+from auditor.source.program import last_step
 from auditor.source.project import Project
 
 _JOINS = ("join", "outerjoin")
+_SUBQUERIES = frozenset(("has", "any", "exists", "select", "subquery", "query"))
 _CONDITIONS = ("filter", "where", "order_by", "having")
 
 
@@ -76,7 +78,9 @@ def _hit(
     use: str,
 ) -> Hit:
     name = option.steps[0][1]
-    joined = any(_joins(link, name, use.partition(".")[0]) for link in chain.named(*_JOINS))
+    target = use.partition(".")[0]
+    joined = any(_joins(link, name, target) for link in chain.named(*_JOINS))
+    joined = joined or _is_tied(project, module, function, chain)
     fields = {
         "relation": name,
         "use": use,
@@ -86,7 +90,21 @@ def _hit(
             else "is not what the condition looks at: its table is added to FROM once more"
         ),
     }
-    return Hit(span_of(module, option.call.at), function.qualname, fields)
+    confidence = Confidence.MEDIUM if chain.is_whole and not joined else None
+    return Hit(span_of(module, option.call.at), function.qualname, fields, confidence=confidence)
+
+
+def _is_tied(project: Project, module: ModuleFacts, function: FunctionFacts, chain: Chain) -> bool:
+    """Whether something else than a join may tie the table to the query: a condition on columns of
+    two classes, one inside a call (`has()`, `exists()`), a join or FROM that is not understood."""
+    if chain.named(*_JOINS, "select_from", "from_statement", "join_from", "outerjoin_from"):
+        return True
+    conditions = (arg for link in chain.named(*_CONDITIONS) for arg in link.args)
+    return any(
+        len({name for name, _ in classes_in(project, module, function, arg)}) > 1
+        or any(isinstance(part, Call) and last_step(part.func) in _SUBQUERIES for part in walk(arg))
+        for arg in conditions
+    )
 
 
 def _joins(link: Call, relation: str, target: str) -> bool:
@@ -212,8 +230,8 @@ RULE = Rule(
         "options of two steps and queries put together in several functions are not looked at",
         "where the model is not read, the relationship's name must be the name of the class",
         (
-            "choosing parents by a child and loading all of their children is meant at times: low"
-            " confidence"
+            "with a join, choosing parents by a child and loading all of their children is meant at"
+            " times: low confidence; without any, the product is a defect: medium"
         ),
         "an alias (`aliased(Agent)`) in the condition is not followed",
     ),
