@@ -171,6 +171,15 @@ def counting(
 ) -> Block:
     """A block that raises `failure(text)` if its statements are not as expected. Where the recorder
     lost statements, a count that is too low proves nothing: then `unsure` is told instead."""
+    return Block(held_to(expectation, failure, unsure), engine=engine, root=root)
+
+
+def held_to(
+    expectation: Expectation,
+    failure: Callable[[str], BaseException],
+    unsure: Callable[[str], None] = lambda _: None,
+) -> Callable[[Tape], None]:
+    """What `counting` does with the tape of its block."""
 
     def check(tape: Tape) -> None:
         text = complaint(expectation, tape)
@@ -181,7 +190,7 @@ def counting(
             return
         raise failure(text)
 
-    return Block(check, engine=engine, root=root)
+    return check
 
 
 def _is_exceeded(expectation: Expectation, counts: Counter[str]) -> bool:
