@@ -1,4 +1,5 @@
-"""DBA401: a message, a wait or a lock inside an open transaction."""
+"""DBA401: a message, a wait or a lock inside an open transaction, read in the source or seen to
+happen."""
 
 from __future__ import annotations
 
@@ -7,10 +8,11 @@ from collections.abc import Iterator
 from auditor.model.evidence import SourcePath, Step
 from auditor.model.finding import Confidence, Severity
 from auditor.model.knowledge import Effect, Mode
-from auditor.rule import Example, Hit, Hits, OnFunction, Rule
+from auditor.rule import Example, Hit, Hits, OnFunction, OnTape, Rule
 from auditor.rules.errors.open_transactions import work_within
 from auditor.rules.places import span_of
 from auditor.rules.transactions.contexts import KEEPING, Open, contexts_around
+from auditor.rules.transactions.side_effect_seen import HARMS, LIVE_BAD, LIVE_GOOD, recorded
 from auditor.source.facts import (
     Compare,
     Expr,
@@ -24,12 +26,6 @@ from auditor.source.facts import (
 from auditor.source.project import Project
 from auditor.source.sites import Site
 
-_HARMS = {
-    Effect.MESSAGE: "others act on it before the commit, and on a rollback or a retry it cannot be"
-    " taken back",
-    Effect.SLEEP: "every lock and the connection are held while it waits",
-    Effect.LOCK: "rows stay locked while it waits for the lock, whose holder may wait for the rows",
-}
 _WRITES = frozenset((Effect.WRITE, Effect.FLUSH, Effect.PENDING))
 _WAYS = {Effect.MESSAGE: "leaves the process", Effect.SLEEP: "sleeps", Effect.LOCK: "takes a lock"}
 
@@ -38,7 +34,7 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
     """Sites with such an effect in a transaction that the function opens."""
     for site in project.sites(function):
         effects = project.effects.of_site(site)
-        effect = next((e for e in _HARMS if e in effects), None)
+        effect = next((e for e in HARMS if e in effects), None)
         opened = _transaction(project, module, function, site) if effect is not None else None
         if effect is None or opened is None:
             continue
@@ -49,7 +45,7 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
             "what": site.what,
             "way": _told(project, way, effect),
             "opened": opened.words,
-            "harm": _HARMS[effect],
+            "harm": HARMS[effect],
         }
         steps = tuple(Step(span_of(_module(project, s), s.at), s.what) for s in way)
         evidence = (SourcePath((Step(span_of(module, opened.region.at), opened.words), *steps)),)
@@ -156,7 +152,7 @@ RULE = Rule(
     ),
     instead="Collect inside the transaction what is to be sent, and send it after the block. With"
     " neutron-lib: publish PRECOMMIT_* events inside, AFTER_* events outside.",
-    checks=(OnFunction(check),),
+    checks=(OnFunction(check), OnTape(recorded)),
     bad=(
         Example(
             "a context manager of the program's own that commits",
@@ -224,6 +220,7 @@ RULE = Rule(
                         pool.take()
             """,
         ),
+        *LIVE_BAD,
     ),
     good=(
         Example(
@@ -313,8 +310,10 @@ RULE = Rule(
                     session.add(order)
             """,
         ),
+        *LIVE_GOOD,
     ),
     known_gaps=(
+        "recorded: a transaction that only reads and that its first statement began is advice",
         "calls that the scan cannot follow from the transaction to what is sent",
         "tasks queued with Celery and the like (`task.delay()`), and e-mail",
         "locks taken by a decorator, and locks of `threading`",
