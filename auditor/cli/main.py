@@ -52,6 +52,16 @@ COMMANDS = {
         "Measure how the work grows with the data: exact laws.",
         "runtime",
     ),
+    "bisect": CommandRow(
+        "auditor.cli.bisect:bisect_command",
+        "Find the commit with which a law changed.",
+        "runtime",
+    ),
+    "history": CommandRow(
+        "auditor.cli.history:history_command",
+        "Show how laws went from run to run.",
+        "runtime",
+    ),
     "faults": CommandRow(
         "auditor.cli.faults:faults_command",
         "Let every statement of a workload fail once and judge what happens.",

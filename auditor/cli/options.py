@@ -12,7 +12,7 @@ A command takes them all with one decorator and receives one value:
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -47,6 +47,12 @@ class ReportOptions:
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
+_OF_BASELINES = (
+    click.option("--baseline", type=_FILE, help="Hide the findings that this file lists."),
+    click.option(
+        "--write-baseline", type=_FILE, help="Write all findings to this file and exit with 0."
+    ),
+)
 _OPTIONS = (
     click.option(
         "--format",
@@ -69,10 +75,7 @@ _OPTIONS = (
         type=click.Choice(("high", "medium", "low")),
         help="The least confidence shown; medium if not given.",
     ),
-    click.option("--baseline", type=_FILE, help="Hide the findings that this file lists."),
-    click.option(
-        "--write-baseline", type=_FILE, help="Write all findings to this file and exit with 0."
-    ),
+    *_OF_BASELINES,
     click.option("--config", type=_FILE, help="Read settings from this file, not the nearest."),
     click.option("--exit-zero", is_flag=True, help="Exit with 0 also when there are findings."),
     click.option("--quiet", "-q", is_flag=True, help="Findings only: no summary, no progress."),
@@ -82,24 +85,41 @@ _OPTIONS = (
 
 def report_options(command: Command) -> Command:
     """Give a command the common options and pass them to it as one `ReportOptions`, `options`."""
+    return _decorated(command, _OPTIONS, baseline_holds_findings=True)
 
+
+def law_report_options(command: Command) -> Command:
+    """The same for a command whose baseline holds laws, which it reads and writes itself."""
+    told = {
+        "--baseline": "Compare with the laws that this file lists; one that is worse is reported.",
+        "--write-baseline": "Write the laws to this file, lines of other scenarios kept; only a"
+        " broken contract fails then.",
+    }
+    options = tuple(click.option(name, type=_FILE, help=words) for name, words in told.items())
+    others = [option for option in _OPTIONS if option not in _OF_BASELINES]
+    return _decorated(command, (*others, *options), baseline_holds_findings=False)
+
+
+def _decorated(
+    command: Command, options: Sequence[Any], *, baseline_holds_findings: bool
+) -> Command:
     @functools.wraps(command)
     def with_options(*arguments: Any, **given: Any) -> Any:
-        options = ReportOptions(
+        asked = ReportOptions(
             select=_codes(given.pop("select")),
             ignore=_codes(given.pop("ignore")),
             confidence=given.pop("confidence") or "",
             **{name: given.pop(name) for name in _PLAIN},
         )
         refuse_undeliverable(
-            options.format,
-            written=(options.output, options.write_baseline),
-            known=options.baseline,
+            asked.format,
+            written=(asked.output, asked.write_baseline),
+            known=asked.baseline if baseline_holds_findings else None,
         )
-        return command(*arguments, options=options, **given)
+        return command(*arguments, options=asked, **given)
 
     decorated: Any = with_options
-    for option in reversed(_OPTIONS):
+    for option in reversed(options):
         decorated = option(decorated)
     return decorated  # type: ignore[no-any-return]  # click's decorators keep the signature
 

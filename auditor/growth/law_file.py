@@ -84,10 +84,18 @@ def read(path: Path) -> LawFile:
 def text_of(file: LawFile) -> str:
     """The file as it is written."""
     lines = [HEADER, _COLUMNS]
-    for known in sorted(file.laws, key=lambda one: one.key):
-        columns = (known.scenario, known.database, known.measure, str(known.law))
-        lines += [*known.comments, "  ".join(columns)]
+    ordered = sorted(file.laws, key=lambda one: one.key)
+    for known, line in zip(ordered, lines_of(file), strict=True):
+        lines += [*known.comments, line]
     return "\n".join((*lines, *file.end)) + "\n"
+
+
+def lines_of(file: LawFile) -> tuple[str, ...]:
+    """The lines of its laws, in order."""
+    return tuple(
+        "  ".join((known.scenario, known.database, known.measure, str(known.law)))
+        for known in sorted(file.laws, key=lambda one: one.key)
+    )
 
 
 def updated(file: LawFile, results: Sequence[LawResult], measures: Sequence[str]) -> LawFile:

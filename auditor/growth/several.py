@@ -151,7 +151,7 @@ def _ended_without_result(job: Job) -> AuditorError:
     )
 
 
-def _interrupt_once(number: int, frame: FrameType | None) -> None:
+def end_in_order(number: int, frame: FrameType | None) -> None:
     """Ends the child in order: its scratch database is dropped. Ctrl-C reaches it from the terminal
     and, as SIGTERM, from its parent: the second must not end the dropping."""
     for each in _ENDINGS:
@@ -162,7 +162,7 @@ def _interrupt_once(number: int, frame: FrameType | None) -> None:
 def _child(theirs: Connection, job: Job) -> None:
     """The body of a child process: progress as text, then one `Profiled`, through the pipe."""
     for number in _ENDINGS:
-        signal.signal(number, _interrupt_once)
+        signal.signal(number, end_in_order)
     try:
         theirs.send(_on_one(job, theirs.send))
     except (KeyboardInterrupt, BrokenPipeError):

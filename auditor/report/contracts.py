@@ -45,7 +45,7 @@ def contracts_as_json(result: LawResult) -> dict[str, Any]:
     if result.contracts:
         found["contracts"] = [_contract_as_json(*one) for one in standings(result)]
     if result.changes:
-        found["changes"] = [_change_as_json(change) for change in result.changes]
+        found["changes"] = [change_as_json(change) for change in result.changes]
     return found
 
 
@@ -87,7 +87,8 @@ def _contract_as_json(
     }
 
 
-def _change_as_json(change: LawChange) -> dict[str, Any]:
+def change_as_json(change: LawChange) -> dict[str, Any]:
+    """A change as plain values; laws are texts, empty where there was none."""
     return {
         "measure": change.measure,
         "since": change.since,

@@ -27,7 +27,7 @@ class Shelf(Base):
 class Book(Base):
     __tablename__ = "books"
     id = sa.Column(sa.Integer, primary_key=True)
-    shelf_id = sa.Column(sa.ForeignKey("shelves.id"), nullable=False)
+    shelf_id = sa.Column(sa.ForeignKey("shelves.id"), nullable=False, index=True)
 
 
 def count_books(session):
