@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from auditor.model.finding import Confidence, Severity
-from auditor.rule import Example, Hit, Hits, OnFunction, Rule
+from auditor.model.tape import Tape
+from auditor.rule import Example, Hit, Hits, LiveExample, OnFunction, OnTape, Rule
 from auditor.rules.places import span_of
 from auditor.rules.queries.loading import uses_of
+from auditor.rules.queries.queries_instead import style_of
+from auditor.rules.queries.recorded_loads import loads
+from auditor.rules.queries.row_loops import Use
 from auditor.rules.queries.rows import MANY, is_column, sources_of
 from auditor.source.facts import (
     Bind,
@@ -38,6 +42,20 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
                 sure = Confidence.HIGH if "." in column else Confidence.MEDIUM
                 span = span_of(module, event.at)
                 yield Hit(span, function.qualname, fields, confidence=sure)
+
+
+def recorded(tape: Tape, project: Project) -> Hits:
+    """Rows that were fetched, and of which the program wanted one value of a column."""
+    for load in loads(tape, project, Use.AGGREGATE):
+        column = load.fate.column or load.only_column
+        if column and load.has_column(column):
+            function = _FUNCTIONS.get(load.fate.words, "sum")
+            fix = style_of(project, load.first, load.path).aggregated(function, column)
+            yield load.hit(_RECORDED, column=column, fix=fix)
+
+
+_FUNCTIONS = {"`max()`": "max", "`min()`": "min", "a set": "distinct"}
+_RECORDED = "{rows} only for {words} of column `{column}`: let the database find it, with `{fix}`"
 
 
 def _of_loop(project: Project, function: FunctionFacts, call: Call) -> str:
@@ -119,6 +137,24 @@ _IMPORTS = """
             from sqlalchemy.orm import Session
             from app.models import Volume
 """
+_RUN = """
+            import sqlalchemy as sa
+            from sqlalchemy import func, orm
+
+            Base = orm.declarative_base()
+
+            class Volume(Base):
+                __tablename__ = "volumes"
+                id = sa.Column(sa.Integer, primary_key=True)
+                size = sa.Column(sa.Integer)
+                up = sa.Column(sa.Boolean)
+
+            def prepare(engine):
+                Base.metadata.create_all(engine)
+                with orm.Session(engine) as session:
+                    session.add_all(Volume(size=number, up=number % 2 == 0) for number in range(30))
+                    session.commit()
+"""
 RULE = Rule(
     code="DBA308",
     name="aggregate-in-python",
@@ -132,7 +168,7 @@ RULE = Rule(
     ),
     instead="`session.scalar(select(func.max(Volume.size)).where(...))`; for the row itself"
     " `.order_by(Volume.size.desc()).limit(1)`.",
-    checks=(OnFunction(check),),
+    checks=(OnFunction(check), OnTape(recorded)),
     bad=(
         Example(
             "the sum of a column",
@@ -163,6 +199,37 @@ RULE = Rule(
                 rows = session.scalars(select(Volume).where(Volume.project == project)).all()
                 return max(rows, key=lambda row: row.created_at)  # expect: DBA308
             """,
+        ),
+        LiveExample(
+            "recorded: a sum that a loop keeps, over rows of another function",
+            _RUN
+            + """
+            def volumes(session):
+                return session.query(Volume)
+
+            def run(engine):
+                with orm.Session(engine) as session:
+                    total = 0
+                    for volume in volumes(session).filter(Volume.up).all():
+                        total += volume.size  # expect: DBA308
+                    return total
+            """,
+        ),
+        LiveExample(
+            "recorded: the distinct values of a column",
+            _RUN
+            + """
+            async def run(engine):
+                async with engine.connect() as connection:
+                    rows = await connection.execute(sa.select(Volume.__table__))
+                    return {row.up for row in rows}  # expect: DBA308
+            """,
+            (
+                (
+                    "run: 30 rows were fetched at example.py:20 only for a set of column `up`: let"
+                    " the database find it, with `select(Volume.up).distinct()`"
+                ),
+            ),
         ),
     ),
     good=(
@@ -217,6 +284,16 @@ RULE = Rule(
             """
             def used(volumes):
                 return sum(volume.size for volume in volumes.all())
+            """,
+        ),
+        LiveExample(
+            "recorded: the database adds up",
+            _RUN
+            + """
+            def run(engine):
+                with orm.Session(engine) as session:
+                    sizes = sa.select(Volume.up, func.sum(Volume.size)).group_by(Volume.up)
+                    return dict(session.execute(sizes).all())
             """,
         ),
     ),

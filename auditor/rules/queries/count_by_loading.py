@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from auditor.model.finding import Confidence, Severity
-from auditor.rule import Example, Hit, Hits, OnFunction, Rule
+from auditor.model.tape import Tape
+from auditor.rule import Example, Hit, Hits, LiveExample, OnFunction, OnTape, Rule
 from auditor.rules.places import span_of
+from auditor.rules.queries.fates import NONE_OR_SOME
 from auditor.rules.queries.loading import Loaded, loaded_once
+from auditor.rules.queries.queries_instead import style_of
+from auditor.rules.queries.recorded_loads import loads
+from auditor.rules.queries.row_loops import Use
 from auditor.source.facts import Call, Expr, FunctionFacts, ModuleFacts, Name, dotted
 from auditor.source.project import Project
 
@@ -28,10 +33,37 @@ def _counted(
         yield loaded
 
 
+def recorded(tape: Tape, project: Project) -> Hits:
+    """Rows that were fetched, and of which the program wanted the number."""
+    for load in loads(tape, project, Use.COUNT):
+        style = style_of(project, load.first, load.path)
+        only_asks = load.fate.words == NONE_OR_SOME
+        yield load.hit(_RECORDED, fix=style.asked() if only_asks else style.counted())
+
+
+_RECORDED = "{rows} only for {words}: let the database count, with `{fix}`"
 _IMPORTS = """
             from sqlalchemy import func, select
             from sqlalchemy.orm import Session
             from app.models import Label
+"""
+_RUN = """
+            import sqlalchemy as sa
+            from sqlalchemy import func, orm
+
+            Base = orm.declarative_base()
+
+            class Label(Base):
+                __tablename__ = "labels"
+                id = sa.Column(sa.Integer, primary_key=True)
+                size = sa.Column(sa.Integer)
+                up = sa.Column(sa.Boolean)
+
+            def prepare(engine):
+                Base.metadata.create_all(engine)
+                with orm.Session(engine) as session:
+                    session.add_all(Label(size=number, up=number % 2 == 0) for number in range(30))
+                    session.commit()
 """
 RULE = Rule(
     code="DBA306",
@@ -46,7 +78,7 @@ RULE = Rule(
     ),
     instead="`session.scalar(select(func.count()).select_from(Label).where(...))` or"
     " `query.count()`.",
-    checks=(OnFunction(check),),
+    checks=(OnFunction(check), OnTape(recorded)),
     bad=(
         Example(
             "len() of all()",
@@ -74,6 +106,24 @@ RULE = Rule(
                 if len(labels.all()) > limit:  # expect: DBA306
                     raise OverLimit(project)
             """,
+        ),
+        LiveExample(
+            "recorded: a function loads, its caller counts",
+            _RUN
+            + """
+            def labels(session):
+                return session.scalars(sa.select(Label).where(Label.up)).all()
+
+            def run(engine):
+                with orm.Session(engine) as session:
+                    return len(labels(session))  # expect: DBA306
+            """,
+            (
+                (
+                    "run: 15 rows were fetched at example.py:19 only for `len()`: let the database"
+                    " count, with `select(func.count()).select_from(Label).where(...)`"
+                ),
+            ),
         ),
     ),
     good=(
@@ -110,6 +160,30 @@ RULE = Rule(
                 return len(session.scalar(select(Label.name).where(Label.id == key)))
             """,
         ),
+        LiveExample(
+            "recorded: the caller uses the rows as well",
+            _RUN
+            + """
+            def labels(session):
+                return session.scalars(sa.select(Label)).all()
+
+            def run(engine):
+                with orm.Session(engine) as session:
+                    found = labels(session)
+                    return len(found), [label.id for label in found]
+            """,
+        ),
+        LiveExample(
+            "recorded: a page, and few rows",
+            _RUN
+            + """
+            def run(engine):
+                with orm.Session(engine) as session:
+                    few = session.scalars(sa.select(Label).where(Label.id < 3)).all()
+                    page = session.scalars(sa.select(Label).limit(10)).all()
+                    return len(few), len(page)
+            """,
+        ),
     ),
-    known_gaps=("rows that a function of the project loads are not reported",),
+    known_gaps=("rows that a function of the project loads: only a recording tells",),
 )

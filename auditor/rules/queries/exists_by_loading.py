@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from auditor.model.finding import Confidence, Severity
-from auditor.rule import Example, Hit, Hits, OnFunction, Rule
+from auditor.model.tape import Tape
+from auditor.rule import Example, Hit, Hits, LiveExample, OnFunction, OnTape, Rule
 from auditor.rules.places import span_of
 from auditor.rules.queries.loading import deciding_tests, loaded_once, uses_of
+from auditor.rules.queries.queries_instead import style_of
+from auditor.rules.queries.recorded_loads import loads
+from auditor.rules.queries.row_loops import Use
 from auditor.source.facts import (
     At,
     Bind,
@@ -39,6 +43,15 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
         yield Hit(span_of(module, at), function.qualname, fields)
 
 
+def recorded(tape: Tape, project: Project) -> Hits:
+    """Rows that were fetched, and of which the program asked only whether there is one."""
+    for load in loads(tape, project, Use.EXISTENCE):
+        yield load.hit(_RECORDED, fix=style_of(project, load.first, load.path).asked())
+
+
+_RECORDED = "{rows} only for {words}, whether there is one: ask the database, with `{fix}`"
+
+
 def _asked(function: FunctionFacts) -> Iterator[tuple[int, Expr, At]]:
     """What is only asked whether it is empty, and where."""
     tests = {id(test) for test in deciding_tests(function)}
@@ -67,6 +80,24 @@ _IMPORTS = """
             from sqlalchemy.orm import Session
             from app.models import Label
 """
+_RUN = """
+            import sqlalchemy as sa
+            from sqlalchemy import func, orm
+
+            Base = orm.declarative_base()
+
+            class Label(Base):
+                __tablename__ = "labels"
+                id = sa.Column(sa.Integer, primary_key=True)
+                size = sa.Column(sa.Integer)
+                up = sa.Column(sa.Boolean)
+
+            def prepare(engine):
+                Base.metadata.create_all(engine)
+                with orm.Session(engine) as session:
+                    session.add_all(Label(size=number, up=number % 2 == 0) for number in range(30))
+                    session.commit()
+"""
 RULE = Rule(
     code="DBA307",
     name="exists-by-loading",
@@ -79,7 +110,7 @@ RULE = Rule(
         " The database stops at the first row when it is asked whether one exists."
     ),
     instead="`session.scalar(select(exists().where(...)))`, or `.limit(1)` and `.first()`.",
-    checks=(OnFunction(check),),
+    checks=(OnFunction(check), OnTape(recorded)),
     bad=(
         Example(
             "all() as a condition",
@@ -108,6 +139,26 @@ RULE = Rule(
             def is_used(session: Session, key):
                 return bool(session.query(Label).filter_by(parent=key).all())  # expect: DBA307
             """,
+        ),
+        LiveExample(
+            "recorded: rows of a table, asked about by the caller",
+            _RUN
+            + """
+            def used(connection, size):
+                query = sa.select(Label.__table__.c.id).where(Label.size > size)
+                return connection.execute(query).fetchall()
+
+            def run(engine):
+                with engine.connect() as connection:
+                    if used(connection, 3):  # expect: DBA307
+                        return "in use"
+            """,
+            (
+                (
+                    "run: 26 rows were fetched at example.py:20 only for a test, whether there is"
+                    " one: ask the database, with `select(select(Label).where(...).exists())`"
+                ),
+            ),
         ),
     ),
     good=(
@@ -190,9 +241,21 @@ RULE = Rule(
                     return True
             """,
         ),
+        LiveExample(
+            "recorded: the rows are used if there are any",
+            _RUN
+            + """
+            def run(engine):
+                with orm.Session(engine) as session:
+                    labels = session.query(Label).all()
+                    if not labels:
+                        return None
+                    return [label.size for label in labels]
+            """,
+        ),
     ),
     known_gaps=(
         "`len(...) > 0` is DBA306; `count() > 0`, which counts on, is not reported",
-        "rows that a function of the project loads are not reported",
+        "rows that a function of the project loads: only a recording tells",
     ),
 )

@@ -6,8 +6,12 @@ from collections.abc import Iterator
 
 from auditor.model.evidence import SourcePath, Step
 from auditor.model.finding import Confidence, Severity
-from auditor.rule import Example, Hit, Hits, OnFunction, Rule
+from auditor.model.tape import Tape
+from auditor.rule import Example, Hit, Hits, LiveExample, OnFunction, OnTape, Rule
 from auditor.rules.places import span_of
+from auditor.rules.queries.queries_instead import style_of
+from auditor.rules.queries.recorded_loads import loads
+from auditor.rules.queries.row_loops import Use
 from auditor.rules.queries.rows import RowLoop, is_column, mentions, row_loops, sources_of
 from auditor.source.facts import (
     At,
@@ -44,6 +48,21 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
             if column and _could_filter(project, function, loop, column):
                 yield _hit(module, function, loop, test, column)
                 break
+
+
+def recorded(tape: Tape, project: Project) -> Hits:
+    """Rows that were fetched, and some of which a loop skips for the value of a column."""
+    for load in loads(tape, project, Use.SELECTION):
+        column = load.fate.column
+        if load.has_column(column) and not load.asks_for(column):
+            fix = style_of(project, load.first, load.path).filtered(column)
+            yield load.hit(_RECORDED, column=column, fix=fix)
+
+
+_RECORDED = (
+    "{rows}, and some of them skipped here for the value of `{column}`: the query could leave them"
+    " out, with `{fix}`"
+)
 
 
 def _skips(function: FunctionFacts, loop: RowLoop) -> Iterator[Test]:
@@ -178,6 +197,24 @@ _MODEL = """
                 def is_strange(self):
                     return self.status not in ("ACTIVE", "DOWN")
 """
+_RUN = """
+            import sqlalchemy as sa
+            from sqlalchemy import func, orm
+
+            Base = orm.declarative_base()
+
+            class Port(Base):
+                __tablename__ = "ports"
+                id = sa.Column(sa.Integer, primary_key=True)
+                size = sa.Column(sa.Integer)
+                up = sa.Column(sa.Boolean)
+
+            def prepare(engine):
+                Base.metadata.create_all(engine)
+                with orm.Session(engine) as session:
+                    session.add_all(Port(size=number, up=number % 2 == 0) for number in range(30))
+                    session.commit()
+"""
 RULE = Rule(
     code="DBA305",
     name="filter-in-python",
@@ -191,7 +228,7 @@ RULE = Rule(
         " relationships, to be thrown away. The share of such rows grows with the age of the data."
     ),
     instead="the test as a filter of the query, where an index can serve it.",
-    checks=(OnFunction(check),),
+    checks=(OnFunction(check), OnTape(recorded)),
     bad=(
         Example(
             "skipped at the top of the loop",
@@ -223,6 +260,27 @@ RULE = Rule(
                     if router.status in ("ACTIVE", "BUILD"):  # expect: DBA305
                         router.status = "DOWN"
             """,
+        ),
+        LiveExample(
+            "recorded: rows of another function, skipped by the caller",
+            _RUN
+            + """
+            def ports(session):
+                return session.scalars(sa.select(Port)).all()
+
+            def run(engine):
+                with orm.Session(engine) as session:
+                    for port in ports(session):
+                        if not port.up:  # expect: DBA305
+                            continue
+                        port.size += 1
+            """,
+            (
+                (
+                    "run: 30 rows were fetched at example.py:19, and some of them skipped here for"
+                    " the value of `up`: the query could leave them out, with `.where(Port.up ...)`"
+                ),
+            ),
         ),
     ),
     good=(
@@ -279,10 +337,23 @@ RULE = Rule(
                     yield router
             """,
         ),
+        LiveExample(
+            "recorded: a property, and a column that the query looks at",
+            _RUN
+            + """
+            Port.is_even = property(lambda port: port.size % 2 == 0)
+
+            def run(engine):
+                with orm.Session(engine) as session:
+                    even = [p.id for p in session.scalars(sa.select(Port)) if p.is_even]
+                    ports = session.scalars(sa.select(Port).where(Port.size > 3)).all()
+                    return even, [port.id for port in ports if port.size < 9]
+            """,
+        ),
     ),
     known_gaps=(
         "conditions joined by `and` and `or`, and calls on columns (`startswith`)",
-        "rows that come from another function of the project: its other callers may need them all",
+        "rows of another function of the project, whose other callers may need all: only recorded",
         "`filter()` and nested loops",
         "a class whose columns were not read: any attribute is taken for a column",
     ),
