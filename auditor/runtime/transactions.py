@@ -264,7 +264,7 @@ def watch_session_begin(original: Callable[..., Any]) -> Callable[..., Any]:
         transaction = original(session, *arguments, **named)
         if not getattr(transaction, "nested", False):
             with kept_from_program("transactions"):
-                place = user_place(sys._getframe(1))  # noqa: SLF001 - as in the hot path
+                place = user_place(sys._getframe().f_back)  # noqa: SLF001 - none in a greenlet
                 session.__dict__[BEGUN] = (id(transaction), place)
         return transaction
 
