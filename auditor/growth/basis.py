@@ -8,11 +8,11 @@ Points          {(labels, routers): count}, sizes in the order of the variables
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
-from auditor.growth.solve import solution
-from auditor.model.law import AtMost, Factor, Law, Power, Step, Term
+from auditor.growth.solve import raises_rank, solution
+from auditor.model.law import Factor, Law, Power, Term
 
 Sizes = tuple[int, ...]
 Points = Mapping[Sizes, int]
@@ -24,12 +24,6 @@ Basis = tuple[Product, ...]
 def powers(variable: str, degree: int) -> VariableBasis:
     """1, n, ..., n^degree."""
     return ((), *((Power(variable, exponent),) for exponent in range(1, degree + 1)))
-
-
-def with_steps(variable: str, steps: Sequence[Factor], *, linear: bool) -> VariableBasis:
-    """1, n if `linear`, and each of the steps."""
-    first = ((Power(variable),),) if linear else ()
-    return ((), *first, *((step,) for step in steps))
 
 
 def product(bases: Sequence[VariableBasis]) -> Basis:
@@ -50,36 +44,18 @@ def law_of(variables: Sequence[str], basis: Basis, points: Points) -> Law | None
     return Law(tuple(Term(coefficient, element) for coefficient, element in pairs if coefficient))
 
 
-def step_candidates(variable: str, values: Sequence[int]) -> tuple[Factor, ...]:
-    """`ceil(n/k)` and `min(n, k)` for every `k` that the measured values can tell apart."""
-    ordered = sorted(values)
-    least, most = ordered[0], ordered[-1]
-    near = {v + shift for v in ordered for shift in (-1, 0)}
-    batches = {k for k in near | {100, 500, 1000} if 1 < k < most}
-    caps = {k for k in near if max(least, 0) < k < most}
-    return (
-        *(Step(variable, k) for k in sorted(batches)),
-        *(AtMost(variable, k) for k in sorted(caps)),
-    )
-
-
-def bases_by_plainness(variable: str, values: Sequence[int]) -> Iterator[VariableBasis]:
-    """Constant, linear, one step, line and step, two steps, line and two steps."""
-    yield powers(variable, 0)
-    yield powers(variable, 1)
-    steps = step_candidates(variable, values)
-    choices: list[tuple[tuple[Factor, ...], bool]] = [((step,), False) for step in steps]
-    yield from (with_steps(variable, chosen, linear=linear) for chosen, linear in choices)
-    yield powers(variable, 2)
-    yield from (with_steps(variable, (step,), linear=True) for step in steps)
-    pairs = tuple(itertools.combinations(steps, 2))
-    yield from (with_steps(variable, pair, linear=False) for pair in pairs)
-    yield from (with_steps(variable, pair, linear=True) for pair in pairs)
-
-
-def has_steps(law: Law) -> bool:
-    """Whether the law is more than a polynomial."""
-    return any(not isinstance(factor, Power) for term in law.terms for factor in term.factors)
+def telling_values(
+    variable: str, values: Sequence[int], bases: Sequence[VariableBasis], spare: int
+) -> tuple[int, ...]:
+    """The least of the values that tell the elements of each basis apart, and `spare` more."""
+    chosen: set[int] = set()
+    for basis in bases:
+        rows: list[list[int]] = []
+        for value in values:
+            if raises_rank(rows, [_value(element, {variable: value}) for element in basis]):
+                chosen.add(value)
+    others = [value for value in (values[-1], *values) if value not in chosen]
+    return tuple(sorted({*chosen, *others[:spare]}))
 
 
 def degree_of(nodes: Sequence[int], counts: Sequence[int]) -> int:

@@ -1,57 +1,45 @@
 """Infers an exact law from an oracle that counts, or refuses.
 
 Counts are whole numbers and repeat, so nothing is estimated: a law is solved for exactly, and
-believed only when points that took no part in it (one inside the grid where there is room, one
-well outside it) come out as it says. `docs/adr/0004-exact-laws.md` tells why, and what the
-method cannot see.
+believed only when points that took no part in it (all small sizes that the grid leaves out, one
+point well outside in all variables, two neighbouring sizes far outside in each) come out as it
+says. `docs/adr/0004-exact-laws.md` tells why, and what the method cannot see.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from fractions import Fraction
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from auditor.growth import grid as grids
 from auditor.growth.basis import (
     Basis,
     Sizes,
     VariableBasis,
-    bases_by_plainness,
     degree_of,
-    has_steps,
     law_of,
     powers,
     product,
+    telling_values,
 )
 from auditor.growth.grid import Grid
-from auditor.model.law import Law
+from auditor.growth.holdouts import Checked, holdout_sizes, telling_point
+from auditor.growth.steps import Line, fitting_bases
+from auditor.model.law import Law, Power
 
 Measure = Callable[[Sizes], int]
 
 _LONGEST_AXIS = 7
 _LARGEST_PRODUCT = 150
 _MOST_CANDIDATES = 64
-_SPARE_POINTS = 2
-_MOST_TESTS = 3
+_SPARES = (2, 1, 0)
+_HIGHEST_DEGREE = 3
+_TWO_POINTS = 2
 NO_LAW = (
     "the counts follow no polynomial of low degree, and no such law with steps `ceil(n/k)` or"
     " `min(n, k)`"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Checked:
-    """A point that took no part in a fit: what the law said and what was counted."""
-
-    sizes: Sizes
-    predicted: Fraction
-    measured: int
-
-    @property
-    def holds(self) -> bool:
-        return self.predicted == self.measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +48,8 @@ class Fit:
 
     law: Law
     basis: Basis
-    points: Mapping[Sizes, int]
-    holdouts: tuple[Checked, ...]
+    points: Mapping[Sizes, int] = field(default_factory=dict)
+    holdouts: tuple[Checked, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,55 +61,68 @@ class Refusal:
     holdouts: tuple[Checked, ...] = ()
 
 
-def infer(measure: Measure, variables: Sequence[str], grid: Grid) -> Fit | Refusal:
+def infer(
+    measure: Measure,
+    variables: Sequence[str],
+    grid: Grid,
+    *,
+    glance: Measure | None = None,
+    reach: Mapping[str, int] | None = None,
+) -> Fit | Refusal:
     """The law of `measure` over `variables`, whose sizes `grid` gives; asks for few points, each
-    once. The grid is extended where its points would fit any law."""
-    return _Inference(measure, tuple(variables)).run(grid)
+    once. The grid is extended where its points would fit any law.
 
-
-def law_without_more_points(variables: Sequence[str], points: Mapping[Sizes, int]) -> Law | None:
-    """The polynomial through points that were chosen for another law, if they pin one down and
-    confirm it with some to spare; None otherwise."""
-    for degrees in itertools.product((0, 1, 2), repeat=len(variables)):
-        bases = [powers(name, degree) for name, degree in zip(variables, degrees, strict=True)]
-        basis = product(bases)
-        if len(points) >= len(basis) + _SPARE_POINTS:
-            law = law_of(variables, basis, points)
-            if law is not None:
-                return law
-    return None
+    `glance` may count hold-outs more cheaply; where it tells a law wrong, `measure` is asked too.
+    `reach` says to which size of a variable the law is put to the test.
+    """
+    far = tuple((reach or {}).get(name, 0) for name in variables)
+    return _Inference(tuple(variables), grid, measure, glance or measure, far).run()
 
 
 class _Inference:
-    """One run of `infer`: the points counted so far, and why no law was believed yet."""
+    """One run of `infer`: what was counted so far, and why no law was believed yet.
 
-    def __init__(self, measure: Measure, variables: tuple[str, ...]) -> None:
-        self._measure = measure
+    `_points` are solved for; `_held` are kept out of that and only test.
+    """
+
+    def __init__(
+        self,
+        variables: tuple[str, ...],
+        grid: Grid,
+        measure: Measure,
+        glance: Measure,
+        reach: Sizes,
+    ) -> None:
         self._variables = variables
+        self._grid = grid
+        self._corners = grids.corners(grid)
+        self._measure = measure
+        self._glance = glance
+        self._holdout_sizes = holdout_sizes(grid, reach)
         self._points: dict[Sizes, int] = {}
+        self._held: dict[Sizes, int] = {}
         self._failed: tuple[Checked, ...] = ()
         self._reason = NO_LAW
 
-    def run(self, grid: Grid) -> Fit | Refusal:
-        self._count_all(grids.corner_lines(grid))
-        fit = self._polynomial(grid) or self._stepped(grid)
-        return fit or Refusal(self._reason, dict(self._points), self._failed)
+    def run(self) -> Fit | Refusal:
+        self._count_all(grids.corner_lines(self._grid))
+        fit = self._polynomial() or self._stepped()
+        return fit or Refusal(self._reason, {**self._points, **self._held}, self._failed)
 
     # Polynomials: the degree in each variable is read off lines of the grid.
 
-    def _polynomial(self, grid: Grid) -> Fit | None:
-        found = self._with_room(grid)
+    def _polynomial(self) -> Fit | None:
+        found = self._with_room()
         if found is None:
             return None
         longer, degrees = found
         bases = tuple(powers(v, d) for v, d in zip(self._variables, degrees, strict=True))
-        active = [index for index, degree in enumerate(degrees) if degree]
-        return self._over_product(longer, active, [bases])
+        return self._tested(self._solved(longer, [bases]))
 
-    def _with_room(self, grid: Grid) -> tuple[Grid, tuple[int, ...]] | None:
+    def _with_room(self) -> tuple[Grid, tuple[int, ...]] | None:
         """The grid with each axis at least one size longer than its degree needs, and the degrees;
         None where no degree is low enough: not a polynomial."""
-        degrees = []
+        grid, degrees = self._grid, []
         for index in range(len(grid)):
             degree = self._degree(grid, index)
             while len(grid[index]) > 1 and degree >= len(grid[index]) - 1:
@@ -137,108 +138,171 @@ class _Inference:
         """The highest degree along variable `index`, over the line through each corner."""
         return max(
             degree_of(grid[index], [self._count(s) for s in grids.line(grid, index, corner)])
-            for corner in grids.corners(grid)
+            for corner in self._corners
         )
 
     # Steps: a denser line along each variable shows where the count jumps or stops growing.
 
-    def _stepped(self, grid: Grid) -> Fit | None:
-        changing = [i for i in range(len(grid)) if self._degree(grid, i)] or range(len(grid))
-        dense = grids.denser(grid, changing)
-        choices = [self._choices(dense, grids.corners(grid), index) for index in range(len(grid))]
-        if not all(choices):
-            return None
-        active = [index for index, found in enumerate(choices) if len(found[0]) > 1]
-        combined = tuple(itertools.islice(itertools.product(*choices), _MOST_CANDIDATES))
-        return self._over_product(dense, active, combined)
+    def _stepped(self) -> Fit | None:
+        breaks = [self._breaks(index) for index in range(len(self._grid))]
+        self._corners = (self._corners[0], grids.inner_corner(self._grid))
+        changing = [i for i in grids.varying(self._grid) if self._changes(i) or breaks[i]]
+        for most in grids.DENSE:
+            dense = tuple(
+                tuple(sorted({*values, *breaks[index], *self._tried(index)}))
+                for index, values in enumerate(grids.denser(self._grid, changing, most))
+            )
+            choices = [self._choices(values, index) for index, values in enumerate(dense)]
+            combined = tuple(itertools.islice(itertools.product(*choices), _MOST_CANDIDATES))
+            fit = self._tested(self._solved(dense, combined), most) if combined else None
+            if fit is not None:
+                return fit
+        return None
 
-    def _choices(
-        self, dense: Grid, corners: Sequence[Sizes], index: int
-    ) -> tuple[VariableBasis, ...]:
+    def _tried(self, index: int) -> tuple[int, ...]:
+        """Where a law with steps was put to the test: all are solved for if it failed."""
+        return tuple(self._known_line(index, self._corners[1]))
+
+    def _changes(self, index: int) -> bool:
+        """Whether anything changes along a variable, by the sizes of the grid."""
+        return any(
+            self._count(sizes) != self._count(corner)
+            for corner in self._corners
+            for sizes in grids.line(self._grid, index, corner)
+        )
+
+    def _breaks(self, index: int) -> tuple[int, ...]:
+        """The neighbouring sizes between which a line breaks off what its start says."""
+        if len(self._grid[index]) == 1:
+            return ()
+        found = (self._break(index, corner) for corner in self._corners)
+        return tuple(itertools.chain(*found))
+
+    def _break(self, index: int, corner: Sizes) -> tuple[int, ...]:
+        line = self._known_line(index, corner)
+        values = sorted(line)
+        starts = ((n, {v: line[v] for v in values[:n]}) for n in range(len(values), 1, -1))
+        told = ((n, _polynomial_through(start)) for n, start in starts)
+        length, law = next(((n, law) for n, law in told if law is not None), (0, None))
+        if law is None or length == len(values):
+            return ()
+        low, high = values[length - 1], values[length]
+        while high - low > 1:
+            middle = (low + high) // 2
+            holds = law.at({"": middle}) == self._count(grids.replaced(corner, index, middle))
+            low, high = (middle, high) if holds else (low, middle)
+        return low, high
+
+    def _known_line(self, index: int, corner: Sizes) -> dict[int, int]:
+        """All that was counted along variable `index` through the corner, hold-outs too."""
+        return {
+            sizes[index]: count
+            for sizes, count in (*self._points.items(), *self._held.items())
+            if grids.replaced(corner, index, sizes[index]) == sizes
+        }
+
+    def _choices(self, values: Sequence[int], index: int) -> tuple[VariableBasis, ...]:
         """The plainest bases that fit both corner lines along variable `index`; none if none do."""
-        if len(dense[index]) == 1:
+        if len(values) == 1:
             return (((),),)
-        variable = self._variables[index]
-        counted: list[dict[Sizes, int]] = [
-            {(value,): self._count(grids.replaced(corner, index, value)) for value in dense[index]}
-            for corner in corners
+        lines: list[Line] = [
+            {value: self._count(grids.replaced(corner, index, value)) for value in values}
+            for corner in self._corners
         ]
-        found: list[VariableBasis] = []
-        for tried in bases_by_plainness(variable, dense[index]):
-            if found and len(tried) > len(found[0]):
-                break
-            spare = _SPARE_POINTS if len(tried) > 1 else 1
-            has_room = len(dense[index]) >= len(tried) + spare
-            if has_room and all(law_of([variable], tried, line) is not None for line in counted):
-                found.append(tried)
-        return tuple(found)
+        return fitting_bases(self._variables[index], lines)
 
     # Belief: a law must hold where it was not fitted.
 
-    def _over_product(
-        self, grid: Grid, active: Sequence[int], candidates: Sequence[tuple[VariableBasis, ...]]
-    ) -> Fit | None:
-        """Count every combination of the active variables, solve for each candidate, and put what
-        is left to the test."""
-        if not self._count_product(grid, active, candidates):
-            return None
+    def _solved(self, grid: Grid, candidates: Sequence[tuple[VariableBasis, ...]]) -> list[Fit]:
+        """Count the combinations of sizes that tell the candidates apart, and solve for each."""
+        choices = [tuple(dict.fromkeys(bases)) for bases in zip(*candidates, strict=True)]
+        wanted = self._crossed(grid, choices)
+        if len(wanted) > _LARGEST_PRODUCT:
+            active = sum(max(map(len, bases)) > 1 for bases in choices)
+            self._reason = f"{active} variables act on each other: too many to measure together"
+            return []
+        self._count_all(wanted)
         bases = [product(candidate) for candidate in candidates]
-        solved = [(basis, law_of(self._variables, basis, self._points)) for basis in bases]
-        return self._tested(grid, [(basis, law) for basis, law in solved if law is not None])
+        solved = [(law_of(self._variables, basis, self._points), basis) for basis in bases]
+        return [Fit(law, basis) for law, basis in solved if law is not None]
 
-    def _count_product(
-        self, grid: Grid, active: Sequence[int], candidates: Sequence[tuple[VariableBasis, ...]]
-    ) -> bool:
-        widths = [max(map(len, bases)) for bases in zip(*candidates, strict=True)]
-        spares = (4, 1, 0) if len(active) > 1 else (_LARGEST_PRODUCT,)
-        for spare in spares:
-            wanted = grids.product_of(grids.thinned(grid, [w + spare for w in widths]), active)
-            if len(wanted) <= _LARGEST_PRODUCT:
-                self._count_all(wanted)
-                return True
-        self._reason = f"{len(active)} variables act on each other: too many to measure together"
-        return False
+    def _crossed(self, grid: Grid, choices: Sequence[Sequence[VariableBasis]]) -> tuple[Sizes, ...]:
+        """The combinations of sizes that tell the bases apart, with as many to spare as there is
+        room for."""
+        crossed: tuple[Sizes, ...] = ()
+        for spare in _SPARES:
+            axes = zip(self._variables, grid, choices, strict=True)
+            crossed = tuple(itertools.product(*(_axis(*axis, spare) for axis in axes)))
+            if len(crossed) <= _LARGEST_PRODUCT:
+                break
+        return crossed
 
-    def _tested(self, grid: Grid, solved: Sequence[tuple[Basis, Law]]) -> Fit | None:
-        """The one law that holds at points which took no part; refuses if several do."""
-        points, fits = dict(self._points), [Fit(law, basis, {}, ()) for basis, law in solved]
-        for farther in range(_MOST_TESTS):
-            if not fits:
-                return None
-            where = self._holdout_sizes(grid, farther, fits)
-            tested = [
-                replace(fit, holdouts=fit.holdouts + self._checks(fit, where)) for fit in fits
-            ]
-            fits = [fit for fit in tested if all(check.holds for check in fit.holdouts)]
-            if not fits:
-                self._note_failure(tested[0])
-            if len({fit.law for fit in fits}) == 1:
-                return replace(fits[0], points=points)
-        self._reason = "the points allow more than one law: " + " and ".join(
-            f"`{fit.law}`" for fit in fits[:2]
-        )
-        return None
+    def _tested(self, fits: list[Fit], dense_to: int = 0) -> Fit | None:
+        """The plainest law that holds at all hold-outs, if all that hold say the same; with steps
+        also at every size up to a period beyond those that were solved for."""
+        for sizes in self._holdout_sizes:
+            fits = self._holding(fits, sizes)
+        for sizes in self._step_holdouts(fits, dense_to + grids.PERIOD):
+            fits = self._holding(fits, sizes)
+        while apart := self._telling_point(fits):
+            fits = self._holding(fits, apart)
+        return self._believed(fits[0]) if fits else None
 
-    def _checks(self, fit: Fit, where: Sequence[Sizes]) -> tuple[Checked, ...]:
-        return tuple(Checked(s, fit.law.at(self._named(s)), self._count(s)) for s in where)
+    def _telling_point(self, fits: list[Fit]) -> Sizes | None:
+        """A point at which the laws differ, so that at least one of them fails there."""
+        laws = [fit.law for fit in fits]
+        return telling_point(laws, self._variables, self._grid, self._holdout_sizes)
 
-    def _note_failure(self, fit: Fit) -> None:
-        self._failed = tuple(check for check in fit.holdouts if not check.holds)
-        worst = self._failed[0]
-        at = ", ".join(f"{name}={size}" for name, size in self._named(worst.sizes).items())
+    def _step_holdouts(self, fits: list[Fit], dense_to: int) -> Iterator[Sizes]:
+        """For each variable with steps every size to `dense_to`, and where they step again."""
+        steps = {
+            (self._variables.index(factor.variable), getattr(factor, "per", 0))
+            for fit in fits
+            for term in fit.law.terms
+            for factor in term.factors
+            if not isinstance(factor, Power)
+        }
+        for index in sorted({index for index, _ in steps}):
+            yield from grids.every_size(self._grid, index, dense_to)
+        corner = grids.inner_corner(self._grid)
+        for index, per in sorted(steps):
+            most = max(2 * sizes[index] + 1 for sizes in self._holdout_sizes)
+            for size in (2 * per, 2 * per + 1):
+                if dense_to < size <= most:
+                    yield grids.replaced(corner, index, size)
+
+    def _holding(self, fits: list[Fit], sizes: Sizes) -> list[Fit]:
+        """The laws that hold at a hold-out; the failure of the plainest is noted if none does."""
+        if not fits or sizes in self._points:
+            return fits
+        checks = [self._check(fit, sizes) for fit in fits]
+        holding = [fit for fit, check in zip(fits, checks, strict=True) if check.holds]
+        if not holding:
+            self._note_failure(fits[0], checks[0])
+        return holding
+
+    def _check(self, fit: Fit, sizes: Sizes) -> Checked:
+        predicted = fit.law.at(self._named(sizes))
+        if sizes not in self._held:
+            self._held[sizes] = self._glance(sizes)
+            if predicted != self._held[sizes]:
+                self._held[sizes] = self._measure(sizes)
+        return Checked(sizes, predicted, self._held[sizes])
+
+    def _believed(self, fit: Fit) -> Fit:
+        holdouts = tuple(self._check(fit, sizes) for sizes in self._held)
+        return Fit(fit.law, fit.basis, dict(self._points), holdouts)
+
+    def _note_failure(self, fit: Fit, check: Checked) -> None:
+        """Of several laws that fail the plainest is told, which was tried first."""
+        if self._failed:
+            return
+        self._failed = (check,)
+        at = ", ".join(f"{name}={size}" for name, size in self._named(check.sizes).items())
         self._reason = (
-            f"the points fit `{fit.law}`, but at {at} that predicts {worst.predicted} and"
-            f" {worst.measured} was measured"
+            f"the points fit `{fit.law}`, but at {at} that predicts {check.predicted} and"
+            f" {check.measured} was measured"
         )
-
-    def _holdout_sizes(self, grid: Grid, farther: int, fits: Sequence[Fit]) -> tuple[Sizes, ...]:
-        """One point outside, one inside; for a law with steps also one outside in each variable,
-        because steps of several variables can make up for each other at one point."""
-        outer = grids.outside(grid, farther)
-        inner = grids.inside(grid, tuple(self._points))
-        alone = grids.outside_alone(grid) if any(has_steps(fit.law) for fit in fits) else ()
-        wanted = dict.fromkeys((outer, *alone, *(() if inner is None else (inner,))))
-        return tuple(sizes for sizes in wanted if sizes not in self._points)
 
     def _count_all(self, wanted: Sequence[Sizes]) -> None:
         for sizes in wanted:
@@ -247,7 +311,29 @@ class _Inference:
     def _count(self, sizes: Sizes) -> int:
         if sizes not in self._points:
             self._points[sizes] = self._measure(sizes)
+            self._held.pop(sizes, None)
         return self._points[sizes]
 
     def _named(self, sizes: Sizes) -> dict[str, int]:
         return dict(zip(self._variables, sizes, strict=True))
+
+
+def _axis(
+    name: str, values: tuple[int, ...], bases: Sequence[VariableBasis], spare: int
+) -> tuple[int, ...]:
+    """The sizes of one variable that are crossed with those of the others."""
+    if max(map(len, bases)) == 1:
+        return values[:1]
+    return telling_values(name, values, bases, spare)
+
+
+def _polynomial_through(line: Line) -> Law | None:
+    """The polynomial of low degree in the variable `` that gives the line, with some to spare; two
+    points give the line through them."""
+    points: dict[Sizes, int] = {(value,): count for value, count in line.items()}
+    spare = 1 if len(points) == _TWO_POINTS else 2
+    for degree in range(min(_HIGHEST_DEGREE, len(points) - spare) + 1):
+        law = law_of([""], powers("", degree), points)
+        if law is not None:
+            return law
+    return None

@@ -11,8 +11,13 @@ Grid = tuple[tuple[int, ...], ...]
 """For each variable its sizes, ascending."""
 
 _LEAST_OUTSIDE = 9
-_DENSE = 12
-_LARGEST_DENSE = 64
+_LEAST_FAR = 25
+_FILLERS = 6
+_LEAST_BEGUN = 11
+DENSE = (12, 24)
+"""How many sizes above the least are counted to see steps: first few, then more."""
+PERIOD = 12
+"""How many sizes farther a law with steps is put to the test at every size."""
 
 
 def corners(grid: Grid) -> tuple[Sizes, Sizes]:
@@ -37,59 +42,65 @@ def replaced(sizes: Sizes, index: int, value: int) -> Sizes:
     return (*sizes[:index], value, *sizes[index + 1 :])
 
 
-def product_of(grid: Grid, active: Sequence[int]) -> tuple[Sizes, ...]:
-    """Every combination of the active variables, the others at their least."""
+def outside(grid: Grid) -> Sizes:
+    """A point well outside the grid in every variable that varies: `2 * most + 1`, at least 9."""
     return tuple(
-        itertools.product(
-            *(values if index in active else values[:1] for index, values in enumerate(grid))
-        )
+        max(2 * values[-1] + 1, _LEAST_OUTSIDE) if len(values) > 1 else values[0] for values in grid
     )
 
 
-def outside(grid: Grid, farther: int = 0) -> Sizes:
-    """A point well outside the grid in every variable that varies: `2 * most + 1`, at least 9, so
-    that what begins at a handful shows; then farther."""
+def between(grid: Grid) -> tuple[Sizes, ...]:
+    """Points at the least sizes that the grid leaves out, each size of each variable once: 3, 5,
+    6, 7, 8, 9 for the grid 1, 2, 4. The variables are out of step, so that what two of them add
+    and take away at the same place of their axes does not cancel."""
+    fillers = [_left_out(values) for values in grid]
     return tuple(
-        max((farther + 2) * values[-1] + farther + 1, _LEAST_OUTSIDE)
-        if len(values) > 1
-        else values[0]
-        for values in grid
+        tuple(values[(turn + shift) % len(values)] for shift, values in enumerate(fillers))
+        for turn in range(_FILLERS)
     )
 
 
-def outside_alone(grid: Grid) -> tuple[Sizes, ...]:
-    """Points well outside the grid in one variable each, the others at their most."""
-    far, (_, high) = outside(grid), corners(grid)
-    varying = [index for index, values in enumerate(grid) if len(values) > 1]
-    return tuple(replaced(high, index, far[index]) for index in varying)
+def far_alone(grid: Grid, index: int) -> tuple[Sizes, Sizes]:
+    """Two neighbouring sizes of one variable far outside, the others at their most."""
+    values, high = grid[index], corners(grid)[1]
+    last = max(2 * values[-1] + 1, _LEAST_FAR)
+    return replaced(high, index, last - 1), replaced(high, index, last)
 
 
-def inside(grid: Grid, measured: Sequence[Sizes]) -> Sizes | None:
-    """A point between those of the grid, not measured yet; None if there is none."""
-    known = set(measured)
-    between = (_between(values) for values in grid)
-    return next((sizes for sizes in itertools.product(*between) if sizes not in known), None)
+def varying(grid: Grid) -> tuple[int, ...]:
+    """The variables that have more than one size."""
+    return tuple(index for index, values in enumerate(grid) if len(values) > 1)
 
 
-def denser(grid: Grid, along: Sequence[int]) -> Grid:
-    """The grid with every size from the least upwards on the axes `along`, as far as is cheap."""
+def inner_corner(grid: Grid) -> Sizes:
+    """A point where most that begins at some size has begun in all variables at once."""
     return tuple(
-        tuple(sorted({*values, *range(values[0], min(values[0] + _DENSE, _LARGEST_DENSE) + 1)}))
+        max(2 * values[-1] + 1, _LEAST_BEGUN + index) if len(values) > 1 else values[0]
+        for index, values in enumerate(grid)
+    )
+
+
+def every_size(grid: Grid, index: int, most: int) -> tuple[Sizes, ...]:
+    """Every size of one variable from its least to `most` above it, the others where most has
+    begun."""
+    least, corner = grid[index][0], inner_corner(grid)
+    return tuple(replaced(corner, index, value) for value in range(least, least + most + 1))
+
+
+def denser(grid: Grid, along: Sequence[int], most: int) -> Grid:
+    """The grid with every size from the least to `most` above it on the axes `along`."""
+    return tuple(
+        tuple(sorted({*values, *range(values[0], values[0] + most + 1)}))
         if index in along
         else values
         for index, values in enumerate(grid)
     )
 
 
-def thinned(grid: Grid, lengths: Sequence[int]) -> Grid:
-    """Each axis with so many of its sizes: the least ones and the greatest."""
-    return tuple(
-        values if len(values) <= length else (*values[: length - 1], values[-1])
-        for values, length in zip(grid, lengths, strict=True)
-    )
-
-
-def _between(values: Sequence[int]) -> tuple[int, ...]:
-    """The least sizes between two of the grid, then those of the grid itself."""
-    gaps = [v for v in range(values[0], min(values[-1], values[0] + 64)) if v not in values]
-    return (*gaps[:2], *values[len(values) // 2 :])
+def _left_out(values: Sequence[int]) -> tuple[int, ...]:
+    """The least sizes that the axis leaves out; its only one where it does not vary."""
+    if len(values) == 1:
+        return tuple(values)
+    known = set(values)
+    missing = (size for size in itertools.count(values[0]) if size not in known)
+    return tuple(itertools.islice(missing, _FILLERS))

@@ -5,21 +5,24 @@ from __future__ import annotations
 import inspect
 import itertools
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from auditor.backends.masking import masked
 from auditor.backends.scratch import dialect_of, has_server, open_scratch
 from auditor.growth.attribute import explained
-from auditor.growth.basis import Sizes
-from auditor.growth.count import Counts, Uncountable
-from auditor.growth.fit import Checked, Fit, Refusal, infer, law_without_more_points
+from auditor.growth.basis import Basis, Sizes
+from auditor.growth.count import EAGER_BATCH, Count, Counts, Uncountable
+from auditor.growth.fit import Fit, Refusal, infer
+from auditor.growth.holdouts import Checked
+from auditor.growth.measures import measure_laws
 from auditor.growth.plans import table_scans
 from auditor.growth.scenario import Scenario
+from auditor.growth.timing import timings
 from auditor.growth.workload import Workload, prepared
 from auditor.model.errors import ScenarioError
-from auditor.model.law import Holdout, LawResult, Point
+from auditor.model.law import Holdout, LawResult, MeasureLaw, Point
 from auditor.model.span import Frame
 from auditor.runtime.sites import shown_path
 
@@ -29,6 +32,25 @@ _NOTHING_SEEN = (
 )
 Progress = Callable[[str], None]
 OnFailure = Callable[[Scenario, ScenarioError], None]
+
+
+Clock = Callable[[], float]
+NO_REACH: Mapping[str, int] = {}
+_BATCHES = (
+    (EAGER_BATCH, 500, "SQLAlchemy loads eager batches for up to 500 rows at a time"),
+    ("INSERT", 1000, "SQLAlchemy inserts up to 1000 rows at a time"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """A workload to profile, and how. `database` is its name."""
+
+    workload: Workload
+    database: str
+    progress: Progress
+    reach: Mapping[str, int]
+    clock: Clock | None
 
 
 def _raised(_: Scenario, error: ScenarioError) -> None:
@@ -41,12 +63,16 @@ def profile(
     allow_existing: bool = False,
     progress: Progress = lambda _: None,
     on_failure: OnFailure = _raised,
+    reach: Mapping[str, int] = NO_REACH,
+    clock: Clock | None = None,
 ) -> tuple[LawResult, ...]:
     """The law of each scenario, or why there is none, measured on a scratch database that is
     dropped at the end.
 
     Scenarios in a row that share a `prepare` share a database. `progress` is told what is being
     measured; `on_failure` may take the ScenarioError of a scenario, so that the others go on.
+    `reach` gives sizes up to which a law is put to the test, by variable. With a `clock` (such as
+    `time.perf_counter`) calls are timed too; times never decide anything.
     Raises ScenarioError when a scenario fails, DatabaseError when there is no database.
     """
     results: list[LawResult] = []
@@ -58,7 +84,8 @@ def profile(
                 on_failure(group[0], error)
                 continue
             for workload in workloads:
-                results += _profiled_unless_it_fails(workload, database, progress, on_failure)
+                job = _Job(workload, database_name(database), progress, reach, clock)
+                results += _profiled_unless_it_fails(job, on_failure)
     return tuple(results)
 
 
@@ -76,37 +103,41 @@ def _sharing_prepare(scenarios: Sequence[Scenario]) -> Iterator[tuple[Scenario, 
         yield tuple(scenario for _, scenario in group)
 
 
-def _profiled_unless_it_fails(
-    workload: Workload, database: str, progress: Progress, on_failure: OnFailure
-) -> list[LawResult]:
+def _profiled_unless_it_fails(job: _Job, on_failure: OnFailure) -> list[LawResult]:
     try:
-        return [_profiled(workload, database_name(database), progress)]
+        return [_profiled(job)]
     except ScenarioError as error:
-        on_failure(workload.scenario, error)
+        on_failure(job.workload.scenario, error)
         return []
 
 
-def _profiled(workload: Workload, database: str, progress: Progress) -> LawResult:
-    scenario = workload.scenario
-    counts = Counts(workload, lambda at: progress(f"{scenario.name} on {database}: {at}"))
+def _profiled(job: _Job) -> LawResult:
+    scenario = job.workload.scenario
+    counts = Counts(
+        job.workload, lambda at: job.progress(f"{scenario.name} on {job.database}: {at}")
+    )
     grid = tuple(values for _, values in scenario.sizes)
     outcome: Fit | Refusal
     try:
-        outcome = infer(counts.statements, scenario.variables, grid)
+        outcome = infer(
+            counts.statements, scenario.variables, grid, glance=counts.glance, reach=job.reach
+        )
         counts.confirm(next(iter(counts.at)))
     except Uncountable as difference:
         outcome = Refusal(str(difference), {})
-    return _result(scenario, database, outcome, counts)
+    found = _result(scenario, job.database, outcome, counts)
+    if job.clock is None:
+        return found
+    return replace(found, timings=timings(job.workload, counts, job.clock))
 
 
 def _result(scenario: Scenario, database: str, outcome: Fit | Refusal, counts: Counts) -> LawResult:
     checked = {check.sizes for check in outcome.holdouts}
     points = tuple(
-        Point(_named(scenario, sizes), count.statements, count.rows)
+        _point(scenario, sizes, count)
         for sizes, count in sorted(counts.at.items())
         if sizes not in checked
     )
-    holdouts = tuple(_holdout(scenario, check) for check in outcome.holdouts)
     found = LawResult(
         scenario=scenario.name,
         target=scenario.target,
@@ -114,26 +145,48 @@ def _result(scenario: Scenario, database: str, outcome: Fit | Refusal, counts: C
         variables=scenario.variables,
         law=outcome.law if isinstance(outcome, Fit) else None,
         points=points,
-        holdouts=holdouts,
+        holdouts=tuple(_holdout(scenario, check) for check in outcome.holdouts),
         refusal=outcome.reason if isinstance(outcome, Refusal) else "",
         notes=(*_fixed(scenario), *counts.notes, *_nothing_seen(counts)),
         place=_written_at(scenario),
         contracts=scenario.contracts,
     )
     if isinstance(outcome, Refusal):
-        return found
+        measures = _measures(scenario, counts, None) if outcome.points else ()
+        return replace(found, measures=measures)
     return _with_scans(_with_why(found, outcome, counts), counts)
 
 
 def _with_why(found: LawResult, fit: Fit, counts: Counts) -> LawResult:
     by_part = {sizes: count.parts for sizes, count in counts.at.items()}
-    rows = law_without_more_points(
-        found.variables, {sizes: count.rows for sizes, count in counts.at.items()}
-    )
+    scenario = counts.workload.scenario
+    farthest = tuple(map(max, zip(*counts.at, strict=True)))
     return replace(
         found,
         terms=explained(fit.law, found.variables, fit.basis, by_part, target=found.target),
-        notes=(*found.notes, *((f"rows fetched: {rows}",) if rows is not None else ())),
+        measures=_measures(scenario, counts, fit.basis),
+        measured_to=_named(scenario, farthest),
+        notes=(*found.notes, *_batches(counts, farthest)),
+    )
+
+
+def _measures(scenario: Scenario, counts: Counts, basis: Basis | None) -> tuple[MeasureLaw, ...]:
+    return measure_laws(scenario.variables, counts.at, counts.unsteady, basis)
+
+
+def _batches(counts: Counts, farthest: Sizes) -> tuple[str, ...]:
+    """What a library sends in batches larger than anything that was measured."""
+    seen = {batch for count in counts.at.values() for batch in count.batches}
+    return tuple(
+        f"{what}, so beyond {size} this grows by steps: `--reach {size + 1}` measures them"
+        for batch, size, what in _BATCHES
+        if batch in seen and max(farthest, default=size) <= size
+    )
+
+
+def _point(scenario: Scenario, sizes: Sizes, count: Count) -> Point:
+    return Point(
+        _named(scenario, sizes), count.statements, count.rows, tuple(sorted(count.others.items()))
     )
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from fractions import Fraction
@@ -8,11 +9,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from auditor.growth.fit import Checked, Fit, Refusal, infer
+from auditor.growth.fit import Fit, Refusal, infer
+from auditor.growth.holdouts import Checked, holdout_sizes
+from auditor.growth.solve import raises_rank
 from auditor.model.law import AtMost, Factor, Law, Power, Step, Term
 
 NAMES = ("a", "b", "c")
 GRID = (1, 2, 4)
+TWO_GUARDS = (
+    "5*min(a, 3)*min(b, 9) - 5*min(a, 3)*min(b, 10) - 5*min(a, 4)*min(b, 9)"
+    " + 5*min(a, 4)*min(b, 10)"
+)
 
 
 def law_of(function: Callable[..., int], *grid: tuple[int, ...]) -> str:
@@ -38,6 +45,18 @@ def law_of(function: Callable[..., int], *grid: tuple[int, ...]) -> str:
         (lambda a: 3 + math.ceil(a / 500), ((1, 499, 500, 501, 1001),), "3 + ceil(a/500)"),
         (lambda a: 4 + 3 * a if a else 0, ((0, 1, 2, 4),), "3*a + 4*min(a, 1)"),
         (lambda a: a if a < 8 else 2 * a - 8, (GRID,), "2*a - min(a, 8)"),
+        (lambda a: 4 * min(a, 5) + 16 * math.ceil(a / 5), (GRID,), "4*min(a, 5) + 16*ceil(a/5)"),
+        (lambda a: 2 + a // 3, (GRID,), "2 + ceil((a-2)/3)"),
+        (lambda a: 3 + math.ceil(a / 500), ((1, 400, 600),), "3 + ceil(a/500)"),
+        (lambda a: 3 + math.ceil(a / 450), ((1, 400, 600),), "3 + ceil(a/450)"),
+        (lambda a: 3 + min(a, 450), ((1, 400, 600),), "3 + min(a, 450)"),
+        (lambda a: 3 + 2 * (a > 19), (GRID,), "3 - 2*min(a, 19) + 2*min(a, 20)"),
+        (lambda a, b: 1 + a * math.ceil(b / 7), (GRID, GRID), "1 + a*ceil(b/7)"),
+        (
+            lambda a, b: 5 * (a > 3) * (b > 9),
+            (GRID, (1, 2)),
+            TWO_GUARDS,
+        ),
     ],
 )
 def test_a_law_is_found_exactly(
@@ -50,7 +69,7 @@ def test_a_law_is_found_exactly(
     "function",
     [
         lambda a: 2**a,
-        lambda a: a % 3,
+        lambda a: a * (a % 7),
         lambda a: int(math.log2(a)),
         math.isqrt,
         lambda a: 3 + a.bit_count(),
@@ -64,36 +83,46 @@ def test_what_is_no_law_is_refused(function: Callable[[int], int]) -> None:
 
 def test_a_remainder_is_a_law_of_steps() -> None:
     assert law_of(lambda a: a % 2, GRID) == "-a + 2*ceil(a/2)"
+    assert law_of(lambda a: a % 3, GRID) == "a - 3*ceil((a-2)/3)"
 
 
-def test_a_hold_out_lies_outside_the_grid_and_one_inside_it() -> None:
+def test_hold_outs_are_the_small_sizes_left_out_one_well_outside_and_two_far_outside_in_each() -> (
+    None
+):
     found = infer(lambda sizes: 4 + 3 * sizes[0], ("a", "b"), ((1, 2, 4), (1, 2)))
 
     assert isinstance(found, Fit)
-    assert found.holdouts == (
-        Checked((9, 9), Fraction(31), 31),
-        Checked((3, 2), Fraction(13), 13),
-    )
+    assert [check.sizes for check in found.holdouts] == [
+        (9, 9),
+        *((3, 4), (5, 5), (6, 6), (7, 7), (8, 8), (9, 3)),
+        *((24, 2), (25, 2), (4, 24), (4, 25)),
+    ]
+    assert found.holdouts[0] == Checked((9, 9), Fraction(31), 31)
+    assert all(check.holds for check in found.holdouts)
     assert not {check.sizes for check in found.holdouts} & set(found.points)
 
 
 def test_a_failed_hold_out_is_told_with_both_numbers() -> None:
-    found = infer(lambda sizes: min(sizes[0] ** 2, 64), ("a",), ((1, 2, 4),))
+    found = infer(lambda sizes: sizes[0] * (sizes[0] % 9), ("a",), (GRID,))
 
     assert isinstance(found, Refusal)
-    assert found.reason == (
-        "the points fit `a^2`, but at a=11 that predicts 121 and 64 was measured"
-    )
-    assert found.holdouts == (Checked((11,), Fraction(121), 64),)
+    assert found.reason == "the points fit `a^2`, but at a=9 that predicts 81 and 0 was measured"
+    assert found.holdouts == (Checked((9,), Fraction(81), 0),)
 
 
-def test_two_laws_that_the_points_cannot_tell_apart_are_both_named() -> None:
-    found = infer(lambda sizes: 3 + -(-sizes[0] // 500), ("a",), ((1, 400, 600),))
+def test_what_begins_beyond_the_usual_hold_outs_is_found_where_the_reach_says() -> None:
+    def loaded(sizes: tuple[int, ...]) -> int:
+        return 2 + math.ceil(sizes[0] / 500)
 
-    assert isinstance(found, Refusal)
-    assert found.reason == (
-        "the points allow more than one law: `3 + ceil(a/500)` and `3 + ceil(a/599)`"
-    )
+    near = infer(loaded, ("a",), (GRID,))
+    far = infer(loaded, ("a",), (GRID,), reach={"a": 1001})
+
+    assert isinstance(near, Fit)
+    assert isinstance(far, Fit)
+    assert (str(near.law), max(check.sizes[0] for check in near.holdouts)) == ("3", 25)
+    assert (str(far.law), max(check.sizes[0] for check in far.holdouts)) == (
+        "2 + ceil(a/500)", 1001,
+    )  # fmt: skip
 
 
 def test_few_points_are_asked_for_and_each_once() -> None:
@@ -105,7 +134,52 @@ def test_few_points_are_asked_for_and_each_once() -> None:
 
     infer(measure, ("a", "b", "c"), ((1, 2, 4), (1, 2), (1, 2)))
 
-    assert len(asked) == len(set(asked)) == 12
+    assert len(asked) == len(set(asked)) == 23
+
+
+def test_a_hold_out_is_glanced_at_and_measured_again_only_where_it_fails() -> None:
+    asked: list[tuple[str, int]] = []
+
+    def measure(sizes: tuple[int, ...]) -> int:
+        asked.append(("measured", sizes[0]))
+        return min(sizes[0], 8)
+
+    def glance(sizes: tuple[int, ...]) -> int:
+        asked.append(("glanced at", sizes[0]))
+        return min(sizes[0], 8)
+
+    infer(measure, ("a",), (GRID,), glance=glance)
+
+    assert asked[:5] == [
+        *(("measured", 1), ("measured", 2), ("measured", 4)),
+        *(("glanced at", 9), ("measured", 9)),
+    ]
+
+
+def rank(columns: list[list[int]]) -> int:
+    rows: list[list[int]] = []
+    for row in zip(*columns, strict=True):
+        raises_rank(rows, row)
+    return len(rows)
+
+
+def test_no_two_steps_cancel_at_all_points_and_not_between_them() -> None:
+    """Whatever a law in 1, n, n^2 and two steps says, it says at the points that are asked for: no
+    other such law agrees with it there and differs at a size up to the farthest."""
+    measured = (*GRID, *(sizes[0] for sizes in holdout_sizes((GRID,), (0,))))
+    everywhere = range(1, max(measured) + 1)
+    steps = [Step("n", k) for k in range(2, 10)] + [AtMost("n", k) for k in range(1, 10)]
+    powers = [[n**degree for n in everywhere] for degree in range(3)]
+    cancelling = [
+        (str(one), str(other))
+        for one, other in itertools.combinations(steps, 2)
+        for whole in [
+            [*powers, *([step.at({"n": n}) for n in everywhere] for step in (one, other))]
+        ]
+        if rank([[column[n - 1] for n in measured] for column in whole]) < rank(whole)
+    ]
+
+    assert cancelling == []
 
 
 polynomials = st.dictionaries(
