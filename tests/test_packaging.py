@@ -37,10 +37,16 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
     return zipfile.ZipFile(built)
 
 
-def test_the_wheel_holds_four_packages_and_the_samples(wheel: zipfile.ZipFile) -> None:
+def test_the_wheel_holds_five_packages_and_the_samples(wheel: zipfile.ZipFile) -> None:
     names = wheel.namelist()
     tops = {name.split("/")[0] for name in names if ".dist-info/" not in name}
-    packages = {"auditor", "auditor_openstack", "flake8_auditor", "pytest_auditor"}
+    packages = {
+        "auditor",
+        "auditor_openstack",
+        "flake8_auditor",
+        "pytest_auditor",
+        "unittest_auditor",
+    }
     assert tops == {*packages, "auditor_samples"}
     assert "auditor_samples/metering/sync.py" in names
     assert [name for name in names if "__pycache__" in name or "/tests/" in name] == []

@@ -24,6 +24,8 @@ from auditor.runtime.recorder import Recording, record
 from auditor.runtime.tape_text import counted, heaviest
 from auditor.sql.verbs import READS, SAVEPOINTS
 
+__unittest = True  # unittest leaves frames of this module out of tracebacks
+
 SHOWN = 10
 KINDS = ("select", "insert", "update", "delete", "savepoint", "other")
 """Kinds of statements that can be limited. `savepoint` is also its release and its rollback."""

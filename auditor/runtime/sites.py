@@ -22,7 +22,7 @@ from auditor.model.tape import UNKNOWN_FRAME, Site
 LIBRARIES = frozenset(
     """
     sqlalchemy oslo_db greenlet aiosqlite asyncpg psycopg psycopg2 pymysql MySQLdb aiomysql
-    auditor pytest_auditor auditor_openstack
+    auditor pytest_auditor unittest_auditor auditor_openstack
     pytest _pytest pluggy xdist execnet pytest_asyncio anyio unittest testtools stestr subunit
     fixtures testscenarios coverage
     """.split()
@@ -47,6 +47,8 @@ _INSTALLED = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}"
 _STARTER = "execnet"
 _FOLDED = frozenset({"<listcomp>", "<setcomp>", "<dictcomp>"})
 _SCRIPTS = f"{sysconfig.get_path('scripts')}{os.sep}"  # what pip makes of entry points
+_FOLDERS = frozenset({"sqlalchemy", "oslo_db", "pytest_auditor", "unittest_auditor"})
+"""What is told by its folder where it is not installed but worked on."""
 _OWN = f"{Path(__file__).resolve().parents[1]}{os.sep}"
 
 Place = tuple[CodeType, int]
@@ -182,7 +184,7 @@ def _standing(filename: str) -> str:
     if path.startswith((_OWN, _SCRIPTS)) or os.path.realpath(path).startswith(_STDLIB):
         return "library"
     folders = path.split(os.sep)
-    return "library" if {"sqlalchemy", "oslo_db"} & set(folders[:-1]) else "user"
+    return "library" if _FOLDERS & set(folders[:-1]) else "user"
 
 
 @lru_cache(maxsize=16_384)
