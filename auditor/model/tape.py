@@ -124,13 +124,15 @@ class TransactionEntry:
 @dataclass(frozen=True, slots=True)
 class CourseStep:
     """The first execution of a statement in a transaction. `is_in_savepoint` tells that only a part
-    of the transaction is lost if it fails."""
+    of the transaction is lost if it fails, `is_locking` that a SELECT asked for locks on its rows
+    (`with_for_update()`; SQLite knows none, and its text does not say so)."""
 
     shape: str
     verb: str
     tables: tuple[str, ...]
     site: Site
     is_in_savepoint: bool = False
+    is_locking: bool = False
 
 
 @dataclass(frozen=True, slots=True)

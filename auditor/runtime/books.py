@@ -93,8 +93,8 @@ class Books:
                 self._rows_of_courses.clear()
             opened = frame_at(unit.opened, self._root)
             steps = tuple(
-                CourseStep(facts.shape, facts.verb, facts.tables, site, is_in_savepoint)
-                for facts, site, is_in_savepoint in unit.steps.values()
+                CourseStep(facts.shape, facts.verb, facts.tables, site, *is_so)
+                for facts, site, *is_so in unit.steps.values()
             )
             course = Course(unit.kind, opened, database, steps, 0, 0)
             self._rows_of_courses[key] = self._row(self._courses, course, [0, 0], "courses")

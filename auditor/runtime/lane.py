@@ -37,7 +37,7 @@ from auditor.runtime.repeats import is_repeated
 from auditor.runtime.rows import count_rows
 from auditor.runtime.running import running
 from auditor.runtime.sites import frame_behind_greenlet
-from auditor.runtime.statements import FACTS, StatementFacts, facts_of_execution
+from auditor.runtime.statements import FACTS, facts_of_execution
 from auditor.runtime.transactions import SAVEPOINT, UNIT, Unit, unit_of
 from auditor.runtime.whereabouts import here
 
@@ -130,7 +130,9 @@ class Lane:
                 return
             kind = unit.kind if connection._nested_transaction is None else SAVEPOINT  # noqa: SLF001
             cells = self._cells([facts, kind, running_test(), self], sys._getframe(2), context)  # noqa: SLF001
-            self._go_on(unit, cells[0], facts, seconds)
+            if cells[0][LAST_UNIT] is not unit:
+                unit.step(cells[0], facts, cells[0][SITE], compiled)
+            self._go_on(unit, seconds)
             repeated = is_repeated(facts, unit, statement, context)
             for cell in cells:
                 _add(cell, unit, sent, seconds)
@@ -142,12 +144,10 @@ class Lane:
         except Exception as error:  # noqa: BLE001 - our errors must not reach the program
             self._lost(self, error)
 
-    def _go_on(self, unit: Unit, cell: Cell, facts: StatementFacts, seconds: float) -> None:
+    def _go_on(self, unit: Unit, seconds: float) -> None:
         """Follows a transaction: a statement of it has ended that took so many seconds."""
         if unit.thread != _get_ident() or (self.is_async and unit.owner != here()):
             self._crossed(unit, sys._getframe(3))  # noqa: SLF001
-        if cell[LAST_UNIT] is not unit:
-            unit.step(cell, facts, cell[SITE])
         now = _perf_counter()
         gap = now - seconds - unit.last
         if gap > unit.longest_gap:  # noqa: PLR1730 - hot: a comparison, not a call

@@ -53,6 +53,7 @@ CREATE TABLE course_step (
     step_shape INTEGER NOT NULL REFERENCES step_shape,
     site INTEGER NOT NULL,
     is_in_savepoint INTEGER NOT NULL,
+    is_locking INTEGER NOT NULL,         -- a SELECT that asked for locks on its rows
     PRIMARY KEY (course, position)
 ) WITHOUT ROWID;
 CREATE TABLE incident (
@@ -105,7 +106,8 @@ class _Writer:
             shape = self._shape(step)
             self._insert(
                 "course_step",
-                (number, position, shape, self.site(step.site), step.is_in_savepoint),
+                (number, position, shape, self.site(step.site)),
+                (step.is_in_savepoint, step.is_locking),
             )
 
     def incident(self, number: int, one: Incident) -> None:
@@ -173,11 +175,11 @@ def courses(
     """The courses of a tape file."""
     steps: dict[int, list[CourseStep]] = {}
     rows = database.execute(
-        "SELECT course, shape, verb, tables, site, is_in_savepoint FROM course_step"
+        "SELECT course, shape, verb, tables, site, is_in_savepoint, is_locking FROM course_step"
         " JOIN step_shape ON step_shape.id = step_shape ORDER BY course, position"
     )
-    for course, shape, verb, tables, site, is_in_savepoint in rows:
-        step = CourseStep(shape, verb, tuple(tables.split()), sites[site], bool(is_in_savepoint))
+    for course, shape, verb, tables, site, *is_so in rows:
+        step = CourseStep(shape, verb, tuple(tables.split()), sites[site], *map(bool, is_so))
         steps.setdefault(course, []).append(step)
     for number, kind, opened, name, *ends in database.execute("SELECT * FROM course ORDER BY id"):
         yield Course(kind, frames[opened], name, tuple(steps.get(number, ())), *ends)

@@ -22,6 +22,7 @@ from auditor.runtime.sites import Place, package_of, places_from
 from auditor.runtime.statements import StatementFacts
 from auditor.runtime.trouble import kept_from_program
 from auditor.runtime.whereabouts import Here, here, user_place
+from auditor.sql.locks import is_locking_read
 from auditor.sql.verbs import WRITES
 
 UNIT = "_auditor_unit"
@@ -35,8 +36,8 @@ _PING = ("oslo_db.sqlalchemy.engines", "_connect_ping_listener")
 """What asks whether the server is there, with a statement, before SQLAlchemy 2.0.5."""
 
 
-Step = tuple[StatementFacts, Site, bool]
-"""A statement, its site, and whether it ran in a savepoint."""
+Step = tuple[StatementFacts, Site, bool, bool]
+"""A statement, its site, whether it ran in a savepoint, whether it is a SELECT that locks."""
 
 
 class Unit:
@@ -78,13 +79,15 @@ class Unit:
         self.crossings = 0
         self.connection: Callable[[], Any] = _nothing
 
-    def step(self, cell: object, facts: StatementFacts, site: Site) -> None:
+    def step(self, cell: object, facts: StatementFacts, site: Site, compiled: Any) -> None:
         """Notes the first execution of a statement at a place; `cell` stands for the two."""
+        asked = getattr(getattr(compiled, "statement", None), "_for_update_arg", None)
+        is_locking = asked is not None or is_locking_read(facts.shape)
         if id(cell) not in self.steps and len(self.steps) < MOST_STEPS:
             connection = self.connection()
             nested = getattr(connection, "_nested_transaction", None) is not None
-            self.steps[id(cell)] = (facts, site, nested)
-        if facts.verb in WRITES or " FOR UPDATE" in facts.shape or " FOR SHARE" in facts.shape:
+            self.steps[id(cell)] = (facts, site, nested, is_locking)
+        if facts.verb in WRITES or is_locking:
             self.work = "writes"
         elif not self.work:
             self.work = "reads"

@@ -5,9 +5,18 @@ from __future__ import annotations
 from auditor.model.evidence import SourcePath, Step
 from auditor.model.finding import Confidence, Severity
 from auditor.model.knowledge import CONNECTION, SESSION, Effect, Mode
-from auditor.rule import Example, Hit, Hits, OnFunction, Rule
+from auditor.model.tape import IncidentKind, Tape
+from auditor.rule import Example, Hit, Hits, OnFunction, OnTape, Rule
 from auditor.rules.places import span_of
 from auditor.rules.transactions.contexts import Open, contexts_around, stays_in
+from auditor.rules.transactions.happened import (
+    call_at,
+    evidence_of,
+    incidents,
+    opened_words,
+    span_at,
+    times,
+)
 from auditor.source.facts import (
     Attribute,
     Call,
@@ -57,6 +66,26 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
         confidence = Confidence.MEDIUM if certain else Confidence.LOW
         yield Hit(
             span_of(module, site.at), function.qualname, fields, (path,), confidence=confidence
+        )
+
+
+def recorded(tape: Tape, project: Project) -> Hits:
+    """Commits and rollbacks by hand while the block of the transaction was open. A rollback after
+    which nothing more was executed in the block gives it up, as an error would."""
+    for seen in incidents(tape, project, IncidentKind.ENDED_BY_HAND):
+        begun = sum(one.begun for one in tape.transactions if one.opened == seen.opened)
+        if seen.what == "rollback" and begun <= seen.times:
+            continue
+        ended = "committed" if seen.what == "commit" else "rolled back"
+        yield Hit(
+            span_at(project, seen.site),
+            seen.site.frame.function,
+            {
+                "what": call_at(project, seen.site, f"a {seen.what}"),
+                "opened": opened_words(seen, seen.site),
+                "so": f"{ended} by hand {times(seen.times)}: {_PARTED}",
+            },
+            evidence_of(seen),
         )
 
 
@@ -127,7 +156,7 @@ RULE = Rule(
     instead="Take the call out: leaving the block commits, an exception rolls back. Where a part"
     " has to be kept by itself, give it a block of its own; to give up a part, use"
     " `session.begin_nested()`. To see database errors early, `flush()` is enough.",
-    checks=(OnFunction(check),),
+    checks=(OnFunction(check), OnTape(recorded)),
     bad=(
         Example(
             "a commit in a writer",

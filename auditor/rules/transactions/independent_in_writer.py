@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from auditor.model.finding import Confidence, Severity
 from auditor.model.knowledge import Mode
-from auditor.rule import Example, Hit, Hits, OnFunction, Rule
+from auditor.model.tape import IncidentKind, Tape
+from auditor.rule import Example, Hit, Hits, OnFunction, OnTape, Rule
 from auditor.rules.places import span_of
 from auditor.rules.transactions.contexts import INDEPENDENT
+from auditor.rules.transactions.happened import evidence_of, incidents, opened_words, span_at, times
 from auditor.rules.transactions.nesting import nested_contexts
 from auditor.source.facts import FunctionFacts, ModuleFacts
 from auditor.source.project import Project
@@ -27,6 +29,18 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
             yield Hit(span_of(module, nested.at), function.qualname, fields, evidence)
 
 
+def recorded(tape: Tape, project: Project) -> Hits:
+    """Independent blocks that were entered while a writer was open."""
+    for seen in incidents(tape, project, IncidentKind.INDEPENDENT):
+        if seen.transaction not in {"writer", "independent writer"}:
+            continue
+        fields = {
+            "inner": f"the {seen.what} opened here ({times(seen.times)})",
+            "outer": opened_words(seen, seen.site),
+        }
+        yield Hit(span_at(project, seen.site), seen.site.frame.function, fields, evidence_of(seen))
+
+
 RULE = Rule(
     code="DBA407",
     name="independent-in-writer",
@@ -45,7 +59,7 @@ RULE = Rule(
     ),
     instead="Do the independent work before or after the writer. Where it has to be kept even if"
     " the writer fails, see that it touches other tables, and size the pool for two connections.",
-    checks=(OnFunction(check),),
+    checks=(OnFunction(check), OnTape(recorded)),
     bad=(
         Example(
             "one block in the other",

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from auditor.model.finding import Confidence, Severity
 from auditor.model.knowledge import CONNECTION, DRIVER_CONNECTION, ENGINE
-from auditor.rule import Example, Hit, Hits, OnFunction, Rule
+from auditor.model.tape import IncidentKind, Tape
+from auditor.rule import Example, Hit, Hits, LiveExample, OnFunction, OnTape, Rule
 from auditor.rules.places import span_of
+from auditor.rules.transactions.happened import evidence_of, incidents, span_at, times
 from auditor.source.facts import (
     Bind,
     Call,
@@ -35,8 +37,40 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
         closed = _closes(function, event.target)
         if closed is None or not any(_always(function, call) for call in closed):
             how = "only where nothing was raised before" if closed else "nowhere"
-            fields = {"name": event.target, "how": how}
-            yield Hit(span_of(module, event.at), function.qualname, fields)
+            said = _SAID.format(name=event.target, how=how)
+            yield Hit(span_of(module, event.at), function.qualname, {"said": said})
+
+
+def recorded(tape: Tape, project: Project) -> Hits:
+    """Connections that the garbage collector gave back, or nobody before the recording ended."""
+    for seen in incidents(tape, project, IncidentKind.LEAKED):
+        thing, _, how = seen.what.partition(": ")
+        said = _LEAKED.format(
+            thing=thing, how=_HOW[how], times=times(seen.times), close=_CLOSE[thing]
+        )
+        yield Hit(
+            span_at(project, seen.site),
+            seen.site.frame.function,
+            {"said": said},
+            evidence_of(seen, "checked out")[-1:],
+        )
+
+
+_SAID = (
+    "the connection `{name}` is closed {how}: after an error it stays checked out of the pool until"
+    " the collector finds it (taking it that something in between can raise)"
+)
+_LEAKED = (
+    "a connection that a {thing} checked out here was closed by nobody ({times}): {how}; {close}"
+)
+_HOW = {
+    "garbage collector": "the garbage collector gave it back when it found it",
+    "end of the recording": "it was still checked out when the recording ended",
+}
+_CLOSE = {
+    "session": "close the session: `with Session(engine) as session:`, or `close()` in a `finally`",
+    "connection": "`with engine.connect() as connection:` closes it on every path",
+}
 
 
 def _opens(project: Project, module: ModuleFacts, function: FunctionFacts, bind: Bind) -> bool:
@@ -107,8 +141,7 @@ RULE = Rule(
     since="0.1.0",
     severity=Severity.WARNING,
     confidence=Confidence.MEDIUM,
-    message="the connection `{name}` is closed {how}: after an error it stays checked out of the"
-    " pool until the collector finds it (taking it that something in between can raise)",
+    message="{said}",
     why=(
         "A connection that is not given back is one that the pool lends to nobody else. With its"
         " transaction still open it holds locks; a few such errors, and every request waits for"
@@ -116,7 +149,7 @@ RULE = Rule(
         " keeps the frame alive."
     ),
     instead="`with engine.connect() as connection:`, or `engine.begin()` for a unit that commits.",
-    checks=(OnFunction(check),),
+    checks=(OnFunction(check), OnTape(recorded)),
     bad=(
         Example(
             "closed at the end",
@@ -150,6 +183,23 @@ RULE = Rule(
                     raw.close()
                     raise
                 raw.close()
+            """,
+        ),
+        LiveExample(
+            "seen: dropped, and kept to the end",
+            """
+            import sqlalchemy as sa
+            from sqlalchemy.orm import Session
+
+            KEPT = []
+
+            def names(engine):
+                session = Session(engine)
+                return session.execute(sa.text("SELECT 1")).all()  # expect: DBA414
+
+            def run(engine):
+                names(engine)
+                KEPT.append(engine.connect())  # expect: DBA414
             """,
         ),
     ),
@@ -212,6 +262,22 @@ RULE = Rule(
                 found = connection.execute(statement)
                 connection.close()
                 return found
+            """,
+        ),
+        LiveExample(
+            "seen: closed late, in another function",
+            """
+            import sqlalchemy as sa
+
+            def open_one(engine, held):
+                held.append(engine.connect())
+
+            def run(engine):
+                held = []
+                open_one(engine, held)
+                held[0].execute(sa.text("SELECT 1"))
+                for connection in held:
+                    connection.close()
             """,
         ),
     ),

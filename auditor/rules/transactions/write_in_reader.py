@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
-from auditor.model.evidence import SourcePath, Step
+from auditor.model.evidence import Executions, SourcePath, Step
 from auditor.model.finding import Confidence, Severity
 from auditor.model.knowledge import Effect, Mode
-from auditor.rule import Example, Hit, Hits, OnFunction, Rule
+from auditor.model.span import Frame
+from auditor.model.tape import Course, CourseStep, Tape
+from auditor.rule import Example, Hit, Hits, OnFunction, OnTape, Rule
 from auditor.rules.places import span_of
 from auditor.rules.transactions.contexts import (
     began_as,
     stays_in,
 )
+from auditor.rules.transactions.happened import (
+    READING,
+    call_at,
+    is_prepared,
+    opened_words,
+    path_of_steps,
+    span_at,
+    times,
+)
 from auditor.rules.transactions.nesting import innermost
 from auditor.source.facts import Call, FunctionFacts, ModuleFacts
 from auditor.source.project import Project
 from auditor.source.sites import Site
+from auditor.sql.verbs import WRITES
 
 _READERS = frozenset((Mode.READER, Mode.INDEPENDENT_READER))
 _LOST = (Effect.PENDING, Effect.WRITE)
@@ -41,6 +53,38 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
         yield Hit(
             span_of(module, site.at), function.qualname, fields, (path,), confidence=confidence
         )
+
+
+def recorded(tape: Tape, project: Project) -> Hits:
+    """Statements that changed rows in a reader, whose end rolled them back."""
+    reported: set[tuple[Frame, Frame]] = set()
+    for course in tape.courses:
+        if course.kind not in READING or not course.rolled_back:
+            continue
+        for step in course.steps:
+            key = (step.site.frame, course.opened)
+            prepares = is_prepared(project, step.site, course.opened)
+            if step.verb in WRITES and key not in reported and not prepares:
+                reported.add(key)
+                yield _lost(tape, project, course, step)
+
+
+def _lost(tape: Tape, project: Project, course: Course, step: CourseStep) -> Hit:
+    same = [e for e in tape.entries if e.site.frame == step.site.frame and e.shape == step.shape]
+    number = sum(entry.executions for entry in same)
+    seconds = sum(entry.seconds for entry in same)
+    seen = Executions(step.shape, "in a reader", number, 0, seconds, step.site.stack)
+    tables = ", ".join(f"`{table}`" for table in step.tables[:1])
+    return Hit(
+        span_at(project, step.site),
+        step.site.frame.function,
+        {
+            "what": call_at(project, step.site, step.verb).strip("`"),
+            "behind": f" ({step.verb} of {tables}, {times(number)})",
+            "opened": opened_words(course, step.site),
+        },
+        (path_of_steps([(step, step.verb)]), seen),
+    )
 
 
 def _home(project: Project, site: Site) -> ModuleFacts:
@@ -87,7 +131,7 @@ RULE = Rule(
         " stored depends on the caller."
     ),
     instead="`writer` in place of `reader`, or the change after the block in a writer of its own.",
-    checks=(OnFunction(check),),
+    checks=(OnFunction(check), OnTape(recorded)),
     bad=(
         Example(
             "an added row",
