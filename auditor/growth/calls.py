@@ -119,17 +119,17 @@ def _scenario(scaled: ScaledCall) -> Scenario:
             f"`sizes` is `{sizes!r}`: give two different sizes or more, such as `{SIZES!r}`"
         )
     module = getattr(scaled.call, "__module__", "")
+    populate = _populate_awaited(scaled) if scaled.is_asynchronous else _populate(scaled)
     try:
-        make = scenario(
+        return scenario(
             sizes={VARIABLE: sizes},
             name=scaled.name,
             target=f"{module}:{scaled.name}",
             grows=scaled.grows,
             at_most=scaled.at_most,
-        )
+        )(populate)
     except ScenarioError as error:
         raise UnusableCall(str(error)) from error
-    return make(_populate_awaited(scaled) if scaled.is_asynchronous else _populate(scaled))
 
 
 def _populate(scaled: ScaledCall) -> Populate:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from auditor import baseline, registry
+from auditor import registry
 from auditor.engine import judge
 from auditor.model.finding import Finding
 from auditor.model.report import Report
@@ -95,19 +95,28 @@ class Judge:
 
 
 def judged(tape: Tape, chosen: Chosen, rules: registry.Catalogue) -> Report:
-    """What the rules say of a tape, known findings left out."""
+    """What the rules say of a tape, known findings left out. A finding is known by code, file and
+    function: its message, and so its fingerprint, is not the same for one test and for many."""
     report = judge(tape, chosen.settings, rules=rules)
-    if chosen.baseline is None:
-        return report
-    return baseline.hide(report, chosen.known, chosen.baseline.name)
+    known = {(one.code, one.path, one.rest.partition("  ")[0]) for one in chosen.known}
+    kept = tuple(f for f in report.findings if (f.code, f.span.path, f.function) not in known)
+    hidden = len(report.findings) - len(kept)
+    counted = {**report.counted, **({"baselined": hidden} if hidden else {})}
+    return replace(report, findings=kept, counted=counted)
 
 
 def told(finding: Finding, rules: registry.Catalogue) -> str:
     """A finding with its evidence, what to do instead, and how to excuse it."""
     lines = text.render(Report(findings=(finding,)), summary=False).rstrip("\n")
     rule = rules.rule(finding.code)
-    fix = f"    instead: {rule.instead}" if rule is not None else ""
-    return "\n".join(part for part in (lines, fix) if part)
+    place = f"{finding.span.path}:{finding.span.line}"
+    return "\n".join(
+        (
+            lines,
+            *((f"    instead: {rule.instead}",) if rule is not None else ()),
+            f"    or, if it is meant: `# auditor: ignore[{finding.code}] REASON` at {place}",
+        )
+    )
 
 
 def _file_in(folder: Path) -> Path:

@@ -70,7 +70,7 @@ class Scaling:
             if given[name] is not None and not callable(given[name]):
                 raise self._refusal(f"`{name}` is `{given[name]!r:.60}`, not a function")
         if not callable(call):
-            self._refusal(
+            raise self._refusal(
                 f"the call is `{call!r:.60}`: give a function of n, such as `lambda n: f(n)`"
             )
         given["at_most"] = str(given["at_most"])

@@ -21,11 +21,12 @@ from auditor.model.errors import AuditorError
 from auditor.model.tape import Tape
 from auditor.runtime.attached import begin_part
 from auditor.runtime.expectations import counted_entries
+from auditor.runtime.pausable import Pausable
 from auditor.runtime.store import make_ready
 from pytest_auditor import bodies
 from pytest_auditor.body import around_body
 from pytest_auditor.markers import is_excused, reason_of
-from pytest_auditor.pausable import RUNNING, Pausable
+from pytest_auditor.pausable import RUNNING
 from pytest_auditor.settings import chosen
 from pytest_auditor.verdicts import Verdicts
 from pytest_auditor.warned import warn

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from auditor import registry
 from auditor.model.report import Report
 from auditor.model.tape import Tape
-from auditor.report.text import problem_line
+from auditor.report.text import problem_line, render
 from auditor.runtime.tape_text import heaviest, totals
-from pytest_auditor.bodies import told
 
 SHOWN = 10
 _PHASES = (("setup", "set-up"), ("call", "tests"), ("teardown", "tear-down"))
@@ -28,13 +26,13 @@ def of_tape(tape: Tape, phases: Mapping[str, int]) -> Iterator[str]:
     yield from heaviest(tape, SHOWN)
 
 
-def of_findings(report: Report, rules: registry.Catalogue) -> Iterator[str]:
-    """The findings of the bodies of tests, each with what to do instead, then problems."""
+def of_findings(report: Report) -> Iterator[str]:
+    """The findings of the bodies of tests, one line each, then problems."""
     if report.findings:
         yield ""
         yield f"{_counted(len(report.findings), 'finding')} in the bodies of tests"
     for finding in report.findings[:SHOWN]:
-        yield from told(finding, rules).splitlines()
+        yield render(Report(findings=(finding,)), summary=False).partition("\n")[0]
     if len(report.findings) > SHOWN:
         yield f"and {len(report.findings) - SHOWN} more"
     if report.findings:

@@ -35,7 +35,6 @@ class Verdicts:
         self._shrunk: dict[str, str] = {}
         self._excused: dict[str, str] = {}
         self._troubles: list[str] = []
-        self._rules: registry.Catalogue | None = None
         self._report: Report | None = None
         self._wrote: list[str] = []
 
@@ -65,7 +64,6 @@ class Verdicts:
         try:
             bodies = self._bodies()
             tape = collect(self._chosen.tape)
-            self._rules = registry.catalogue()
             self._report = self._judged(tape, bodies)
         except AuditorError as error:
             self._troubles.append(f"nothing was recorded: {error}")
@@ -79,9 +77,7 @@ class Verdicts:
         return merged([read_file(file) for file in files])
 
     def _judged(self, tape: Tape, bodies: Tape) -> Report:
-        if self._rules is None:
-            return Report(tape=tape)
-        report = judged(bodies, self._chosen, self._rules)
+        report = judged(bodies, self._chosen, registry.catalogue())
         problems = dict.fromkeys((*report.problems, *tape.losses))
         counted = {**report.counted, "statements": tape.statements}
         return replace(report, tape=tape, problems=tuple(problems), counted=counted)
@@ -115,10 +111,10 @@ class Verdicts:
             terminalreporter.line(line)
 
     def _lines(self) -> Iterator[str]:
-        report, rules = self._report, self._rules
-        if report is not None and report.tape is not None and rules is not None:
+        report = self._report
+        if report is not None and report.tape is not None:
             yield from summary.of_tape(report.tape, self._phases)
-            yield from summary.of_findings(report, rules)
+            yield from summary.of_findings(report)
         yield from summary.of_tests("fewer statements than their budget", self._shrunk)
         yield from summary.of_tests(
             "no budget yet: --auditor-write-budgets FILE adds them", self._missing
