@@ -8,7 +8,7 @@ is judged by the tape alone, and one Problem says how many files that were.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,6 +23,9 @@ from auditor.source.facts import ModuleFacts
 from auditor.source.project import Project, link
 from auditor.source.read import collector_off, read_files
 
+_MAPPING = (b"relationship(", b"__tablename__", b"mapped_column(", b"Column(")
+"""Words of files that map classes."""
+
 
 def recorded_project(
     tape: Tape, settings: Settings, root: Path = Path()
@@ -32,10 +35,12 @@ def recorded_project(
     """
     named = _paths_of(tape)
     files, missing = _found(named, root)
+    folder = cache_folder(settings)
     with collector_off():
-        reading = read_files(files, jobs=1, cache_folder=cache_folder(settings), every=True)
+        reading = read_files(files, jobs=1, cache_folder=folder, every=True)
+        mapped = read_files(_mappings(files, reading.modules), jobs=1, cache_folder=folder)
         knowledge, unknown = knowledge_with(settings.knowledge)
-        project = link(_told_apart(reading.modules), knowledge)
+        project = link(_told_apart((*reading.modules, *mapped.modules)), knowledge)
     unread = (*missing, *(problem.subject for problem in reading.problems))
     return project, (*unknown, *_told(sorted(unread), len(named)))
 
@@ -68,6 +73,40 @@ def source_file(path: str, root: Path = Path()) -> SourceFile | None:
         except (OSError, ValueError, AuditorError):
             continue  # a path that this system cannot have, or a file that went away
     return None
+
+
+def _mappings(files: Sequence[SourceFile], modules: Iterable[ModuleFacts]) -> list[SourceFile]:
+    """The files with mapped classes that the named ones import: no call path leads there."""
+    roots = {top for file in files if (top := _top_of(file)) is not None}
+    named = {name for module in modules for name in module.imports.values()}
+    wanted = {part for name in named for part in (name, name.rpartition(".")[0]) if part}
+    known = {file.path for file in files}
+    found: dict[str, SourceFile] = {}
+    for shown, folder in sorted(roots):
+        for name in sorted(wanted):
+            path = f"{shown}{name.replace('.', '/')}"
+            for inside in (f"{path}.py", f"{path}/__init__.py"):
+                file = Path(folder, inside.removeprefix(shown))
+                if inside not in known and inside not in found and _maps_classes(file):
+                    is_package = inside.endswith("/__init__.py")
+                    found[inside] = SourceFile(str(file), inside, name, is_package)
+    return list(found.values())
+
+
+def _top_of(file: SourceFile) -> tuple[str, str] | None:
+    """Where the imports of a file begin: as its path is shown, and the folder; None if its path is
+    not that of its module."""
+    below = file.module.replace(".", "/") + ("/__init__.py" if file.is_package else ".py")
+    if not file.path.endswith(below) or not Path(file.file).as_posix().endswith(below):
+        return None
+    return file.path.removesuffix(below), Path(file.file).as_posix().removesuffix(below)
+
+
+def _maps_classes(file: Path) -> bool:
+    try:
+        return any(word in file.read_bytes() for word in _MAPPING)
+    except OSError:
+        return False
 
 
 def _told_apart(modules: Iterable[ModuleFacts]) -> list[ModuleFacts]:

@@ -17,13 +17,17 @@ from auditor.source.facts import (
     Event,
     Expr,
     FunctionFacts,
+    Items,
     Jump,
     Name,
     Opaque,
+    Pairs,
+    Read,
     Region,
     Return,
     Subscript,
     Yield,
+    path_of,
     walk,
 )
 from auditor.source.lookups import argument
@@ -75,11 +79,13 @@ def _of_iterable(
         return "pages"
     if _is_of_pieces(project, entry, path[: depth + 1], loop):
         return "pieces"
-    if not is_bounded_here(project, path, depth=depth, loop=loop, expr=loop.expr):
+    bound = bounded_by(project, path, depth=depth, loop=loop, expr=loop.expr)
+    if bound is None:
         return ""
     if _may_end(path[depth].function, loop):
         return "it tries again"
-    return "the source bounds it" if entry.most_in_unit <= MANY_FOR_A_CONSTANT else ""
+    turns = bound or entry.most_in_unit
+    return "the source bounds it" if turns <= MANY_FOR_A_CONSTANT else ""
 
 
 def _asks_for_offset(entry: Entry, path: Sequence[Standing]) -> bool:
@@ -120,7 +126,7 @@ def _may_end(function: FunctionFacts | None, loop: Region) -> bool:
     return function is not None and any(_leaves(event) for event in function.inside(loop))
 
 
-def is_bounded_here(
+def bounded_by(
     project: Project,
     path: Sequence[Standing],
     *,
@@ -128,30 +134,47 @@ def is_bounded_here(
     loop: Region,
     expr: Expr | None,
     tries: int = _DEPTH,
-) -> bool:
-    """Whether the source says how often a loop turns; a parameter is what this very call passed."""
+) -> int | None:
+    """How often a loop turns when the source says it, 0 if it only says that there is a bound, None
+    if data decides. A parameter is what this very call passed."""
     function, module = path[depth].function, path[depth].module
     if function is None or module is None or tries == 0:
-        return False
+        return None
     if static.is_bounded(static.Turned(project, module, function, loop), expr):
-        return True
+        return _number_of(expr)
     if isinstance(expr, Call) and last_step(expr.func) in _PASSING_ON and expr.args:
         expr = expr.args[0]
     if not isinstance(expr, Name) or depth + 1 >= len(path) or _is_bound(function, expr.name):
-        return False
+        return None
     parameter = next((p for p in function.parameters if p.name == expr.name), None)
     outside = path[depth + 1]
     if parameter is None or outside.function is None or not isinstance(outside.event, Call):
-        return False
-    scope = project.program.scope_of(function)
-    passed = argument(scope, expr.name, outside.event)
+        return None
+    passed = argument(project.program.scope_of(function), expr.name, outside.event)
     if passed is None:
-        return parameter.default is not None and not isinstance(parameter.default, Const)
-    body = outside.function.regions[0]
-    around = body._replace(first=outside.position)
-    return is_bounded_here(
-        project, path, depth=depth + 1, loop=around, expr=passed, tries=tries - 1
-    )
+        is_display = isinstance(parameter.default, (Items, Pairs))
+        return _number_of(parameter.default) if is_display else None
+    around = outside.function.regions[0]._replace(first=outside.position)
+    return bounded_by(project, path, depth=depth + 1, loop=around, expr=passed, tries=tries - 1)
+
+
+def _number_of(expr: Expr | None) -> int:
+    """The length of a display, a text or a range of numbers; 0 if it is not written."""
+    match expr:
+        case Items(items=items):
+            return len(items)
+        case Pairs(keys=keys):
+            return len(keys)
+        case Const(value=str() as text):
+            return len(text)
+        case Call(args=args) if last_step(expr.func) == "range":
+            numbers = [a.value for a in args if isinstance(a, Const) and isinstance(a.value, int)]
+            is_whole = 0 < len(numbers) == len(args) <= 2  # noqa: PLR2004 - start and stop
+            return len(range(*numbers)) if is_whole else 0
+        case Call(args=(inner,)):
+            return _number_of(inner)
+        case _:
+            return 0
 
 
 def _is_bound(function: FunctionFacts, name: str) -> bool:
@@ -207,6 +230,8 @@ def _given_to_in(function: FunctionFacts | None) -> set[str]:
 def _of_while(entry: Entry, function: FunctionFacts, loop: Region, position: int) -> str:
     if static.consumes(function, loop):
         return ""
+    if " IN (" in entry.shape and not _sliced(function, loop).isdisjoint(_given_to_in(function)):
+        return "pieces"
     event = function.events[position]
     known = _derived(function, loop, event)
     if not any(_mentions(test, event, known) for test in _decisive(function, loop)):
@@ -218,6 +243,19 @@ def _of_while(entry: Entry, function: FunctionFacts, loop: Region, position: int
     given = event.args if isinstance(event, Call) else ()
     follows = any(_mentions(one, None, known) for one in given)
     return "" if follows else "it waits for what it reads"
+
+
+def _sliced(function: FunctionFacts, loop: Region) -> set[str]:
+    """The names that hold a slice in each turn."""
+    binds = (e for e in function.inside(loop) if isinstance(e, Bind))
+    return {b.target for b in binds if any(_is_slice(found) for found in walk(b.value))}
+
+
+def depends_on_itself(function: FunctionFacts, loop: Region, position: int) -> bool:
+    """Whether what a turn finds decides about the next one."""
+    event = function.events[position]
+    known = _derived(function, loop, event)
+    return any(_mentions(test, event, known) for test in _decisive(function, loop))
 
 
 def _derived(function: FunctionFacts, loop: Region, event: Event) -> set[str]:
@@ -233,9 +271,13 @@ def _derived(function: FunctionFacts, loop: Region, event: Event) -> set[str]:
 
 
 def _mentions(expr: Expr | None, event: Event | None, names: set[str]) -> bool:
-    return any(
-        found is event or (isinstance(found, Name) and found.name in names) for found in walk(expr)
-    )
+    return any(_is_of(found, event, names) for found in walk(expr))
+
+
+def _is_of(found: Expr, event: Event | None, names: set[str]) -> bool:
+    if found is event or (isinstance(found, Name) and found.name in names):
+        return True
+    return isinstance(event, Read) and path_of(found) == event.path
 
 
 def _decisive(function: FunctionFacts, loop: Region) -> Iterator[Expr | None]:

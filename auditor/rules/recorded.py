@@ -98,7 +98,7 @@ def standings(
     found: list[Standing] = []
     inner: Standing | None = None
     for frame in stack:
-        wanted = emits if inner is None else _names_of(inner.frame)
+        wanted = emits if inner is None else names_of(inner)
         inner = _standing(project, frame, wanted, inner)
         found.append(inner)
     return tuple(found)
@@ -174,11 +174,11 @@ def _outside_inline(name: str) -> str:
     return name
 
 
-def _names_of(inner: Frame) -> frozenset[str]:
-    """How the line outside may write what runs the inner frame."""
-    if inner.function.endswith(INLINE):
-        return frozenset((inner.function.rpartition(".")[2],))
-    owner, _, last = inner.function.rpartition(".")
+def names_of(inner: Standing) -> frozenset[str]:
+    """How the line outside may write what runs the inner line."""
+    owner, _, last = inner.frame.function.rpartition(".")
+    if last == "<lambda>" and inner.function is not None:
+        return names_of_lambdas(inner.function) | {last}
     if last in {"__init__", "__new__", "__post_init__"}:
         return frozenset((owner.rpartition(".")[2], "cls", "__init__"))
     return frozenset((last,))
@@ -278,13 +278,23 @@ def _hands_over(event: Event, wanted: frozenset[str], hidden: int) -> bool:
 
 
 def handed_over(call: Call, names: frozenset[str]) -> bool:
-    """Whether a call is given one of these functions, or a lambda where that is asked for."""
-    given = (*call.args, *(keyword.value for keyword in call.keywords))
+    """Whether a call is given one of these functions, or a lambda where that is asked for; also by
+    `partial(...)`."""
+    given = [*call.args, *(keyword.value for keyword in call.keywords)]
+    for one in tuple(given):
+        if isinstance(one, Call) and last_step(one.func) in {"partial", "partialmethod"}:
+            given.extend(one.args[:1])
     return any(
         dotted(one).rpartition(".")[2] in names or ("<lambda>" in names and isinstance(one, Lambda))
         for one in given
         if isinstance(one, (Name, Attribute, Lambda))
     )
+
+
+def names_of_lambdas(function: FunctionFacts) -> frozenset[str]:
+    """The names that hold lambdas in a function."""
+    binds = (event for event in function.events if isinstance(event, Bind))
+    return frozenset(bind.target for bind in binds if isinstance(bind.value, Lambda))
 
 
 def _emitting(project: Project, function: FunctionFacts, events: list[int]) -> list[int]:
@@ -315,6 +325,7 @@ __all__ = [
     "inline_region",
     "is_set_up",
     "is_test_code",
+    "names_of",
     "path_of_entry",
     "standings",
     "unread",

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from auditor.model.evidence import Evidence, Executions, SourcePath, Step
 from auditor.model.finding import Confidence
 from auditor.model.span import Frame, Span
-from auditor.model.tape import Entry, Tape
-from auditor.rules.excuses import LEAST
+from auditor.model.tape import CauseKind, Entry, Tape
+from auditor.rules.excuses import LEAST, depends_on_itself
 from auditor.rules.recorded import (
     BY_ATTRIBUTE,
     Standing,
@@ -95,7 +95,14 @@ class Repetition:
             return False
         inside = [s.frame.function for s in self.path[: turn.depth + 1]]
         is_called_again = len(set(inside)) < len(inside) or self._calls_itself(turn.depth)
-        return turn.kind in {"recursion", "while"} or is_called_again
+        return turn.kind == "recursion" or is_called_again or self._follows(turn)
+
+    def _follows(self, turn: Turn) -> bool:
+        standing = self.path[turn.depth]
+        function = standing.function
+        if turn.kind != "while" or function is None or turn.region < 0:
+            return False
+        return depends_on_itself(function, function.regions[turn.region], standing.position)
 
     def _calls_itself(self, depth: int) -> bool:
         standing = self.path[depth]
@@ -166,7 +173,9 @@ def repetitions(
         if one is not None:
             turn = one.turn
             place = (turn.kind, turn.frame) if turn is not None else entry.site.stack
-            found.setdefault((one.emits, entry.cause, place), []).append(one)
+            is_of_class = entry.cause.kind is CauseKind.POLYMORPHIC  # several at one line are one
+            cause = entry.cause.kind if is_of_class else entry.cause
+            found.setdefault((one.emits, cause, place), []).append(one)
     return tuple(_merged(same) for same in found.values())
 
 

@@ -18,7 +18,7 @@ from auditor.model.span import Frame
 from auditor.model.tape import Entry
 from auditor.rules.excuses import excuse_of
 from auditor.rules.queries.loops import LOOPS
-from auditor.rules.recorded import Standing, handed_over, inline_region
+from auditor.rules.recorded import Standing, handed_over, inline_region, names_of
 from auditor.source.facts import Call, Expr, FunctionFacts, Lambda, Name, Region, dotted
 from auditor.source.program import last_step
 from auditor.source.project import Project
@@ -116,7 +116,7 @@ def _applied(standing: Standing, depth: int, inner: Standing | None) -> Turn | N
     call = standing.event
     if inner is None or not isinstance(call, Call) or last_step(call.func) not in _APPLYING:
         return None
-    names = frozenset((inner.frame.function.rpartition(".")[2],))
+    names = names_of(inner)
     if not handed_over(call, names):
         return None
     given = [a for a in call.args if not _is_function(a, names)]
@@ -127,7 +127,8 @@ def _applied(standing: Standing, depth: int, inner: Standing | None) -> Turn | N
 
 
 def _is_function(expr: Expr, names: frozenset[str]) -> bool:
-    return isinstance(expr, Lambda) or dotted(expr).rpartition(".")[2] in names
+    is_part = isinstance(expr, Call) and last_step(expr.func) == "partial"
+    return is_part or isinstance(expr, Lambda) or dotted(expr).rpartition(".")[2] in names
 
 
 def _without_loops(project: Project, path: Sequence[Standing]) -> Iterator[Turn]:
@@ -165,7 +166,7 @@ def _callback(standing: Standing, depth: int, path: Sequence[Standing]) -> Turn 
     call = standing.event
     if depth == 0 or not isinstance(call, Call) or last_step(call.func) in _ONCE:
         return None
-    names = frozenset((path[depth - 1].frame.function.rpartition(".")[2],))
+    names = names_of(path[depth - 1])
     if last_step(call.func) in names or not handed_over(call, names):
         return None
     line = Frame(standing.frame.path, call.at.line, standing.frame.function)
@@ -173,18 +174,29 @@ def _callback(standing: Standing, depth: int, path: Sequence[Standing]) -> Turn 
 
 
 def _tasks(project: Project, path: Sequence[Standing]) -> Turn | None:
-    """`gather(*(load(key) for key in keys))`: the outermost line is that of a coroutine, which
-    something starts in a loop."""
-    outer = path[-1] if path else None
-    if outer is None or outer.function is None or not outer.function.is_async:
-        return None
-    for site in project.program.calls.get(outer.function.name, ()):
+    """`gather(*(load(key) for key in keys))`: a coroutine that no line of the path awaits, because
+    something started it in a loop."""
+    for depth, standing in enumerate(path):
+        function = standing.function
+        outside = path[depth + 1].event if depth + 1 < len(path) else None
+        if function is None or not function.is_async:
+            continue
+        is_awaited = isinstance(outside, Call) and last_step(outside.func) == function.name
+        turn = None if is_awaited else _started(project, function, depth)
+        if turn is not None:
+            return turn
+    return None
+
+
+def _started(project: Project, coroutine: FunctionFacts, depth: int) -> Turn | None:
+    """The loop that starts a coroutine as a task."""
+    for site in project.program.calls.get(coroutine.name, ()):
         function = site.scope.function
         region = next((r for r in function.ancestors(site.call.region) if r.kind in LOOPS), None)
         if region is None or site.call.awaited or not _starts_tasks(function):
             continue
         line = Frame(site.scope.module.path, region.at.line, function.qualname)
-        return Turn("task", line, len(path) - 1, -1, written(region.expr))
+        return Turn("task", line, depth, -1, written(region.expr))
     return None
 
 

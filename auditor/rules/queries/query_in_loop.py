@@ -13,9 +13,10 @@ from auditor.source.facts import FunctionFacts, ModuleFacts
 from auditor.source.project import Project
 from auditor.source.sites import Site
 from auditor.sql.shape import brief
-from auditor.sql.verbs import WRITES
+from auditor.sql.verbs import READS
 
 _QUERIES = (Effect.READ, Effect.STATEMENT)
+_ASKING = READS | {"WITH", "CALL"}
 
 
 def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hits:
@@ -48,7 +49,7 @@ def check_tape(tape: Tape, project: Project) -> Hits:
 
 
 def _is_query(entry: Entry) -> bool:
-    return entry.cause.kind is CauseKind.EXPLICIT and entry.verb not in WRITES
+    return entry.cause.kind is CauseKind.EXPLICIT and entry.verb in _ASKING
 
 
 def _fix(project: Project, found: Repetition) -> str:

@@ -17,7 +17,7 @@ from auditor.source.program import last_step
 from auditor.source.project import Project
 from auditor.source.sites import Site
 from auditor.sql.shape import brief
-from auditor.sql.verbs import WRITES
+from auditor.sql.verbs import READS, WRITES
 
 _MESSAGE = "`{shape}` was {count}, {turns}; {fix}"
 
@@ -47,7 +47,7 @@ def check_tape(tape: Tape, project: Project) -> Hits:
 
 
 def _is_read(entry: Entry) -> bool:
-    return entry.cause.kind is CauseKind.EXPLICIT and entry.verb not in WRITES
+    return entry.cause.kind is CauseKind.EXPLICIT and entry.verb in READS
 
 
 def _is_write(entry: Entry) -> bool:
