@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from auditor.model.finding import Confidence, Severity
-from auditor.rule import Example, Hit, Hits, OnFunction, Rule
+from auditor.rule import Example, Hit, Hits, LiveExample, OnFunction, OnTape, Rule
 from auditor.rules.places import span_of
 from auditor.rules.queries.chains import (
     Chain,
@@ -15,6 +15,7 @@ from auditor.rules.queries.chains import (
     classes_in,
     options_of,
 )
+from auditor.rules.queries.recorded_products import recorded
 from auditor.rules.queries.relations import is_many
 from auditor.source.facts import (
     At,
@@ -187,6 +188,18 @@ _MODELS = """
                 id = sa.Column(sa.Integer, primary_key=True)
                 project_id = sa.Column(sa.ForeignKey("projects.id"))
 """
+_RUN = (
+    _MODELS
+    + """
+            def prepare(engine):
+                Base.metadata.create_all(engine)
+                with orm.Session(engine) as session:
+                    for _ in range(3):
+                        parts = {"releases": [Release(), Release()], "files": [File(), File()]}
+                        session.add(Project(owner=Owner(), **parts))
+                    session.commit()
+"""
+)
 RULE = Rule(
     code="DBA311",
     name="cartesian-load",
@@ -200,7 +213,7 @@ RULE = Rule(
     ),
     instead="`selectinload()` for the second collection; a join condition, or `.join()`, for a"
     " table that is only named.",
-    checks=(OnFunction(check),),
+    checks=(OnFunction(check), OnTape(recorded)),
     bad=(
         Example(
             "two collections joined",
@@ -233,6 +246,49 @@ RULE = Rule(
             def owned(session: orm.Session, name):
                 return session.query(Project).filter(Owner.name == name).all()  # expect: DBA311
             """,
+        ),
+        LiveExample(
+            "recorded: options from another function",
+            _RUN
+            + """
+            def everything():
+                return [orm.joinedload(getattr(Project, name)) for name in ("files", "releases")]
+
+            def run(engine):
+                with orm.Session(engine) as session:
+                    query = sa.select(Project).options(*everything())
+                    return session.scalars(query).unique().all()  # expect: DBA311
+            """,
+            (
+                (
+                    "run: `Project.files` and `Project.releases` are collections joined side by"
+                    " side, a row for each combination: `selectinload(Project.releases)` in place"
+                    " of the second `joinedload`; 12 rows were fetched"
+                ),
+            ),
+        ),
+        LiveExample(
+            "recorded: a table that nothing ties, in text",
+            """
+            import sqlalchemy as sa
+
+            def prepare(engine):
+                with engine.begin() as connection:
+                    for table in ("pets", "tags"):
+                        connection.exec_driver_sql(f"CREATE TABLE {table} (id INTEGER)")
+                        connection.exec_driver_sql(f"INSERT INTO {table} VALUES (1), (2)")
+
+            def run(engine):
+                with engine.connect() as connection:
+                    query = sa.text("SELECT p.id, t.id FROM pets p, tags t WHERE p.id > :id")
+                    return connection.execute(query, {"id": 1}).all()  # expect: DBA311
+            """,
+            (
+                (
+                    "run: `pets` and `tags` stand in FROM and no condition ties them: `JOIN tags ON"
+                    " ...`, or a condition that names both; 2 rows were fetched"
+                ),
+            ),
         ),
     ),
     good=(
@@ -292,6 +348,20 @@ RULE = Rule(
             def owned(session: orm.Session, name):
                 query = session.query(Project).filter(Owner.name == name)
                 return tie(query).all()
+            """,
+        ),
+        LiveExample(
+            "recorded: one collection, one row, a product that is asked for",
+            _RUN
+            + """
+            def run(engine):
+                newest = sa.select(sa.func.max(File.id).label("id")).subquery()
+                pairs = sa.select(Project.id, Owner.id).join(Owner, sa.true())
+                options = orm.joinedload(Project.files), orm.selectinload(Project.releases)
+                with orm.Session(engine) as session:
+                    session.execute(sa.select(Project.id).join(newest, sa.true())).all()
+                    session.execute(pairs).all()
+                    return session.scalars(sa.select(Project).options(*options)).unique().all()
             """,
         ),
     ),
