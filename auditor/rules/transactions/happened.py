@@ -115,6 +115,11 @@ def path_of_steps(steps: Iterable[tuple[CourseStep, str]]) -> SourcePath:
     return SourcePath(tuple(Step(span_of_frame(s.site.frame), note) for s, note in steps))
 
 
+def evidence_of_step(step: CourseStep, course: Course) -> Executions:
+    """How often transactions took a course with this step."""
+    return Executions(step.shape, "in a transaction", ended(course), 0, 0.0, step.site.stack)
+
+
 def ended(course: Course) -> int:
     """How many transactions took this course."""
     return course.committed + course.rolled_back
