@@ -19,6 +19,7 @@ from types import FrameType
 
 import click
 
+from auditor.cli.recorded_verdict import asked
 from auditor.model.tape import Tape
 from auditor.runtime.store import PYTHON, collect, folder_of, make_ready
 from auditor.runtime.tape_text import counted, heaviest, totals
@@ -29,11 +30,18 @@ STARTUP = Path(__file__).resolve().parents[1] / "runtime" / "startup"
 KILLED = 128  # a shell's exit status of a command that a signal ended, plus its number
 FORWARDED = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2")
 SHOWN = 5
+EXAMPLES = """\b
+Examples:
+  auditor record -- python -m pytest tests
+  auditor record --report auditor.html -- stestr run
+  auditor record -o unit.tape --fail -- python manage.py test
+"""  # \b: click leaves the lines as they are
 
 
 @click.command(
     context_settings={"allow_interspersed_args": False},
-    options_metavar="[-o FILE] [-q] --",
+    options_metavar="[-o FILE] [--report FILE] [--fail] [-q] --",
+    epilog=EXAMPLES,
 )
 @click.option(
     "-o",
@@ -43,18 +51,37 @@ SHOWN = 5
     show_default=True,
     help="The tape to write.",
 )
+@click.option(
+    "--report",
+    "reports",
+    metavar="FILE",
+    multiple=True,
+    help="Judge the tape and write what is found: FILE.html, .sarif, .xml (JUnit), .json, .md or"
+    " .txt, or FORMAT:FILE.",
+)
+@click.option("--fail", is_flag=True, help="Exit with 1 if the command did well and findings are.")
+@click.option(
+    "--baseline",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Leave out the findings that this file lists.",
+)
 @click.option("-q", "--quiet", is_flag=True, help="No summary at the end.")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
-def record_command(output: Path, command: tuple[str, ...], *, quiet: bool) -> int:
-    r"""Run COMMAND and record every statement it executes through SQLAlchemy.
+def record_command(
+    output: Path,
+    command: tuple[str, ...],
+    *,
+    reports: tuple[str, ...],
+    fail: bool,
+    baseline: Path | None,
+    quiet: bool,
+) -> int:
+    """Run COMMAND and record every statement it executes through SQLAlchemy.
 
-    \b
-        auditor record -- python -m pytest tests
-        auditor record -o unit.tape -- stestr run
-        auditor record -- python manage.py
-
-    Sub-processes are included. The exit status is that of the command.
+    Sub-processes are included. The exit status is that of the command; with --fail, if that is 0,
+    1 where there are findings and 2 where what was lost may hide some.
     """
+    verdict = asked(reports, baseline, is_failing=fail)
     tape_path = output.absolute()
     program = _program(command[0])
     make_ready(tape_path)
@@ -67,7 +94,8 @@ def record_command(output: Path, command: tuple[str, ...], *, quiet: bool) -> in
         click.echo(_summary(tape, output), err=True)
     for loss in tape.losses:
         click.echo(f"auditor: {loss.subject}: {loss.message}", err=True)
-    return status
+    found = verdict.status(tape) if verdict is not None else 0
+    return status or found
 
 
 def _program(name: str) -> str:
