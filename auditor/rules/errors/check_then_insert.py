@@ -6,8 +6,10 @@ from collections.abc import Iterator
 
 from auditor.model.finding import Confidence, Severity
 from auditor.model.knowledge import SESSION, Effect
-from auditor.rule import Example, Hit, Hits, OnFunction, Rule
+from auditor.model.tape import Tape
+from auditor.rule import Example, Hit, Hits, OnFunction, OnTape, Rule
 from auditor.rules.errors.caught import catches, handlers_of, short
+from auditor.rules.errors.insert_seen import insertions
 from auditor.rules.errors.open_transactions import does, sites_within
 from auditor.rules.errors.retries import repeats_on, retries_of
 from auditor.rules.places import span_of
@@ -64,6 +66,11 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
             }
             yield Hit(span_of(module, insert.at), function.qualname, fields)
         return
+
+
+def recorded(tape: Tape, project: Project) -> Hits:
+    """The same, seen to be executed."""
+    return insertions(tape, project, _is_answered)
 
 
 def _is_answered(project: Project, module: ModuleFacts, function: FunctionFacts) -> bool:
@@ -219,7 +226,7 @@ RULE = Rule(
     ),
     instead="Insert and answer the duplicate (`with session.begin_nested():` in a `try`, `except"
     " DBDuplicateEntry` or `IntegrityError`), or use an upsert (`on_conflict_do_nothing`).",
-    checks=(OnFunction(check),),
+    checks=(OnFunction(check), OnTape(recorded)),
     bad=(
         Example(
             "get or create",

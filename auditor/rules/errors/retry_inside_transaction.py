@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from auditor.model.finding import Confidence, Severity
 from auditor.model.knowledge import CONTEXT, SESSION, Effect, Mode
 from auditor.model.span import Span
-from auditor.rule import Example, Hit, Hits, OnFunction, Rule
+from auditor.rule import Example, Hit, Hits, OnFunction, OnTape, Rule
 from auditor.rules.errors.caught import always_raises, database_errors, handlers_of
 from auditor.rules.errors.open_transactions import (
     APART,
@@ -19,6 +19,7 @@ from auditor.rules.errors.open_transactions import (
     work_within,
 )
 from auditor.rules.errors.retries import context_places, retries_of
+from auditor.rules.errors.retry_seen import recorded
 from auditor.rules.places import span_of
 from auditor.source.facts import Call, FunctionFacts, Jump, ModuleFacts, Name, Read, Region, Return
 from auditor.source.project import Project
@@ -222,7 +223,7 @@ RULE = Rule(
     ),
     instead="Put the retry around the place that begins the transaction: the retry decorator above"
     " the context decorator, or a savepoint inside the loop for errors of one statement.",
-    checks=(OnFunction(check),),
+    checks=(OnFunction(check), OnTape(recorded)),
     bad=(
         Example(
             "decorators in the wrong order",
