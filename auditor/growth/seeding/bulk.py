@@ -211,6 +211,8 @@ def _columns_behind(table: sa.Table, said: str) -> list[str]:
     for check in table.constraints:
         if isinstance(check, sa.CheckConstraint) and str(check.sqltext) in said:
             return _columns_of(check, table)
+    if "foreign key" in said.lower() and table.foreign_keys:
+        return sorted({str(key.parent.name) for key in table.foreign_keys})
     words = set(
         said.replace(".", " ").replace('"', " ").replace("'", " ").replace(",", " ").split()
     )

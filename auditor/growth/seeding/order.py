@@ -12,6 +12,7 @@ from auditor.growth.seeding.tables import Reference
 from auditor.model.errors import SeedError
 
 Used = Mapping[sa.Table, Sequence[Axis]]
+Parents = dict[sa.Table, list[Reference]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,16 +27,7 @@ class Filling:
 
 def filling_order(axes: Used, facts: Mapping[sa.Table, Facts]) -> Filling:
     """The order for tables with these axes. Raises SeedError for a cycle that cannot be cut."""
-    waits = {
-        table: {
-            axis.reference.parent: axis.reference
-            for axis in found
-            if axis.reference is not None
-            and axis.reference.parent is not table
-            and axis.reference.parent in axes
-        }
-        for table, found in axes.items()
-    }
+    waits = {table: _parents(table, found, axes) for table, found in axes.items()}
     ordered: list[sa.Table] = []
     late: set[tuple[sa.Table, tuple[str, ...]]] = set()
     deferred = False
@@ -43,11 +35,9 @@ def filling_order(axes: Used, facts: Mapping[sa.Table, Facts]) -> Filling:
         ready = [table for table, parents in waits.items() if not parents]
         if not ready:
             table, parent = _cut(waits, facts)
-            reference = waits[table].pop(parent)
-            if _can_wait(reference, facts[table]):
-                late |= {(table, one.columns) for one in _between(axes[table], parent)}
-            else:
-                deferred = True
+            cut = waits[table].pop(parent)
+            late |= {(table, one.columns) for one in cut if _can_wait(one, facts[table])}
+            deferred |= any(not _can_wait(one, facts[table]) for one in cut)
         for table in ready:
             ordered.append(table)
             del waits[table]
@@ -56,32 +46,41 @@ def filling_order(axes: Used, facts: Mapping[sa.Table, Facts]) -> Filling:
     return Filling(tuple(ordered), frozenset(late), deferred)
 
 
-def _between(axes: Sequence[Axis], parent: sa.Table) -> list[Reference]:
-    found = [axis.reference for axis in axes if axis.reference is not None]
-    return [one for one in found if one.parent is parent]
+def _parents(table: sa.Table, found: Sequence[Axis], axes: Used) -> Parents:
+    """The references to each table that is filled too, other than the table itself."""
+    parents: Parents = {}
+    for axis in found:
+        reference = axis.reference
+        if reference is not None and reference.parent is not table and reference.parent in axes:
+            parents.setdefault(reference.parent, []).append(reference)
+    return parents
 
 
 def _cut(
-    waits: Mapping[sa.Table, Mapping[sa.Table, Reference]], facts: Mapping[sa.Table, Facts]
+    waits: Mapping[sa.Table, Parents], facts: Mapping[sa.Table, Facts]
 ) -> tuple[sa.Table, sa.Table]:
-    """A reference of a cycle: one that may be NULL, or else one whose check can be deferred."""
-    edges = [
+    """A step of a cycle whose references may all be NULL, or else wait for the end."""
+    steps = [
         (table, parent)
         for table, parents in waits.items()
         for parent in parents
         if _leads(parent, table, waits)
     ]
-    for table, parent in edges:
-        if _can_wait(waits[table][parent], facts[table]):
+    for table, parent in steps:
+        if all(_can_wait(one, facts[table]) for one in waits[table][parent]):
             return table, parent
-    for table, parent in edges:
-        if waits[table][parent].deferrable:
+    for table, parent in steps:
+        if all(one.deferrable or _can_wait(one, facts[table]) for one in waits[table][parent]):
             return table, parent
-    names = " and ".join(f"`{table.fullname}.{waits[table][p].columns[0]}`" for table, p in edges)
+    names = " and ".join(
+        f"`{table.fullname}.{one.columns[0]}`"
+        for table, parent in steps
+        for one in waits[table][parent]
+        if not _can_wait(one, facts[table])
+    )
     raise SeedError(
-        f"the tables behind {names} need each other's rows first: none of these foreign keys may"
-        " be NULL, and none is DEFERRABLE; give one of these columns with `hooks`, or make it"
-        " nullable"
+        f"the tables behind {names} need each other's rows first: these foreign keys may not be"
+        " NULL, and are not DEFERRABLE; make one nullable, or give its values with `hooks`"
     )
 
 
@@ -89,9 +88,7 @@ def _can_wait(reference: Reference, facts: Facts) -> bool:
     return any(facts.is_nullable(name) for name in reference.columns)
 
 
-def _leads(
-    start: sa.Table, goal: sa.Table, waits: Mapping[sa.Table, Mapping[sa.Table, Reference]]
-) -> bool:
+def _leads(start: sa.Table, goal: sa.Table, waits: Mapping[sa.Table, Parents]) -> bool:
     seen, waiting = {start}, [start]
     while waiting:
         table = waiting.pop()

@@ -63,11 +63,7 @@ def _make_distinct(
     firm = [axis for axis in members if _tells_rows_apart(axis, columns, setting)]
     if any(_is_own(axis, rows) for axis in firm):
         return
-    if [_is_tree(axis) for axis in members] == [True]:
-        (tree,) = members
-        axes[tree.columns] = replace(tree, spread=Chain(0 if not tree.nullable else None))
-        return
-    changed = _combined(firm, rows)
+    changed = _combined(firm, rows) or _unbranched(members)
     if changed is None:
         if unique.partial or len(firm) < len(members) or _settled(firm):
             _grow_bound(members, rows)
@@ -99,6 +95,14 @@ def _tells_rows_apart(axis: Axis, columns: set[str], setting: Setting) -> bool:
 
 def _is_tree(axis: Axis) -> bool:
     return isinstance(axis.spread, Tree)
+
+
+def _unbranched(members: Sequence[Axis]) -> list[Axis] | None:
+    """The first reference of the table to itself as a chain, or each row its own parent."""
+    for axis in members:
+        if _is_tree(axis):
+            return [replace(axis, spread=Chain() if axis.nullable else Own())]
+    return None
 
 
 def _is_own(axis: Axis, rows: int) -> bool:
