@@ -68,10 +68,11 @@ class Entry:
     an execution of this entry, `most_in_unit` is the largest number of executions in one of them.
 
     `repeats` counts reads that their transaction had made before, with the same values and no write
-    in between. `joined` are the relations loaded by join in the same statement, as paths
-    (`Router.ports[]`, `Router.ports[] > Port.addresses[]`; `[]` after a relation to many).
-    `used` are the relations (`Router.ports`) that were read, once loaded, on objects that this
-    statement loaded; known of relations that the program loads eagerly somewhere.
+    in between. `texts` counts the different texts of statements with literals in them, to 16; 0 for
+    expressions and for texts that bind all values. `joined` are the relations loaded by join in the
+    same statement, as paths (`Router.ports[]`, `Router.ports[] > Port.addresses[]`; `[]` after a
+    relation to many). `used` are the relations (`Router.ports`) that were read, once loaded, on
+    objects that this statement loaded; known of relations that the program loads eagerly somewhere.
     """
 
     shape: str
@@ -90,6 +91,7 @@ class Entry:
     units: int = 0
     most_in_unit: int = 0
     repeats: int = 0
+    texts: int = 0
     joined: tuple[str, ...] = ()
     used: tuple[str, ...] = ()
 

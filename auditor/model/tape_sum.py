@@ -36,6 +36,7 @@ _ENTRY: Mapping[str, Any] = {
     "units": 0,
     "most_in_unit": 0,
     "repeats": 0,
+    "texts": 0,
     "used": (),
 }
 _ENDING: Mapping[str, Any] = {
@@ -77,6 +78,7 @@ def _sum(one: Entry, other: Entry) -> Entry:
         units=one.units + other.units,
         most_in_unit=max(one.most_in_unit, other.most_in_unit),
         repeats=one.repeats + other.repeats,
+        texts=max(one.texts, other.texts),
         used=tuple(sorted({*one.used, *other.used})),
     )
 

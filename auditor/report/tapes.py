@@ -69,6 +69,7 @@ def _entry_as_json(entry: Entry) -> Json:
         "units": entry.units,
         "most_in_unit": entry.most_in_unit,
         "repeats": entry.repeats,
+        "texts": entry.texts,
         "joined": list(entry.joined),
         "used": list(entry.used),
     }
@@ -93,6 +94,7 @@ def _entry_from_json(value: Mapping[str, Any]) -> Entry:
         units=int(value["units"]),
         most_in_unit=int(value["most_in_unit"]),
         repeats=int(value.get("repeats", 0)),
+        texts=int(value.get("texts", 0)),
         joined=tuple(value.get("joined", ())),
         used=tuple(value.get("used", ())),
     )

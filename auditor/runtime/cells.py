@@ -15,7 +15,8 @@ from auditor.runtime.relations import names_in
 from auditor.runtime.statements import StatementFacts
 
 EXECUTIONS, SENT, ROWS, SECONDS, ERRORS, LAST_UNIT, IN_UNIT, MOST_IN_UNIT, UNITS, SITE = range(10)
-REPEATS, USED = range(10, 12)
+REPEATS, USED, TEXTS = range(10, 13)
+MOST_TEXTS = 16
 
 Cell = list[Any]
 
@@ -38,7 +39,7 @@ class EntryKey(NamedTuple):
 
 def new_cell(site: Site) -> Cell:
     """An empty cell for executions from `site`."""
-    return [0, 0, 0, 0.0, None, None, 0, 0, 0, site, 0, None]
+    return [0, 0, 0, 0.0, None, None, 0, 0, 0, site, 0, None, None]
 
 
 def key_of(
@@ -64,6 +65,7 @@ def entry_of(key: EntryKey, cell: Cell, used: Iterable[str] = ()) -> Entry:
     return Entry(
         **key._asdict(),
         repeats=cell[REPEATS],
+        texts=len(cell[TEXTS] or ()),
         used=tuple(sorted({*tuple(cell[USED] or ()), *_loaded_here(key, used)})),
         executions=cell[EXECUTIONS],
         sent=cell[SENT],
@@ -99,6 +101,16 @@ def _place_of_loads(entry: tuple[EntryKey, Cell]) -> tuple[Site | None, bool]:
 def _name_of_load(entry: tuple[EntryKey, Cell]) -> tuple[str, ...]:
     key, _ = entry
     return (str(key.cause), key.shape, key.transaction, key.database, key.test)
+
+
+def note_text(cells: Iterable[Cell], text: str) -> None:
+    """Counts a text with literals in it, unless it is known; keeps its hash, nothing of it."""
+    mark = hash(text)
+    for cell in cells:
+        if cell[TEXTS] is None:
+            cell[TEXTS] = {mark}
+        elif len(cell[TEXTS]) < MOST_TEXTS:
+            cell[TEXTS].add(mark)
 
 
 def note_error(cell: Cell, name: str) -> None:

@@ -31,6 +31,7 @@ from auditor.runtime.cells import (
     SITE,
     UNITS,
     Cell,
+    note_text,
 )
 from auditor.runtime.ledger import Ledger
 from auditor.runtime.repeats import is_repeated
@@ -175,6 +176,8 @@ class Lane:
                     break
             else:
                 cells.append(ledger.open_cell(key, codes, context, start))
+        if key[0].has_literals:
+            note_text(cells, context.statement)
         return cells
 
     def _call_hooks(self, context: Any, statement: str, cursor: Any) -> None:

@@ -7,6 +7,7 @@ into it) costs one look at the text each time and no memory.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -18,6 +19,10 @@ from auditor.sql.tables import tables_of
 from auditor.sql.verbs import CONTROLS, DEFINES, READS, WRITES, verb_of
 
 MOST_KEPT = 8192  # statements kept by shape; the table starts anew when it is full
+_LITERAL = re.compile(
+    r"(?:\b(?:LIMIT|OFFSET|FETCH|TOP)\s+\d+)|(?P<value>'[^']*'|(?<![\w:$%.])\d+(?:\.\d+)?(?!\w))",
+    re.IGNORECASE,
+)
 FACTS = "_auditor_facts"
 """Attribute of a compiled construct that holds its facts."""
 
@@ -29,7 +34,8 @@ class StatementFacts:
     `path` tells relations apart that load with the same SQL. `counted` is false for BEGIN, PRAGMA
     and the like. `kind_by_verb` is the cause if the verb alone decides it. `is_read` is false for
     a `WITH` that writes; `joined` are the relations that the statement loads by join;
-    `may_load_eagerly` says whether loaders follow it, or joins make it larger.
+    `may_load_eagerly` says whether loaders follow it, or joins make it larger. `has_literals` is
+    true for texts of the program's own with values in them.
     """
 
     shape: str
@@ -41,6 +47,7 @@ class StatementFacts:
     is_read: bool = False
     joined: tuple[str, ...] = ()
     may_load_eagerly: bool = False
+    has_literals: bool = False
 
     @property
     def kind_by_verb(self) -> CauseKind | None:
@@ -49,7 +56,12 @@ class StatementFacts:
 
 @lru_cache(maxsize=MOST_KEPT)
 def _facts(
-    shape: str, path: str, joined: tuple[str, ...] = (), *, may_load_eagerly: bool = False
+    shape: str,
+    path: str = "",
+    joined: tuple[str, ...] = (),
+    *,
+    may_load_eagerly: bool = False,
+    has_literals: bool = False,
 ) -> StatementFacts:
     verb = verb_of(shape)
     return StatementFacts(
@@ -62,17 +74,27 @@ def _facts(
         is_read=verb in READS and not _writes_within(shape),
         joined=joined,
         may_load_eagerly=may_load_eagerly,
+        has_literals=has_literals,
     )
 
 
 @lru_cache(maxsize=2048)
 def _facts_of_short_text(sql: str) -> StatementFacts:
-    return _facts(shape_of(sql), "")
+    return _facts_of_text(sql)
+
+
+def _facts_of_text(sql: str) -> StatementFacts:
+    return _facts(shape_of(sql), has_literals=has_literals(sql))
+
+
+def has_literals(sql: str) -> bool:
+    """Says whether values stand in a text: in quotes, or as numbers that are no LIMIT."""
+    return any(found["value"] for found in _LITERAL.finditer(sql))
 
 
 def facts_of_text(sql: str) -> StatementFacts:
     """The facts of SQL text as it went to the driver."""
-    return _facts_of_short_text(sql) if len(sql) < 4096 else _facts(shape_of(sql), "")  # noqa: PLR2004 - characters
+    return _facts_of_short_text(sql) if len(sql) < 4096 else _facts_of_text(sql)  # noqa: PLR2004 - characters
 
 
 def facts_of_execution(statement: str, context: Any) -> StatementFacts:
@@ -100,6 +122,7 @@ def _facts_of_compiled(compiled: Any, executed: str) -> StatementFacts:
         path_text(compiled),
         joined_relations(compiled),
         may_load_eagerly=may_load_eagerly(compiled),
+        has_literals=bool(getattr(compiled, "isplaintext", False)) and has_literals(text),
     )
     compiled.__dict__[FACTS] = found
     return found

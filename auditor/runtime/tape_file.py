@@ -62,6 +62,7 @@ CREATE TABLE entry (
     units INTEGER NOT NULL,      -- transactions with an execution of this entry
     most_in_unit INTEGER NOT NULL,
     repeats INTEGER NOT NULL,    -- made before in the transaction, the same values, no write since
+    texts INTEGER NOT NULL,      -- different texts, where literals stand in them; 16 at most
     joined TEXT NOT NULL,        -- relations loaded by join: `Router.ports[], Router.gateway`
     used TEXT NOT NULL           -- relations read on the objects that this statement loaded
 );
@@ -145,7 +146,7 @@ class _Writer:
 
     def _entry(self, number: int, entry: Entry) -> None:
         self._database.execute(
-            "INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 number,
                 entry.shape,
@@ -164,6 +165,7 @@ class _Writer:
                 entry.units,
                 entry.most_in_unit,
                 entry.repeats,
+                entry.texts,
                 ", ".join(entry.joined),
                 ", ".join(entry.used),
             ),
@@ -235,7 +237,7 @@ def _entries(database: sqlite3.Connection, sites: dict[int, Site]) -> Iterator[E
     for row in database.execute("SELECT * FROM entry ORDER BY id"):
         number, shape, verb, tables, site, cause, relation, *rest = row
         transaction, name, test, executions, sent, rows, seconds, units, most, *loads = rest
-        repeats, joined, used = loads
+        repeats, texts, joined, used = loads
         yield Entry(
             shape=shape,
             verb=verb,
@@ -253,6 +255,7 @@ def _entries(database: sqlite3.Connection, sites: dict[int, Site]) -> Iterator[E
             units=units,
             most_in_unit=most,
             repeats=repeats,
+            texts=texts,
             joined=tuple(joined.split(", ") if joined else ()),
             used=tuple(used.split(", ") if used else ()),
         )
