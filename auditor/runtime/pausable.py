@@ -5,8 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from auditor.model.tape import Tape
+from auditor.runtime.checkouts import KEPT
 from auditor.runtime.ledger import Ledger
 from auditor.runtime.process import process
 
@@ -19,8 +21,10 @@ class Pausable:
 
     @property
     def tape(self) -> Tape:
-        """What was seen so far."""
-        return self._ledger.tape()
+        """What was seen so far. A connection that is not back at the end of a body is none that
+        leaked: fixtures give theirs back later."""
+        tape = self._ledger.tape()
+        return replace(tape, incidents=tuple(i for i in tape.incidents if i.what != KEPT))
 
     def __enter__(self) -> None:
         process.open(self._ledger, None)

@@ -16,6 +16,7 @@ from auditor.model.report import Report
 from auditor.model.tape import Tape
 from auditor.report import render
 from auditor.runtime import budgets
+from auditor.runtime.checkouts import KEPT
 from auditor.runtime.store import collect, folder_of, merged
 from auditor.runtime.tape_file import read_file
 from pytest_auditor import summary
@@ -77,6 +78,8 @@ class Verdicts:
         return merged([read_file(file) for file in files])
 
     def _judged(self, tape: Tape, bodies: Tape) -> Report:
+        kept = tuple(one for one in tape.incidents if one.what == KEPT)  # for the whole run
+        bodies = replace(bodies, incidents=(*bodies.incidents, *kept))
         report = judged(bodies, self._chosen, registry.catalogue())
         problems = dict.fromkeys((*report.problems, *tape.losses))
         counted = {**report.counted, "statements": tape.statements}
