@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -84,7 +85,7 @@ def asked_of(asked: dict[str, Any], names: Sequence[str]) -> Asked:
         databases=tuple(dict.fromkeys(asked["databases"])),
         allow_existing=asked["allow_existing"],
         pythons=_pythons(asked["pythons"], names),
-        setup=tuple(asked["setup"]),
+        setup=tuple(_command(text) for text in asked["setup"]),
         paths=tuple(asked["paths"]) or default.paths,
         own_scenarios=asked["own_scenarios"],
     )
@@ -98,6 +99,17 @@ def revision_now(asked: dict[str, Any]) -> str:
         return head_of(project_at(asked["project"]))
     except AuditorError:
         return ""
+
+
+def _command(text: str) -> str:
+    """A command whose quotes are closed. Raises AuditorError for any other."""
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise AuditorError(f"`--setup {text}` cannot be read: {error}") from error
+    if not words:
+        raise AuditorError("`--setup` names no command, such as `pip install -e .`")
+    return text
 
 
 def _pythons(written: Sequence[str], names: Sequence[str]) -> dict[str, str]:

@@ -85,7 +85,8 @@ def never_above(
     start = {name: least.get(name, 1) for name in names}
     for sizes in itertools.chain(points, _candidates(start, gap)):
         if gap.at(sizes) < 0:
-            return Answer(Verdict.NOT_ALWAYS, tuple((name, sizes[name]) for name in names))
+            at = _shrunk(gap, {name: sizes[name] for name in names}, start)
+            return Answer(Verdict.NOT_ALWAYS, tuple(at.items()))
     return _proven(gap, start)
 
 
@@ -105,6 +106,19 @@ def _candidates(start: Sizes, gap: Law) -> Iterator[Sizes]:
     axes = [sorted(found) for found in near.values()]
     for sizes in sorted(itertools.product(*axes), key=lambda one: (sum(one), one)):
         yield dict(zip(near, sizes, strict=True))
+
+
+def _shrunk(gap: Law, sizes: Sizes, start: Sizes) -> Sizes:
+    """Sizes as small as single steps down from these lead, the gap still below 0."""
+    for name, low in start.items():
+        step = 1 << max(sizes[name] - low, 0).bit_length()
+        while step:
+            smaller = {**sizes, name: sizes[name] - step}
+            if smaller[name] >= low and gap.at(smaller) < 0:
+                sizes = smaller
+            else:
+                step //= 2
+    return sizes
 
 
 def _edge_of(factor: Factor) -> int:
