@@ -10,8 +10,9 @@ import click
 from auditor.cli.options import ReportOptions, law_report_options
 from auditor.cli.output import deliver, settings_of, write_atomically
 from auditor.cli.progress import progress_line, terminated_as_interrupted
+from auditor.cli.reach import reach_of
 from auditor.cli.revisions import asked_of, project_of, revision_options
-from auditor.cli.twins import with_twins
+from auditor.cli.twins import with_codes, with_twins
 from auditor.engine import judge
 from auditor.model.contract import KINDS, MEASURES
 from auditor.model.finding import Problem
@@ -76,6 +77,19 @@ class Measured:
     metavar="FILE|URL",
     help="Append the laws to this database: a SQLite file, or the URL of a server.",
 )
+@click.option(
+    "--reach",
+    "reach",
+    multiple=True,
+    metavar="N|SIZE=N",
+    help="Put laws to the test up to this size, of all variables or of one: `--reach labels=1001`.",
+)
+@click.option(
+    "--time",
+    "is_timed",
+    is_flag=True,
+    help="Time the calls too. Times differ from run to run; nothing is ever decided by them.",
+)
 @revision_options
 @law_report_options
 def profile_command(*, options: ReportOptions, **asked: Any) -> None:
@@ -93,6 +107,7 @@ def profile_command(*, options: ReportOptions, **asked: Any) -> None:
     with terminated_as_interrupted(), progress_line(options) as progress:
         found = _against(asked, progress) if asked["against"] else _here(asked, progress)
     compared = _since_baseline(found, known, asked, options)
+    compared = replace(compared, results=with_codes(compared.results, settings))
     judged = judge(
         settings=settings, laws=found.results if options.write_baseline else compared.results
     )
@@ -130,6 +145,8 @@ def _here(asked: dict[str, Any], progress: Any) -> Measured:
         asked["databases"],
         allow_existing=asked["allow_existing"],
         progress=progress,
+        reach=reach_of(asked["reach"]),
+        is_timed=asked["is_timed"],
     )
     refused = tuple(
         Problem(f"{one.scenario} on {one.database}", one.refusal, hides_results=True)

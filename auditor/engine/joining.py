@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from auditor import registry
+from auditor.engine.grounds import grounded
 from auditor.engine.judging import judge
 from auditor.engine.places import where_of
 from auditor.engine.witnesses import executions_at, faults_at, growth_at, is_met
@@ -56,7 +57,8 @@ def join(
         coverage=tuple(dict.fromkeys(one for report in reports for one in report.coverage)),
     )
     findings = _twins_joined([f for report in reports for f in report.findings])
-    return replace(whole, findings=tuple(_strengthened(finding, whole) for finding in findings))
+    strengthened = tuple(_strengthened(finding, whole) for finding in findings)
+    return replace(whole, findings=strengthened, laws=grounded(laws, findings))
 
 
 def _flat(results: Iterable[object]) -> Iterator[Result]:

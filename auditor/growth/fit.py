@@ -73,9 +73,11 @@ def infer(
     once. The grid is extended where its points would fit any law.
 
     `glance` may count hold-outs more cheaply; where it tells a law wrong, `measure` is asked too.
-    `reach` says to which size of a variable the law is put to the test.
+    `reach` says to which size of a variable the law is put to the test, under the empty name that
+    of all others.
     """
-    far = tuple((reach or {}).get(name, 0) for name in variables)
+    wanted = reach or {}
+    far = tuple(wanted.get(name, wanted.get("", 0)) for name in variables)
     return _Inference(tuple(variables), grid, measure, glance or measure, far).run()
 
 

@@ -37,8 +37,8 @@ OnFailure = Callable[[Scenario, ScenarioError], None]
 Clock = Callable[[], float]
 NO_REACH: Mapping[str, int] = {}
 _BATCHES = (
-    (EAGER_BATCH, 500, "SQLAlchemy loads eager batches for up to 500 rows at a time"),
-    ("INSERT", 1000, "SQLAlchemy inserts up to 1000 rows at a time"),
+    (EAGER_BATCH, 500, "eager batches load for"),
+    ("INSERT", 1000, "INSERT statements hold"),
 )
 
 
@@ -71,10 +71,12 @@ def profile(
 
     Scenarios in a row that share a `prepare` share a database. `progress` is told what is being
     measured; `on_failure` may take the ScenarioError of a scenario, so that the others go on.
-    `reach` gives sizes up to which a law is put to the test, by variable. With a `clock` (such as
+    `reach` gives sizes up to which a law is put to the test, by variable; under the empty name that
+    of all variables. With a `clock` (such as
     `time.perf_counter`) calls are timed too; times never decide anything.
     Raises ScenarioError when a scenario fails, DatabaseError when there is no database.
     """
+    _refuse_unknown(reach, scenarios)
     results: list[LawResult] = []
     for group in _sharing_prepare(scenarios):
         with open_scratch(database, allow_existing=allow_existing) as scratch, ExitStack() as stack:
@@ -87,6 +89,16 @@ def profile(
                 job = _Job(workload, database_name(database), progress, reach, clock)
                 results += _profiled_unless_it_fails(job, on_failure)
     return tuple(results)
+
+
+def _refuse_unknown(reach: Mapping[str, int], scenarios: Sequence[Scenario]) -> None:
+    known = {name for scenario in scenarios for name in scenario.variables}
+    for name in reach:
+        if name and name not in known:
+            raise ScenarioError(
+                f"--reach: no scenario has a size `{name}`; they have"
+                f" {', '.join(f'`{one}`' for one in sorted(known)) or 'none'}"
+            )
 
 
 def database_name(url: str) -> str:
@@ -178,7 +190,8 @@ def _batches(counts: Counts, farthest: Sizes) -> tuple[str, ...]:
     """What a library sends in batches larger than anything that was measured."""
     seen = {batch for count in counts.at.values() for batch in count.batches}
     return tuple(
-        f"{what}, so beyond {size} this grows by steps: `--reach {size + 1}` measures them"
+        f"{what} up to {size} rows each: beyond that, this grows by steps"
+        f" (`--reach {size + 1}` measures them)"
         for batch, size, what in _BATCHES
         if batch in seen and max(farthest, default=size) <= size
     )

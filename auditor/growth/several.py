@@ -8,9 +8,10 @@ from __future__ import annotations
 import multiprocessing
 import signal
 import sys
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from types import FrameType
@@ -18,7 +19,7 @@ from types import FrameType
 from auditor.backends.masking import masked
 from auditor.growth.agree import with_agreement
 from auditor.growth.load import load_scenarios
-from auditor.growth.run import profile
+from auditor.growth.run import NO_REACH, profile
 from auditor.growth.scenario import Scenario
 from auditor.model.errors import AuditorError, ScenarioError
 from auditor.model.finding import Problem
@@ -30,11 +31,13 @@ _ENDINGS = (signal.SIGINT, signal.SIGTERM)
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What to profile, and where."""
+    """What to profile, and where. `reach` gives sizes up to which laws are put to the test."""
 
     targets: tuple[str, ...]
     url: str
     allow_existing: bool
+    reach: Mapping[str, int] = field(default_factory=dict)
+    is_timed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +55,13 @@ def profile_on(
     *,
     allow_existing: bool,
     progress: Progress,
+    reach: Mapping[str, int] = NO_REACH,
+    is_timed: bool = False,
 ) -> tuple[tuple[LawResult, ...], tuple[Problem, ...]]:
     """The laws of the scenarios that `targets` name on every database, and the scenarios that
     failed. Raises AuditorError when there is nothing else to report."""
     once = tuple(dict.fromkeys(databases))
-    jobs = [Job(tuple(targets), url, allow_existing) for url in once]
+    jobs = [Job(tuple(targets), url, allow_existing, dict(reach), is_timed) for url in once]
     outcomes = [_on_one(jobs[0], progress)] if len(jobs) == 1 else _in_children(jobs, progress)
     results = tuple(result for outcome in outcomes for result in outcome.results)
     failures = [outcome.failure for outcome in outcomes if outcome.failure is not None]
@@ -93,6 +98,8 @@ def _profiled(job: Job, progress: Progress) -> Profiled:
             allow_existing=job.allow_existing,
             progress=progress,
             on_failure=note,
+            reach=job.reach,
+            clock=time.perf_counter if job.is_timed else None,
         )
     except AuditorError as error:
         return Profiled(failure=error)

@@ -175,6 +175,8 @@ class TermSite:
     """This site's own part of the term, such as `7*labels`."""
     stack: tuple[Frame, ...] = ()
     """The user's call path, innermost first; `frame` is one of it."""
+    codes: tuple[str, ...] = ()
+    """The rules whose findings, read from the source, stand on the line of `frame`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,20 +4,20 @@ metering_sync on sqlite: 4 + 3*labels statements
     linear in labels; constant in routers, rules
     labels  routers  rules  statements  rows
          1        1      1          18    12
-    hold-out labels=9, routers=7, rules=5: predicted 82, measured 82
+    hold-out labels=9, routers=9, rules=9: predicted 31, measured 31
+    12 more hold-outs came out as predicted; measured to labels=25, routers=25, rules=25
+    rows fetched: 2 + labels*rules
 
-    3*labels comes from
-        3*labels at metering/sync.py:57 in get_sync_data
-            7 eager batch, 1 explicit, executed at metering/objects.py:12 in get_objects
-            eager batch Router.ports
-                SELECT ...
+    3*labels = 1 explicit statement + 2 eager batches at metering/sync.py:57 in get (DBA301)
+        executed at metering/objects.py:12 in get_objects
+        eager batch Router.ports
+            SELECT ...
 """
 
 from __future__ import annotations
 
 import itertools
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
@@ -35,11 +35,25 @@ from auditor.model.law import (
     Term,
     TermSite,
 )
+from auditor.model.span import Frame
 from auditor.report.contracts import contracts_as_json, lines_of
+from auditor.report.measures import measure_lines, measures_as_json, time_lines
 
 _COLUMNS = re.compile(r"^SELECT [^()]*? FROM ")
 _MOST_SITES = 12
+_MOST_ROWS = 40
 _LONGEST_SHAPE = 84
+_NAMES = {
+    "explicit": ("explicit statement", "explicit statements"),
+    "lazy load": ("lazy load", "lazy loads"),
+    "deferred column": ("deferred column", "deferred columns"),
+    "refresh": ("refresh", "refreshes"),
+    "polymorphic load": ("polymorphic load", "polymorphic loads"),
+    "flush": ("flushed statement", "flushed statements"),
+    "autoflush": ("autoflushed statement", "autoflushed statements"),
+    "eager batch": ("eager batch", "eager batches"),
+}
+_ORDER = {kind: place for place, kind in enumerate(_NAMES)}
 _DEGREES = {1: "linear", 2: "quadratic", 3: "cubic"}
 
 
@@ -55,7 +69,12 @@ def law_as_json(result: LawResult) -> dict[str, Any]:
         "law": None if result.law is None else str(result.law),
         "growth": None if result.law is None else growth_in_words(result.law, result.variables),
         "points": [
-            {"sizes": dict(point.sizes), "statements": point.statements, "rows": point.rows}
+            {
+                "sizes": dict(point.sizes),
+                "statements": point.statements,
+                "rows": point.rows,
+                "counts": dict(point.counts),
+            }
             for point in result.points
         ],
         "holdout": checks[0] if checks else None,
@@ -63,6 +82,7 @@ def law_as_json(result: LawResult) -> dict[str, Any]:
         "terms": [_term_as_json(term) for term in result.terms],
         "refusal": result.refusal,
         "notes": list(result.notes),
+        **measures_as_json(result, growth_in_words),
         **contracts_as_json(result),
     }
 
@@ -74,12 +94,31 @@ def law_as_text(result: LawResult) -> str:
 
 def growth_in_words(law: Law, variables: Sequence[str]) -> str:
     """`linear in labels; labels × routers; constant in rules`."""
-    said = list(dict.fromkeys(_term_in_words(term, law) for term in law.growing))
+    guards = _guards(law)
+    inside = {term for pair in guards for term in pair[:2]}
+    said = [f"more beyond {cap} {variable}" for _, _, variable, cap in guards]
+    said = [_term_in_words(term, law) for term in law.growing if term not in inside] + said
+    said = list(dict.fromkeys(said))
     growing = {factor.variable for term in law.growing for factor in term.factors}
     constant = [name for name in variables if name not in growing]
     if constant:
         said.append(f"constant in {', '.join(constant)}")
     return "; ".join(part for part in said if part) or "constant"
+
+
+def _guards(law: Law) -> list[tuple[Term, Term, str, int]]:
+    """The pairs `c*min(n, k+1) - c*min(n, k)`: `c` more where `n` is over `k`."""
+    alone = {
+        (term.factors[0].variable, term.factors[0].cap): term
+        for term in law.growing
+        if len(term.factors) == 1 and isinstance(term.factors[0], AtMost)
+    }
+    return [
+        (term, alone[variable, cap + 1], variable, cap)
+        for (variable, cap), term in alone.items()
+        if (variable, cap + 1) in alone
+        and alone[variable, cap + 1].coefficient == -term.coefficient
+    ]
 
 
 def _term_in_words(term: Term, law: Law) -> str:
@@ -123,7 +162,9 @@ def _lines(result: LawResult) -> Iterator[str]:
     if result.target:
         yield f"    measured: {result.target}"
     yield from (f"    {line}" for line in _table(result.variables, result.points))
-    yield from (f"    hold-out {_check_in_words(check)}" for check in result.holdouts)
+    yield from (f"    {line}" for line in _holdout_lines(result))
+    yield from (f"    {line}" for line in measure_lines(result, growth_in_words))
+    yield from (f"    {line}" for line in time_lines(result.timings))
     yield from (f"    {line}" for line in lines_of(result))
     yield from (f"    note: {note}" for note in result.notes)
     for term in result.terms:
@@ -140,8 +181,22 @@ def _table(variables: Sequence[str], points: Sequence[Point]) -> Iterator[str]:
         for point in points
     ]
     widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
-    for row in (heads, *rows):
+    for row in (heads, *rows[:_MOST_ROWS]):
         yield "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
+    if len(rows) > _MOST_ROWS:
+        yield f"and {len(rows) - _MOST_ROWS} more points (JSON has all)"
+
+
+def _holdout_lines(result: LawResult) -> Iterator[str]:
+    """The first hold-out, those that do not hold, and how many others there are."""
+    failed = [check for check in result.holdouts if check.predicted != check.measured]
+    shown = failed or result.holdouts[:1]
+    yield from (f"hold-out {_check_in_words(check)}" for check in shown)
+    more = len(result.holdouts) - len(shown)
+    if more and not failed:
+        to = ", ".join(f"{name}={size}" for name, size in result.measured_to)
+        said = f"{more} more hold-out{'s' if more > 1 else ''} came out as predicted"
+        yield f"{said}; measured to {to}" if to else said
 
 
 def _check_in_words(check: Holdout) -> str:
@@ -151,22 +206,36 @@ def _check_in_words(check: Holdout) -> str:
 
 
 def _term_lines(explained: ExplainedTerm) -> Iterator[str]:
-    yield f"{explained.term} comes from"
     rest = explained.term.coefficient - _sum_of(explained.sites, explained.term).coefficient
+    places = tuple(dict.fromkeys(site.frame for site in explained.sites))
+    if len(places) == 1 and not rest:
+        yield from _place_lines(explained, places[0])
+        return
+    counted = f"{len(places)} place{'s' if len(places) != 1 else ''}" if places else ""
+    yield f"{explained.term} comes from{f' {counted}' if counted else ''}"
     if rest:
         missing = Term(rest, explained.term.factors)
         yield f"    {missing} in places whose own counts follow no law of this kind"
-    places = dict.fromkeys(site.frame for site in explained.sites)
     for frame in places:
-        sites = [site for site in explained.sites if site.frame == frame]
-        executed = {_executed_at(site) for site in sites}
-        yield f"    {_sum_of(sites, explained.term)} at {frame}"
-        yield f"        {_causes_of(sites)}{executed.pop() if len(executed) == 1 else ''}"
-        for site in sites[:_MOST_SITES]:
-            yield f"        {site.cause}{_executed_at(site) if executed else ''}"
-            yield f"            {_cut(site.shape)}"
-        if len(sites) > _MOST_SITES:
-            yield f"        and {len(sites) - _MOST_SITES} more"
+        yield from (f"    {line}" for line in _place_lines(explained, frame))
+
+
+def _place_lines(explained: ExplainedTerm, frame: Frame) -> Iterator[str]:
+    """`8*labels = 1 explicit statement + 7 eager batches at path:line in function (DBA301)`."""
+    sites = [site for site in explained.sites if site.frame == frame]
+    codes = sorted({code for site in sites for code in site.codes})
+    said = f" ({', '.join(codes)})" if codes else ""
+    causes = _causes_of(sites, explained.term)
+    yield f"{_sum_of(sites, explained.term)} = {causes} at {frame}{said}"
+    executed = {_executed_at(site) for site in sites}
+    if executed != {""} and len(executed) == 1:
+        yield f"    {next(iter(executed))}"
+    for site in sites[:_MOST_SITES]:
+        own = _executed_at(site) if len(executed) > 1 else ""
+        yield f"    {site.cause}{f', {own}' if own else ''}"
+        yield f"        {_cut(site.shape)}"
+    if len(sites) > _MOST_SITES:
+        yield f"    and {len(sites) - _MOST_SITES} more"
 
 
 def _sum_of(sites: Sequence[TermSite], term: Term) -> Term:
@@ -181,10 +250,19 @@ def _times(site: TermSite, term: Term) -> Fraction:
     return Fraction(f"{times}1" if times in {"", "-"} else times)
 
 
-def _causes_of(sites: Sequence[TermSite]) -> str:
-    """`1 explicit, 7 eager batch`."""
-    kinds = Counter(_kind_of(site.cause) for site in sites)
-    return ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+def _causes_of(sites: Sequence[TermSite], term: Term) -> str:
+    """`1 explicit statement + 7 eager batches`: how many of each kind for each of the term."""
+    kinds: dict[str, Fraction] = {}
+    for site in sites:
+        kind = _kind_of(site.cause)
+        kinds[kind] = kinds.get(kind, Fraction(0)) + _times(site, term)
+    text = ""
+    for kind, times in sorted(kinds.items(), key=lambda pair: _ORDER.get(pair[0], len(_ORDER))):
+        one, many = _NAMES.get(kind, (kind, kind))
+        sign = " - " if times < 0 else " + "
+        named = f"{abs(times)} {one if abs(times) == 1 else many}"
+        text += f"{sign}{named}" if text else f"{'-' if times < 0 else ''}{named}"
+    return text
 
 
 def _kind_of(cause: str) -> str:
@@ -193,7 +271,7 @@ def _kind_of(cause: str) -> str:
 
 
 def _executed_at(site: TermSite) -> str:
-    return f", executed at {site.stack[0]}" if site.stack and site.stack[0] != site.frame else ""
+    return f"executed at {site.stack[0]}" if site.stack and site.stack[0] != site.frame else ""
 
 
 def _cut(shape: str) -> str:
@@ -214,6 +292,7 @@ def _term_as_json(explained: ExplainedTerm) -> dict[str, Any]:
                 "shape": site.shape,
                 "cause": site.cause,
                 "share": site.share,
+                "codes": list(site.codes),
                 "stack": [
                     {"path": frame.path, "line": frame.line, "function": frame.function}
                     for frame in site.stack

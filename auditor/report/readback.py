@@ -22,6 +22,7 @@ from auditor.report.evidence import (
     span_from_json,
 )
 from auditor.report.json import SCHEMA
+from auditor.report.measures import measures_from_json
 from auditor.report.tapes import problem_from_json, tape_from_json
 
 Json = Mapping[str, Any]
@@ -91,12 +92,14 @@ def _law(value: Json) -> LawResult:
         terms=_each(_term, value["terms"]),
         refusal=value["refusal"],
         notes=tuple(value["notes"]),
+        **measures_from_json(value),
         **contracts_from_json(value),
     )
 
 
 def _point(value: Json) -> Point:
-    return Point(_sizes(value), int(value["statements"]), int(value["rows"]))
+    counts = tuple((name, int(count)) for name, count in value.get("counts", {}).items())
+    return Point(_sizes(value), int(value["statements"]), int(value["rows"]), counts)
 
 
 def _holdout(value: Json) -> Holdout:
@@ -118,6 +121,7 @@ def _site(value: Json) -> TermSite:
         cause=value["cause"],
         shape=value["shape"],
         share=value["share"],
+        codes=tuple(value.get("codes", ())),
         stack=frames_from_json(value["stack"]),
     )
 

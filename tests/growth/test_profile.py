@@ -53,12 +53,24 @@ def test_a_planted_law_is_found_with_its_cause(
         "",
     )
     assert result.database == database.partition(":")[0]
-    assert result.holdouts == (
-        Holdout((("shelves", 9), ("books", 9)), Fraction(11), 11),
-        Holdout((("shelves", 3), ("books", 2)), Fraction(5), 5),
+    assert result.holdouts[0] == Holdout((("shelves", 9), ("books", 9)), Fraction(11), 11)
+    assert [one.measured - one.predicted for one in result.holdouts] == [0] * 11
+    assert result.measured_to == (("shelves", 25), ("books", 25))
+    assert result.points[0] == Point(
+        (("shelves", 1), ("books", 1)),
+        statements=3,
+        rows=2,
+        counts=(("SELECT", 3), ("transactions", 1)),
     )
-    assert result.points[0] == Point((("shelves", 1), ("books", 1)), statements=3, rows=2)
-    assert result.notes == ("rows fetched: shelves + shelves*books",)
+    assert [(one.measure, str(one.law)) for one in result.measures] == [
+        ("rows", "shelves + shelves*books"),
+        ("transactions", "1"),
+        ("SELECT", "2 + shelves"),
+    ]
+    assert (str(result.law_of("statements")), str(result.law_of("transactions"))) == (
+        "2 + shelves", "1",
+    )  # fmt: skip
+    assert result.notes == ()
     ((term, site),) = [(str(one.term), site) for one in result.terms for site in one.sites]
     assert (term, site.share, site.cause) == ("shelves", "shelves", "lazy load Shelf.books")
     assert site.frame == Frame(

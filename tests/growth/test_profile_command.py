@@ -23,14 +23,12 @@ library on sqlite: 2 + shelves statements
           4      1           6     8
           4      2           6    12
     hold-out shelves=9, books=9: predicted 11, measured 11
-    hold-out shelves=3, books=2: predicted 5, measured 5
-    note: rows fetched: shelves + shelves*books
+    10 more hold-outs came out as predicted; measured to shelves=25, books=25
+    rows fetched: shelves + shelves*books
 
-    shelves comes from
-        shelves at library_scenarios.py:26 in count_books
-            1 lazy load
-            lazy load Shelf.books
-                SELECT ... FROM books WHERE ? = books.shelf_id ORDER BY books.id
+    shelves = 1 lazy load at library_scenarios.py:26 in count_books (DBA302)
+        lazy load Shelf.books
+            SELECT ... FROM books WHERE ? = books.shelf_id ORDER BY books.id
 """
 
 
@@ -55,7 +53,19 @@ def test_the_json_holds_the_law_its_points_and_its_sites(
     assert (status, report["schema"]) == (0, "auditor/report/1")
     assert law["law"] == "2 + shelves"
     assert law["variables"] == ["shelves", "books"]
-    assert law["points"][0] == {"sizes": {"shelves": 1, "books": 1}, "statements": 3, "rows": 2}
+    assert law["points"][0] == {
+        "sizes": {"shelves": 1, "books": 1},
+        "statements": 3,
+        "rows": 2,
+        "counts": {"SELECT": 3, "transactions": 1},
+    }
+    assert law["measures"][0] == {
+        "measure": "rows",
+        "law": "shelves + shelves*books",
+        "growth": "linear in shelves; shelves × books",
+        "refusal": "",
+    }
+    assert law["measured_to"] == {"shelves": 25, "books": 25}
     assert law["holdout"] == {"sizes": {"shelves": 9, "books": 9}, "predicted": 11, "measured": 11}
     ((term, site),) = [(one["term"], site) for one in law["terms"] for site in one["sites"]]
     assert (term, site["path"], site["line"]) == ("shelves", "library_scenarios.py", 26)
