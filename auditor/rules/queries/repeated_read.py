@@ -19,7 +19,7 @@ from auditor.source.project import Project
 
 _READS_ANEW = re.compile(r" FOR (?:UPDATE|SHARE|NO KEY UPDATE|KEY SHARE)\b| LOCK IN SHARE MODE")
 _WAITING = frozenset(("sleep", "wait", "wait_for"))
-_ANEW = frozenset(("refresh", "expire", "expire_all", "populate_existing"))
+_ANEW = frozenset(("refresh", "expire", "expire_all", "populate_existing", "with_for_update"))
 
 
 def check(tape: Tape, project: Project) -> Hits:
@@ -98,19 +98,17 @@ def _others(tape: Tape, entry: Entry) -> str:
 
 
 def _keep(tape: Tape, project: Project, entry: Entry) -> str:
-    """Where one read would do: before the loop that repeats it, or in the innermost function that
-    all executions share."""
-    stacks = [e.site.stack for e in _of_shape(tape, entry) if e.test == entry.test]
-    shared = [
-        frames[0]
-        for frames in zip(*(reversed(stack) for stack in stacks), strict=False)
-        if len({(frame.path, frame.function) for frame in frames}) == 1
-    ]
-    if len(set(stacks)) > 1 and shared:
-        frame = shared[-1]
-        return f"read it once in `{frame.function}` and pass the result on"
+    """Where one read would do: in the function whose lines lead to it apart, or before the loop."""
+    stacks = {e.site.stack for e in _of_shape(tape, entry) if e.test == entry.test}
+    for frames in zip(*(reversed(stack) for stack in stacks), strict=False):
+        if len({(frame.path, frame.function) for frame in frames}) > 1:
+            break
+        if len(set(frames)) > 1:
+            return f"read it once in `{frames[0].function}` and pass the result on"
     turn = repeated_by(project, entry, path_of_entry(project, entry))
-    return f"read it once before {turn}" if turn is not None else "keep the result and pass it on"
+    if turn is not None and entry.most_in_unit > 2:  # noqa: PLR2004 - a loop turns more than twice
+        return f"read it once before {turn}"
+    return "keep the result and pass it on"
 
 
 _MODEL = """

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from auditor.model.finding import Confidence, Severity
-from auditor.rule import Example, Hit, Hits, OnFunction, Rule
+from auditor.model.span import Frame, Span
+from auditor.model.tape import Entry, Tape
+from auditor.rule import Example, Hit, Hits, LiveExample, OnFunction, OnTape, Rule
 from auditor.rules.places import span_of
+from auditor.rules.queries.recorded_loads import evidence_of
 from auditor.rules.raw_sql.holes import (
     Hole,
     Role,
@@ -14,6 +17,8 @@ from auditor.rules.raw_sql.holes import (
     origin_of,
 )
 from auditor.rules.raw_sql.sinks import Given, handed_on, is_looked_at_itself, texts_given, way_of
+from auditor.rules.recorded import is_set_up, path_of_entry
+from auditor.rules.turns import turns_of
 from auditor.source.facts import FunctionFacts, ModuleFacts
 from auditor.source.pieces import Kind, Place
 from auditor.source.project import Project
@@ -34,6 +39,42 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
         ]
         if holes:
             yield _hit(module, function, given, holes)
+
+
+def recorded(tape: Tape, project: Project) -> Hits:
+    """Lines that executed one statement with ever other literals in its text."""
+    found: dict[tuple[Frame, str], list[Entry]] = {}
+    for entry in tape.entries:
+        if entry.texts >= LEAST_TEXTS and entry.site.stack and not _is_constant(project, entry):
+            found.setdefault((entry.site.frame, entry.shape), []).append(entry)
+    for (frame, _), entries in found.items():
+        path = path_of_entry(project, entries[0])
+        function = path[0].function.qualname if path[0].function is not None else frame.function
+        texts = max(entry.texts for entry in entries)
+        fields = {
+            "texts": f"{texts} or more" if texts >= _MOST_TEXTS else str(texts),
+            "times": f"{sum(entry.executions for entry in entries):,}",
+        }
+        evidence = tuple(evidence_of(entries))
+        yield Hit(Span(frame.path, frame.line), function, fields, evidence, message=_RECORDED)
+
+
+LEAST_TEXTS = 3
+_MOST_TEXTS = 16  # where the recorder ends to count
+_RECORDED = (
+    "{texts} texts that differ only in the values written into them were executed here ({times}"
+    " executions): bind the values, `text('... = :value')` with `{{'value': ...}}`"
+)
+
+
+def _is_constant(project: Project, entry: Entry) -> bool:
+    """Whether the values are the source's own: set-up of tests, and loops over constants."""
+    path = path_of_entry(project, entry)
+    bounded = (turn.excuse == "the source bounds it" for turn in turns_of(project, entry, path))
+    return entry.verb not in _VERBS or is_set_up(path) or any(bounded)
+
+
+_VERBS = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE", "REPLACE", "MERGE"})
 
 
 def _is_sent(hole: Hole) -> bool:
@@ -67,7 +108,7 @@ RULE = Rule(
     ),
     instead='`text("... WHERE id = :id")` with `{"id": value}`, or an expression'
     " (`Table.c.id == value`); `text(...).bindparams(bindparam('ids', expanding=True))` for lists.",
-    checks=(OnFunction(check),),
+    checks=(OnFunction(check), OnTape(recorded)),
     bad=(
         Example(
             "an f-string in text()",
@@ -127,6 +168,40 @@ RULE = Rule(
                 cursor = sqlite3.connect(path).cursor()
                 cursor.execute("DELETE FROM users WHERE name = '%s'" % user)  # expect: DBA101
             """,
+        ),
+        LiveExample(
+            "recorded: a value for each row, in a text that another function builds",
+            """
+            import sqlalchemy as sa
+
+            def prepare(engine):
+                with engine.begin() as connection:
+                    connection.exec_driver_sql("CREATE TABLE users (id INTEGER, name TEXT)")
+
+            class Search:
+                def __init__(self):
+                    self.parts = ["SELECT id FROM users"]
+
+                def by(self, **values):
+                    self.parts += ["WHERE", *(f"{k} = '{v}'" for k, v in values.items())]
+                    return self
+
+            def names():
+                return [f"user {number}" for number in range(5)]
+
+            def run(engine):
+                with engine.connect() as connection:
+                    for name in names():
+                        search = Search().by(name=name)
+                        connection.execute(sa.text(" ".join(search.parts)))  # expect: DBA101
+            """,
+            (
+                (
+                    "run: 5 texts that differ only in the values written into them were executed"
+                    " here (5 executions): bind the values, `text('... = :value')` with"
+                    " `{'value': ...}`"
+                ),
+            ),
         ),
     ),
     good=(
@@ -194,6 +269,22 @@ RULE = Rule(
             def run(name):
                 utils.execute("kill -9 %s" % name)
                 executor.execute(f"select = {name}")
+            """,
+        ),
+        LiveExample(
+            "recorded: bound values, and a constant in the text",
+            """
+            import sqlalchemy as sa
+
+            def prepare(engine):
+                with engine.begin() as connection:
+                    connection.exec_driver_sql("CREATE TABLE users (id INTEGER, name TEXT)")
+
+            def run(engine):
+                query = sa.text("SELECT id FROM users WHERE name = :name AND id > 7")
+                with engine.connect() as connection:
+                    for number in range(5):
+                        connection.execute(query, {"name": f"user {number}"})
             """,
         ),
     ),

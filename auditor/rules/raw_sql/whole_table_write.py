@@ -7,10 +7,14 @@ from collections.abc import Iterator
 
 from auditor.model.finding import Confidence, Severity
 from auditor.model.knowledge import QUERY
-from auditor.rule import Example, Hit, Hits, OnFunction, Rule
+from auditor.model.span import Frame, Span
+from auditor.model.tape import CauseKind, Entry, Tape
+from auditor.rule import Example, Hit, Hits, LiveExample, OnFunction, OnTape, Rule
 from auditor.rules.places import span_of
+from auditor.rules.queries.recorded_loads import evidence_of
 from auditor.rules.raw_sql.sinks import is_migration, texts_given
 from auditor.rules.raw_sql.statements import HOLE, statements_of
+from auditor.rules.recorded import is_set_up, is_test_code, path_of_entry
 from auditor.source.facts import (
     At,
     Attribute,
@@ -64,6 +68,55 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
         fields = {"verb": verb, "table": table, "narrowing": names}
         confidence = None if narrowing else Confidence.LOW
         yield Hit(span_of(module, at), function.qualname, fields, confidence=confidence)
+
+
+def recorded(tape: Tape, project: Project) -> Hits:
+    """Statements that were executed and wrote every row of a table, outside of tests' own code."""
+    temporary = {t for e in tape.entries if _TEMPORARY.match(e.shape) for t in e.tables}
+    found: dict[tuple[Frame, str, str], list[Entry]] = {}
+    for entry in tape.entries:
+        table = _written_whole(entry)
+        is_scratch = table in temporary or _SCRATCH.search(_plain(table))
+        if table and not is_scratch and not _is_meant(project, entry):
+            found.setdefault((entry.site.frame, entry.verb, table), []).append(entry)
+    for (frame, verb, table), entries in found.items():
+        path = path_of_entry(project, entries[0])
+        function = path[0].function.qualname if path[0].function is not None else frame.function
+        times = sum(entry.executions for entry in entries)
+        fields = {"verb": verb, "table": table, "times": f"{times:,}"}
+        evidence = tuple(evidence_of(entries))
+        yield Hit(Span(frame.path, frame.line), function, fields, evidence, message=_RECORDED)
+
+
+_RECORDED = (
+    "{verb} without WHERE was executed (x{times}) and wrote every row of `{table}`: `.where(...)`,"
+    " or a function name that says that all rows are meant"
+)
+_TEMPORARY = re.compile(r"CREATE (?:GLOBAL |LOCAL )?TEMP(?:ORARY)? ")
+
+
+def _written_whole(entry: Entry) -> str:
+    """The table of an UPDATE or DELETE that nothing narrows; empty for any other statement."""
+    tokens = tokens_of(entry.shape)
+    is_write = entry.verb in {"UPDATE", "DELETE"} and tokens[:1] == (entry.verb,)
+    is_asked_for = entry.cause.kind is CauseKind.EXPLICIT and bool(entry.site.stack)
+    narrows = {"WHERE", "LIMIT", "JOIN", "USING", "FROM" if entry.verb == "UPDATE" else "USING"}
+    if not is_write or not is_asked_for or not narrows.isdisjoint(tokens) or not entry.tables:
+        return ""
+    return entry.tables[0]
+
+
+def _is_meant(project: Project, entry: Entry) -> bool:
+    """Whether it is the clean-up of a test, a migration, or in a function that is named for it."""
+    path = path_of_entry(project, entry)
+    if is_set_up(path) or is_test_code(entry.site.frame):
+        return True
+    names = [standing.frame.function.rpartition(".")[2] for standing in path[:2]]
+    module = path[0].module
+    if module is not None and is_migration(module):
+        return True
+    file = entry.site.frame.path.rpartition("/")[2].removesuffix(".py")
+    return any(_ALL.search(_plain(name)) for name in (*names, file))
 
 
 def _plain(name: str) -> str:
@@ -150,6 +203,23 @@ def _root(expr: Expr) -> Call | None:
     return expr if isinstance(expr, Call) else None
 
 
+_RUN = """
+            import sqlalchemy as sa
+            from sqlalchemy import orm
+
+            Base = orm.declarative_base()
+
+            class Lease(Base):
+                __tablename__ = "leases"
+                id = sa.Column(sa.Integer, primary_key=True)
+                host = sa.Column(sa.String(9))
+
+            def prepare(engine):
+                Base.metadata.create_all(engine)
+                with orm.Session(engine) as session:
+                    session.add_all(Lease(host=host) for host in "abc")
+                    session.commit()
+"""
 RULE = Rule(
     code="DBA105",
     name="whole-table-write",
@@ -164,7 +234,7 @@ RULE = Rule(
     ),
     instead="Add the condition. Where all rows are meant, say so in the function's name"
     " (`delete_all_labels`), or suppress the finding with the reason.",
-    checks=(OnFunction(check),),
+    checks=(OnFunction(check), OnTape(recorded)),
     bad=(
         Example(
             "text",
@@ -195,6 +265,28 @@ RULE = Rule(
             def forget(session: Session, user_id):
                 session.query(User).delete()  # expect: DBA105
             """,
+        ),
+        LiveExample(
+            "recorded: the condition was optional",
+            _RUN
+            + """
+            def release(session, host=None):
+                statement = sa.delete(Lease)
+                if host:
+                    statement = statement.where(Lease.host == host)
+                session.execute(statement)  # expect: DBA105
+
+            def run(engine):
+                with orm.Session(engine) as session:
+                    release(session, "a")
+                    release(session)
+            """,
+            (
+                (
+                    "release: DELETE without WHERE was executed (x1) and wrote every row of"
+                    " `leases`: `.where(...)`, or a function name that says that all rows are meant"
+                ),
+            ),
         ),
     ),
     good=(
@@ -260,6 +352,21 @@ RULE = Rule(
             def keep(found, query):
                 found.update({"a": 1})
                 query.delete()
+            """,
+        ),
+        LiveExample(
+            "recorded: a condition, a temporary table, a name that says so",
+            _RUN
+            + """
+            def purge_leases(session):
+                session.query(Lease).delete()
+
+            def run(engine):
+                with orm.Session(engine) as session:
+                    session.execute(sa.delete(Lease).where(Lease.host == "a"))
+                    session.execute(sa.text("CREATE TEMPORARY TABLE found (id INTEGER)"))
+                    session.execute(sa.delete(sa.table("found")))
+                    purge_leases(session)
             """,
         ),
     ),
