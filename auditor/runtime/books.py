@@ -161,20 +161,20 @@ class Books:
         """The tape with everything seen so far."""
         return replace(
             tape,
-            transactions=tuple(self._ending(*each) for each in list(self._endings.items())),
+            transactions=tuple(self._ending(*each) for each in self._endings.copy().items()),
             courses=tuple(
                 replace(course, committed=committed, rolled_back=rolled_back)
-                for course, (committed, rolled_back) in list(self._courses.items())
+                for course, (committed, rolled_back) in self._courses.copy().items()
             ),
             incidents=tuple(
                 replace(incident, times=times, seconds=seconds)
-                for incident, (times, seconds) in list(self._incidents.items())
+                for incident, (times, seconds) in self._incidents.copy().items()
             ),
             attempts=tuple(
                 replace(
                     one, repeated=repeated, most=most, gave_up=gave_up, errors=_in_order(errors)
                 )
-                for one, (repeated, most, gave_up, errors) in list(self._attempts.items())
+                for one, (repeated, most, gave_up, errors) in self._attempts.copy().items()
             ),
         )
 

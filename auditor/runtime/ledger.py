@@ -47,7 +47,11 @@ DDL and connection control not counted). What it raises becomes the error of the
 
 
 class Ledger:
-    """Counts of one recording. Adding is safe from several threads under the interpreter lock."""
+    """Counts of one recording. Adding is safe from several threads under the interpreter lock.
+
+    Readers copy a mapping first, in one step: a list of its items is none, because a collection of
+    garbage in the middle of it may let other threads run.
+    """
 
     def __init__(self, root: str, hooks: tuple[Hook, ...] = ()) -> None:
         self.hooks = hooks
@@ -64,14 +68,14 @@ class Ledger:
         """Statements executed so far, DDL left out."""
         return sum(
             cell[EXECUTIONS]
-            for key, cell in list(self._entries.items())
+            for key, cell in self._entries.copy().items()
             if key.cause.kind is not CauseKind.DDL
         )
 
     @property
     def executions(self) -> int:
         """Everything executed so far, DDL as well: changes whenever the tape does."""
-        return sum(cell[EXECUTIONS] for cell in list(self._entries.values()))
+        return sum(cell[EXECUTIONS] for cell in self._entries.copy().values())
 
     def open_cell(self, raw: RawKey, codes: list[CodeType], context: Any, frame: FrameType) -> Cell:
         """The cell for a raw stack that is not in the cache; `frame` is where it began."""
@@ -113,9 +117,9 @@ class Ledger:
         tape = Tape(
             entries=tuple(
                 entry_of(key, cell, self._read.get(key.test, ()))
-                for key, cell in in_fixed_order(self._entries.items())
+                for key, cell in in_fixed_order(self._entries.copy().items())
             ),
-            losses=tuple(self.losses),
+            losses=tuple(self.losses.copy()),
         )
         return self.books.added_to(tape)
 
