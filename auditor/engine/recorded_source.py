@@ -7,8 +7,9 @@ is judged by the tape alone, and one Problem says how many files that were.
 
 from __future__ import annotations
 
+import importlib.util
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -46,7 +47,8 @@ def recorded_project(
 
 
 def _paths_of(tape: Tape) -> tuple[str, ...]:
-    sites = {one.site for one in tape.entries} | {one.site for one in tape.transactions}
+    kinds = (tape.entries, tape.transactions, tape.incidents, tape.attempts)
+    sites = {one.site for kind in kinds for one in kind}
     return tuple(sorted({f.path for site in sites for f in site.stack if f.path.endswith(".py")}))
 
 
@@ -65,7 +67,7 @@ def _found(paths: Iterable[str], root: Path) -> tuple[list[SourceFile], list[str
 
 def source_file(path: str, root: Path = Path()) -> SourceFile | None:
     """The file that a tape shows as `path`, None if there is none."""
-    for folder in (root, *map(Path, sys.path)):
+    for folder in (root, *map(Path, sys.path), *_editable(path)):
         file = folder / path
         try:
             if file.is_file():
@@ -73,6 +75,18 @@ def source_file(path: str, root: Path = Path()) -> SourceFile | None:
         except (OSError, ValueError, AuditorError):
             continue  # a path that this system cannot have, or a file that went away
     return None
+
+
+def _editable(path: str) -> Iterator[Path]:
+    """Where the outermost package of a path lies, for one that only a finder of its own installer
+    knows. Nothing is imported: finders of top-level packages are asked, no package's own code."""
+    top, _, below = path.partition("/")
+    try:
+        spec = importlib.util.find_spec(top) if below else None
+    except (ImportError, ValueError, AttributeError):
+        return
+    for place in (spec.submodule_search_locations or ()) if spec is not None else ():
+        yield Path(place).parent
 
 
 def _mappings(files: Sequence[SourceFile], modules: Iterable[ModuleFacts]) -> list[SourceFile]:

@@ -42,6 +42,8 @@ _ENDLESS = frozenset(("count", "repeat", "cycle"))
 _PAGING = (" LIMIT ", " OFFSET ", " FETCH FIRST ", " FETCH NEXT ", "SELECT TOP ", " IN (")
 _PASSING_ON = frozenset(("enumerate", "list", "tuple", "sorted", "set", "reversed", "iter"))
 _DEPTH = 4
+_OF_ONE_ROW = frozenset((CauseKind.LAZY_LOAD, CauseKind.DEFERRED, CauseKind.POLYMORPHIC))
+"""Causes that one row has once."""
 
 
 def excuse_of(
@@ -63,9 +65,25 @@ def excuse_of(
         return "it ends at once"
     if static.chooses_database(function, loop, event.region, standing.position):
         return "another database each time"
+    if entry.cause.kind in _OF_ONE_ROW and not _is_of_turn(function, loop, standing.position):
+        return "the same row each time"
     if loop.kind == "while" or _is_endless(loop):
         return _of_while(entry, function, loop, standing.position)
     return _of_iterable(project, entry, path, depth=depth, loop=loop)
+
+
+def _is_of_turn(function: FunctionFacts, loop: Region, position: int) -> bool:
+    """Whether each turn reads another row: the line uses a name that the turn gives. A row loads a
+    relation once, so another loop around must be what repeats it. `getattr(row, name)` in a loop
+    over names reads one row."""
+    given = set(loop.target)
+    given |= {e.target.partition(".")[0] for e in function.inside(loop) if isinstance(e, Bind)}
+    event = function.events[position]
+    if isinstance(event, Read):
+        return event.path[0] in given
+    if isinstance(event, Call) and last_step(event.func) == "getattr" and event.args:
+        return _mentions(event.args[0], None, given)
+    return not isinstance(event, Call) or _mentions(event, None, given)
 
 
 def _is_endless(loop: Region) -> bool:

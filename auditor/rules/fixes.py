@@ -13,7 +13,7 @@ from auditor.rules.repetitions import Repetition
 from auditor.source.models import Model
 from auditor.source.project import Project
 
-_EQUAL = re.compile(r"(?:(?P<table>\w+)\.)?(?P<column>\w+) = \?")
+_EQUAL = re.compile(r"(?:(?P<table>\w+)\.)?(?P<column>\w+) (?:= \?|IN \(\?\))")
 _CONDITION = re.compile(r" WHERE (?P<condition>.*?)(?: ORDER BY | LIMIT | GROUP BY |$)")
 _LOADS = (CauseKind.LAZY_LOAD, CauseKind.EAGER_BATCH)
 

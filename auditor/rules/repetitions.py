@@ -211,7 +211,7 @@ def _is_apart_by_habit(tape: Tape, path: Sequence[Standing], turn: Turn) -> bool
         return True
     at = path[turn.depth].frame
     inside = [entry for entry in tape.entries if at in entry.site.stack]
-    shapes = {entry.shape for entry in inside}
+    shapes = {entry.shape for entry in inside if entry.cause.kind is CauseKind.EXPLICIT}
     return len(shapes) <= _MOST_SHAPES and not any(entry.verb in WRITES for entry in inside)
 
 

@@ -142,8 +142,8 @@ def site_of(places: Sequence[Place], root: str) -> Site:
 
 def shown_path(filename: str, root: str) -> str:
     """A source path as reports show it: relative to `root` if below it and not installed (a virtual
-    environment may lie below it), else what follows the longest matching entry of `sys.path`; with
-    forward slashes. `auditor.source.discover` shows the same."""
+    environment may lie below it), else what follows the longest matching entry of `sys.path`, else
+    the path inside its packages; with forward slashes. `auditor.source.discover` shows the same."""
     path = os.path.abspath(os.path.join(root, filename))
     entries = sorted({os.path.abspath(p) for p in sys.path if p}, key=len, reverse=True)
     is_installed = any(mark in path for mark in _INSTALLED)
@@ -151,7 +151,16 @@ def shown_path(filename: str, root: str) -> str:
     for entry in entries:
         if path.startswith(entry.rstrip(os.sep) + os.sep):
             return path[len(entry.rstrip(os.sep)) + 1 :].replace(os.sep, "/")
-    return Path(path).name
+    return _inside_packages(Path(path)).as_posix()
+
+
+def _inside_packages(path: Path) -> Path:
+    """The path from the outermost package around a file: of an editable install that a finder of
+    its own makes importable, no entry of `sys.path` tells more."""
+    top = path.parent
+    while (top / "__init__.py").exists() and top.parent != top:
+        top = top.parent
+    return path.relative_to(top)
 
 
 def line_at(code: CodeType, offset: int) -> int:

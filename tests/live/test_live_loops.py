@@ -430,8 +430,8 @@ SILENT = {
     """,
     "bulk work": """
         def run(session):
-            session.execute(insert(Label), [{"name": f"x{n}"} for n in range(3000)])
-            session.add_all(Router(name=f"x{n}") for n in range(3000))
+            session.execute(insert(Label), [{"name": f"x{n}"} for n in range(1200)])
+            session.add_all(Router(name=f"x{n}") for n in range(1200))
             session.flush()
             session.execute(update(Router).values(status="X").where(Router.name.like("x%")))
             session.commit()
