@@ -107,12 +107,14 @@ def profile_command(*, options: ReportOptions, **asked: Any) -> None:
     with terminated_as_interrupted(), progress_line(options) as progress:
         found = _against(asked, progress) if asked["against"] else _here(asked, progress)
     compared = _since_baseline(found, known, asked, options)
-    compared = replace(compared, results=with_codes(compared.results, settings))
+    is_here = ".." not in asked["against"]  # else the files here are of another revision
+    if is_here:
+        compared = replace(compared, results=with_codes(compared.results, settings))
     judged = judge(
         settings=settings, laws=found.results if options.write_baseline else compared.results
     )
     report = Report(
-        findings=with_twins(judged.findings, settings),
+        findings=with_twins(judged.findings, settings) if is_here else judged.findings,
         problems=(*judged.problems, *compared.problems),
         counted={**judged.counted, **_counted(compared.results)},
         laws=compared.results,

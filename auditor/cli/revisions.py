@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from auditor.cli.reach import reach_of
 from auditor.model.errors import AuditorError
 
 if TYPE_CHECKING:
@@ -88,6 +89,8 @@ def asked_of(asked: dict[str, Any], names: Sequence[str]) -> Asked:
         setup=tuple(_command(text) for text in asked["setup"]),
         paths=tuple(asked["paths"]) or default.paths,
         own_scenarios=asked["own_scenarios"],
+        reach=reach_of(asked.get("reach", ())),
+        is_timed=asked.get("is_timed", False),
     )
 
 

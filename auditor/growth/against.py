@@ -7,18 +7,23 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from auditor.growth.agree import with_agreement
-from auditor.growth.checkouts import Asked, Checkout, measured
+from auditor.growth.checkouts import Asked, Checkout, ready
 from auditor.growth.compare import STATEMENTS, change_since
 from auditor.growth.revisions import Project, Revision, revision, worktree
 from auditor.growth.side import Side
+from auditor.growth.timing import paired_ratio
 from auditor.model.contract import law_of_measure
 from auditor.model.errors import AuditorError
 from auditor.model.finding import Problem
 from auditor.model.law import LawChange, LawResult
+from auditor.model.law_words import sizes_in_words
 
 WORKING_TREE = "the working tree"
 Progress = Callable[[str], None]
 Key = tuple[str, str]
+Round = tuple[Sequence[Side], Sequence[Side]]
+Medians = dict[tuple[str, str, tuple[tuple[str, int], ...]], float]
+_ROUNDS_TIMED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +66,18 @@ def compared_revisions(
     measures: Sequence[str] = (STATEMENTS,),
     progress: Progress,
 ) -> Compared:
-    """Measure both revisions, one after the other. Raises AuditorError when neither can be
-    measured, or one cannot even be started."""
-    with _checked_out(project, pair.before) as checkout:
-        before = measured(asked, project, checkout, progress)
-    with _checked_out(project, pair.after) as checkout:
-        after = measured(asked, project, checkout, progress)
+    """Measure both revisions, one after the other; if they are timed in turns, several times.
+    Raises AuditorError when neither can be measured, or one cannot even be started."""
+    with (
+        _checked_out(project, pair.before) as old,
+        _checked_out(project, pair.after) as new,
+        ready(asked, project, old, progress) as measure_old,
+        ready(asked, project, new, progress) as measure_new,
+    ):
+        rounds = [
+            (measure_old(), measure_new()) for _ in range(_ROUNDS_TIMED if asked.is_timed else 1)
+        ]
+    before, after = rounds[0]
     failures = [side.failure for side in (*before, *after) if side.failure]
     if len(failures) == len(before) + len(after):
         raise AuditorError(failures[-1])
@@ -79,7 +90,47 @@ def compared_revisions(
         *_gone(str(pair.before), known, results, after),
     )
     changed = tuple(_with_changes(one, str(pair.before), known, measures) for one in results)
-    return Compared(with_agreement(changed), problems)
+    timed = _with_ratios(changed, str(pair.before), rounds) if asked.is_timed else changed
+    return Compared(with_agreement(timed), problems)
+
+
+def _with_ratios(
+    results: Sequence[LawResult], since: str, rounds: Sequence[Round]
+) -> tuple[LawResult, ...]:
+    """The results with a note on how much longer each call takes than before, by pairs of runs."""
+    old = [_medians(before) for before, _ in rounds]
+    new = [_medians(after) for _, after in rounds]
+    return tuple(
+        replace(one, notes=(*one.notes, *_ratios(one, since, old, new))) for one in results
+    )
+
+
+def _ratios(
+    result: LawResult, since: str, old: Sequence[Medians], new: Sequence[Medians]
+) -> Iterator[str]:
+    for timing in result.timings:
+        key = (*_key(result), timing.sizes)
+        pairs = [
+            (was[key], now[key])
+            for was, now in zip(old, new, strict=True)
+            if key in was and key in now
+        ]
+        if not pairs:
+            continue
+        least, median, most = paired_ratio(*zip(*pairs, strict=True))
+        yield (
+            f"time at {sizes_in_words(timing.sizes)}: {median:.2f} times that of {since}"
+            f" ({least:.2f} to {most:.2f} in {len(pairs)} pairs of runs)"
+        )
+
+
+def _medians(sides: Sequence[Side]) -> Medians:
+    return {
+        (*_key(result), timing.sizes): timing.median
+        for side in sides
+        for result in side.results
+        for timing in result.timings
+    }
 
 
 @contextmanager

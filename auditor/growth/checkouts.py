@@ -17,7 +17,6 @@ from pathlib import Path
 
 import sqlparse
 
-import auditor
 from auditor.backends.masking import masked
 from auditor.growth.revisions import Project, outside_of_hooks
 from auditor.growth.side import JOB, Side, SideJob
@@ -25,6 +24,7 @@ from auditor.model.errors import AuditorError
 
 _STDERR = 2
 _TOOL = "AUDITOR_SIDE_TOOL"
+_AUDITOR = Path(__file__).parents[1] / "__init__.py"
 _BOOTSTRAP = f"""
 import importlib.util, json, os, sys
 if sys.version_info < (3, 10):
@@ -55,7 +55,7 @@ class Asked:
     `pythons` are interpreters by the name of a revision (`""` for all others), `setup` commands
     that are run in each checkout with a virtual environment of its own, `paths` folders of the
     checkout that are imported from. `own_scenarios` takes the scenario files of each revision
-    instead of those of the working tree.
+    instead of those of the working tree. `reach` and `is_timed` are those of `profile_on`.
     """
 
     targets: tuple[str, ...]
@@ -65,6 +65,8 @@ class Asked:
     setup: tuple[str, ...] = ()
     paths: tuple[str, ...] = (".", "src")
     own_scenarios: bool = False
+    reach: Mapping[str, int] | None = None
+    is_timed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,21 +79,26 @@ class Checkout:
     is_ours: bool
 
 
-def measured(asked: Asked, project: Project, checkout: Checkout, progress: Progress) -> list[Side]:
-    """What came of the scenarios in a checkout, on each database. Raises AuditorError when they
-    cannot even be started."""
+@contextmanager
+def ready(
+    asked: Asked, project: Project, checkout: Checkout, progress: Progress
+) -> Iterator[Callable[[], list[Side]]]:
+    """A function that measures the scenarios in a checkout, and gives what came of them on each
+    database. Raises AuditorError when they cannot even be started."""
     targets = tuple(_placed(target, asked, project, checkout) for target in asked.targets)
     with _interpreter(asked, checkout, progress) as python:
-        return [
-            _run(
-                replace(asked, targets=targets, databases=(url,)),
-                project,
-                checkout,
-                python,
-                progress=progress,
-            )
-            for url in asked.databases
-        ]
+
+        def measured() -> list[Side]:
+            each = (replace(asked, targets=targets, databases=(url,)) for url in asked.databases)
+            return [_run(one, project, checkout, python, progress=progress) for one in each]
+
+        yield measured
+
+
+def measured(asked: Asked, project: Project, checkout: Checkout, progress: Progress) -> list[Side]:
+    """What came of the scenarios in a checkout, measured once. Raises AuditorError as `ready`."""
+    with ready(asked, project, checkout, progress) as run:
+        return run()
 
 
 def _placed(target: str, asked: Asked, project: Project, checkout: Checkout) -> str:
@@ -170,6 +177,8 @@ def _run(
             checkout=str(checkout.folder),
             others=(str(project.folder),) if checkout.is_ours and not project.bare else (),
             counts_scenarios=asked.own_scenarios or not checkout.is_ours,
+            reach=dict(asked.reach or {}),
+            is_timed=asked.is_timed,
             answer=str(answer),
             pipe=writing,
         )
@@ -212,7 +221,7 @@ def _environment(asked: Asked, checkout: Checkout, job: SideJob) -> dict[str, st
         ),
         "PYTHONDONTWRITEBYTECODE": "1",
         JOB: json.dumps(asdict(job)),
-        _TOOL: json.dumps([(one.__name__, one.__file__) for one in (auditor, sqlparse)]),
+        _TOOL: json.dumps([("auditor", str(_AUDITOR)), ("sqlparse", sqlparse.__file__)]),
     }
 
 

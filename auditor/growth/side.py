@@ -46,6 +46,8 @@ class SideJob:
     checkout: str
     others: tuple[str, ...]
     counts_scenarios: bool
+    reach: dict[str, int]
+    is_timed: bool
     answer: str
     pipe: int
 
@@ -82,7 +84,12 @@ def _measured(job: SideJob) -> Side:
 
     try:
         results, problems = profile_on(
-            job.targets, job.databases, allow_existing=job.allow_existing, progress=progress
+            job.targets,
+            job.databases,
+            allow_existing=job.allow_existing,
+            progress=progress,
+            reach=job.reach,
+            is_timed=job.is_timed,
         )
     except AuditorError as error:
         return Side(failure=str(error), own=_own(job), foreign=_foreign(job.others))

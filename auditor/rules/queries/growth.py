@@ -96,12 +96,16 @@ def _hit(
 
 def _sites_of(result: LawResult, measure: str, terms: Iterable[Term]) -> Iterator[TermSite]:
     """The places of terms; only statements, and of a kind those of the kind, have places."""
+    if measure not in (MEASURES[0], *KINDS):
+        return
     factors = [term.factors for term in terms]
-    for explained in result.terms:
-        if explained.term.factors in factors and measure in (MEASURES[0], *KINDS):
-            for site in explained.sites:
-                if measure == MEASURES[0] or site.shape.startswith(measure):
-                    yield site
+    sites = (
+        one
+        for explained in result.terms
+        if explained.term.factors in factors
+        for one in explained.sites
+    )
+    yield from (one for one in sites if measure == MEASURES[0] or one.shape.startswith(measure))
 
 
 _LIBRARY = """
