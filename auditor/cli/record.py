@@ -20,6 +20,7 @@ from types import FrameType
 import click
 
 from auditor.cli.recorded_verdict import asked
+from auditor.model.errors import TapeError
 from auditor.model.tape import Tape
 from auditor.runtime.store import PYTHON, collect, folder_of, make_ready
 from auditor.runtime.tape_text import counted, heaviest, totals
@@ -30,6 +31,7 @@ STARTUP = Path(__file__).resolve().parents[1] / "runtime" / "startup"
 KILLED = 128  # a shell's exit status of a command that a signal ended, plus its number
 FORWARDED = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2")
 SHOWN = 5
+UNWRITTEN = 2
 EXAMPLES = """\b
 Examples:
   auditor record -- python -m pytest tests
@@ -87,7 +89,11 @@ def record_command(
     make_ready(tape_path)
     status = _run((program, *command[1:]), _environment(tape_path))
     pythons = len(list(folder_of(tape_path).glob(f"*{PYTHON}")))
-    tape = collect(tape_path)
+    try:
+        tape = collect(tape_path)
+    except TapeError as error:  # after a failed command its own status is worth more
+        click.echo(f"auditor: {error}; what was recorded is in `{folder_of(output)}`", err=True)
+        return status or UNWRITTEN
     if not tape.statements:
         click.echo(_nothing_seen(tape, pythons, output), err=True)
     elif not quiet:

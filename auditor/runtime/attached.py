@@ -19,7 +19,7 @@ from typing import Any
 
 from auditor.runtime.ledger import Ledger
 from auditor.runtime.process import process
-from auditor.runtime.store import PART, folder_of
+from auditor.runtime.store import PART, folder_of, forget_lost, note_lost
 from auditor.runtime.tape_file import write_file
 
 TAPE = "AUDITOR_RECORD_TAPE"
@@ -80,8 +80,10 @@ class PartWriter:
             try:
                 write_file(self._ledger.tape(), self._path)
                 self._written = executed
+                forget_lost(self._path)
             except Exception as error:  # noqa: BLE001 - disk full, folder gone: the program goes on
                 self._ledger.lose("tape", f"a part could not be written: {error}")
+                note_lost(self._path, str(error))
 
     def _keep_writing(self, ledger: Ledger) -> None:
         pause = EVERY

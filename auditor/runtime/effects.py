@@ -94,7 +94,7 @@ class Effects:
     def __init__(self, note: Note) -> None:
         self._note = note
         self._wrappers: dict[int, tuple[Any, Any]] = {}  # id of the original -> it, its wrapper
-        self._scanned: set[str] = set()
+        self._scanned: dict[str, int] = {}
         self._aliases: list[tuple[ModuleType, str]] = []
 
     def patch(self, patches: Patches) -> None:
@@ -177,14 +177,12 @@ def _owner(row: Row) -> Any:
     return getattr(module, row.owner, None) if row.owner and module is not None else module
 
 
-def _new_modules(scanned: set[str]) -> Iterator[ModuleType]:
+def _new_modules(scanned: dict[str, int]) -> Iterator[ModuleType]:
     """The modules of the program that were loaded since the last time."""
-    if len(sys.modules) == len(scanned):
-        return
     for name, module in list(sys.modules.items()):
-        if name in scanned:
+        if scanned.get(name) == id(module):
             continue
-        scanned.add(name)
+        scanned[name] = id(module)
         file = getattr(module, "__file__", None)
         if isinstance(module, ModuleType) and isinstance(file, str) and is_users_file(file):
             yield module

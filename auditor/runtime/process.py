@@ -87,6 +87,8 @@ class Process:
         thread that does not exist here."""
         self._lock = threading.RLock()
         self._open.pop(ledger, None)
+        self._starts.pop(ledger, None)
+        self._happenings.clear()  # what is open is the parent's
 
     def attach(self, dialect: Any) -> None:
         """Puts a dialect object under observation; nothing if it is, or if nobody records."""
@@ -107,19 +109,21 @@ class Process:
     def _share_out(self) -> None:
         """Tells each lane which recordings want its statements."""
         for dialect, lane in list(self._lanes.items()):
-            wanted = (
-                ledger
-                for ledger, dialects in self._open.items()
-                if dialects is None or any(dialect is each for each in dialects)
-            )
-            lane.write_to(tuple(wanted))
+            lane.write_to(self._wanting(dialect))
+
+    def _wanting(self, dialect: Any) -> tuple[Ledger, ...]:
+        """The recordings that want what happens on a dialect."""
+        return tuple(
+            ledger
+            for ledger, dialects in list(self._open.items())
+            if dialects is None or any(dialect is each for each in dialects)
+        )
 
     def _recordings(self, dialect: Any) -> list[tuple[Ledger, str]]:
         """The recordings of a dialect with the name of its database; of None, all."""
         if dialect is None:
             return [(ledger, "") for ledger in list(self._open)]
-        lane = self._lanes.get(dialect)
-        return [] if lane is None else [(ledger, lane.database) for ledger in lane.ledgers]
+        return [(ledger, str(dialect.name)) for ledger in self._wanting(dialect)]
 
     def _patch_late_modules(self) -> None:
         """Patches what the program has loaded meanwhile and is not yet patched."""

@@ -6,6 +6,7 @@ While a command is recorded, each of its processes keeps one file in the folder 
 
     4711-1.part    a whole tape of what process 4711 has seen so far, replaced about once a second
     4711.python    empty: a Python process started with the recorder at hand
+    4711-1.lost    why process 4711 could not write its part; gone when it could after all
 
 A process that is killed loses what came after its last part. `collect` makes one tape of a folder;
 `read` takes in parts that nobody has collected, so a recording that was itself killed can be read.
@@ -13,8 +14,9 @@ A process that is killed loses what came after its last part. `collect` makes on
 
 from __future__ import annotations
 
+import contextlib
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,7 +26,7 @@ from auditor.model.tape import Attempts, Course, Entry, Incident, Tape, Transact
 from auditor.model.tape_sum import added_up
 from auditor.runtime.tape_file import is_tape, read_file, write_file
 
-PART, PYTHON = ".part", ".python"
+PART, PYTHON, LOST = ".part", ".python", ".lost"
 
 
 def folder_of(tape: Path) -> Path:
@@ -55,15 +57,15 @@ def read(path: Path) -> Tape:
 
     Raises TapeError if there is nothing, or if it is no tape, damaged or of an unknown version.
     """
-    parts = sorted(folder_of(path).glob(f"*{PART}"), key=_age)
-    if not parts:
+    left = [*_read_all(_parts(path)), *_lost(path)]
+    if not left:
         return read_file(path)
-    return merged([*([read_file(path)] if path.is_file() else []), *_read_all(parts)])
+    return merged([*([read_file(path)] if path.is_file() else []), *left])
 
 
 def collect(path: Path) -> Tape:
     """Make the tape at `path` of its parts, remove them, and give the tape."""
-    tape = merged(_read_all(sorted(folder_of(path).glob(f"*{PART}"), key=_age)))
+    tape = merged([*_read_all(_parts(path)), *_lost(path)])
     write_file(tape, path)
     shutil.rmtree(folder_of(path), ignore_errors=True)
     return tape
@@ -83,6 +85,32 @@ def merged(tapes: Sequence[Tape]) -> Tape:
         incidents=tuple(sorted(tape.incidents, key=_incident_order)),
         attempts=tuple(sorted(tape.attempts, key=_attempts_order)),
     )
+
+
+def _parts(path: Path) -> list[Path]:
+    return sorted(folder_of(path).glob(f"*{PART}"), key=_age)
+
+
+def note_lost(part: Path, message: str) -> None:
+    """Leaves word of a part that could not be written, as far as there is room. Never raises."""
+    with contextlib.suppress(OSError):
+        part.with_suffix(LOST).touch()
+        part.with_suffix(LOST).write_text(message, encoding="utf-8")
+
+
+def forget_lost(part: Path) -> None:
+    """Takes that back: the part is written now, and tells of it itself. Never raises."""
+    with contextlib.suppress(OSError):
+        part.with_suffix(LOST).unlink(missing_ok=True)
+
+
+def _lost(path: Path) -> Iterator[Tape]:
+    """Losses that processes had no other way to tell."""
+    for word in sorted(folder_of(path).glob(f"*{LOST}")):
+        with contextlib.suppress(OSError):
+            said = word.read_text("utf-8", "replace") or "no room to say why"
+            message = f"a process could not write what it recorded: {said}"
+            yield Tape(losses=(Problem(word.stem, message, hides_results=True),), processes=0)
 
 
 def _age(path: Path) -> tuple[int, str]:

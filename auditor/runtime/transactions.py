@@ -245,7 +245,8 @@ def sqlalchemy_calls(frame: FrameType | None) -> tuple[set[str], Any]:
         names.add(name)
         if name == "_connection_for_bind" and "bind" in each.f_code.co_varnames[:2]:
             owner = each.f_locals.get("self")
-            transaction = owner if hasattr(owner, "session") else transaction
+            if transaction is None and hasattr(owner, "session"):
+                transaction = owner  # the innermost is the one that connects, not a part of it
     return names, transaction
 
 
