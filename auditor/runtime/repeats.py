@@ -44,9 +44,9 @@ def is_repeated(facts: StatementFacts, unit: Unit, statement: str, context: Any)
 
 def _can_tell(values: tuple[Any, ...]) -> bool:
     """Says whether equal hashes mean equal values: not where the hash is only an address, and not
-    for -1, whose hash is that of -2."""
+    for -1 and -2, which have one hash."""
     by_address: Any = object.__hash__
-    return all(type(each).__hash__ is not by_address and each != -1 for each in values)
+    return all(type(each).__hash__ is not by_address and each not in {-1, -2} for each in values)
 
 
 def _is_asked_again(context: Any) -> bool:

@@ -141,7 +141,7 @@ BUGS = {
             with engine.connect() as connection:
                 for row in connection.execute(select(Label.id)).all():  # loops DBA301
                     query = f"SELECT name FROM routers WHERE label_id = {row.id}"
-                    connection.exec_driver_sql(query)  # emits DBA301
+                    connection.exec_driver_sql(query)  # emits DBA301 # emits DBA101
         # says DBA301 <8 times>
     """,
     "a decorator in between": """

@@ -332,15 +332,13 @@ def _looped(walk: _Walk, region: Region) -> Iterator[Fate]:
 
 def _of_column(walk: _Walk, made: Comprehension, found: LoopUse) -> Iterator[Fate]:
     """One column of each row: for its sum, its distinct values, or for themselves."""
-    if made.kind == "set":
+    holders = walk.holders
+    if made.kind == "set" or (holders is not None and _is_set(holders, made)):
         yield Fate(Use.AGGREGATE, found.at, walk.standing, "a set", found.column)
         return
-    holders = walk.holders
     for fate in _fates(walk, made):
         if fate.use in {Use.AGGREGATE, Use.COUNT, Use.EXISTENCE, Use.FIRST}:
             yield fate._replace(column=fate.column or found.column)
-        elif holders is not None and _is_set(holders, made):
-            yield Fate(Use.AGGREGATE, found.at, walk.standing, "a set", found.column)
         else:
             yield fate
 

@@ -100,11 +100,15 @@ def _others(tape: Tape, entry: Entry) -> str:
 def _keep(tape: Tape, project: Project, entry: Entry) -> str:
     """Where one read would do: in the function whose lines lead to it apart, or before the loop."""
     stacks = {e.site.stack for e in _of_shape(tape, entry) if e.test == entry.test}
+    shared = None
     for frames in zip(*(reversed(stack) for stack in stacks), strict=False):
         if len({(frame.path, frame.function) for frame in frames}) > 1:
             break
+        shared = frames[0]
         if len(set(frames)) > 1:
-            return f"read it once in `{frames[0].function}` and pass the result on"
+            break
+    if shared is not None and len(stacks) > 1:
+        return f"read it once in `{shared.function}` and pass the result on"
     turn = repeated_by(project, entry, path_of_entry(project, entry))
     if turn is not None and entry.most_in_unit > 2:  # noqa: PLR2004 - a loop turns more than twice
         return f"read it once before {turn}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from auditor.model.finding import Confidence, Severity
 from auditor.model.span import Frame, Span
 from auditor.model.tape import Entry, Tape
@@ -17,9 +19,9 @@ from auditor.rules.raw_sql.holes import (
     origin_of,
 )
 from auditor.rules.raw_sql.sinks import Given, handed_on, is_looked_at_itself, texts_given, way_of
-from auditor.rules.recorded import is_set_up, path_of_entry
-from auditor.rules.turns import turns_of
-from auditor.source.facts import FunctionFacts, ModuleFacts
+from auditor.rules.recorded import Standing, is_set_up, path_of_entry
+from auditor.rules.turns import Turn, turns_of
+from auditor.source.facts import Const, FunctionFacts, Items, ModuleFacts
 from auditor.source.pieces import Kind, Place
 from auditor.source.project import Project
 from auditor.source.provenance import pieces_of
@@ -70,8 +72,16 @@ _RECORDED = (
 def _is_constant(project: Project, entry: Entry) -> bool:
     """Whether the values are the source's own: set-up of tests, and loops over constants."""
     path = path_of_entry(project, entry)
-    bounded = (turn.excuse == "the source bounds it" for turn in turns_of(project, entry, path))
-    return entry.verb not in _VERBS or is_set_up(path) or any(bounded)
+    turns = turns_of(project, entry, path)
+    is_listed = any(t.excuse == "the source bounds it" or _is_listed(path, t) for t in turns)
+    return entry.verb not in _VERBS or is_set_up(path) or is_listed
+
+
+def _is_listed(path: Sequence[Standing], turn: Turn) -> bool:
+    """`for status in ("UP", "DOWN")`."""
+    function = path[turn.depth].function
+    over = function.regions[turn.region].expr if function is not None and turn.region > 0 else None
+    return isinstance(over, Items) and all(isinstance(item, Const) for item in over.items)
 
 
 _VERBS = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE", "REPLACE", "MERGE"})
