@@ -13,6 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from auditor.growth.seeding.limits import checks_of
 from auditor.growth.seeding.stored import unwrapped
 from auditor.growth.seeding.vectors import Vector
 from auditor.model.errors import SeedError
@@ -205,11 +206,12 @@ def refusal(table: sa.Table, error: BaseException) -> str:
 
 def _columns_behind(table: sa.Table, said: str) -> list[str]:
     """The columns of the constraint that the message names, or those it names itself."""
-    for constraint in sorted(table.constraints, key=lambda one: -len(str(one.name or ""))):
+    constraints = {*table.constraints, *checks_of(table)}
+    for constraint in sorted(constraints, key=lambda one: -len(str(one.name or ""))):
         if isinstance(constraint.name, str) and constraint.name in said:
             return _columns_of(constraint, table)
-    for check in table.constraints:
-        if isinstance(check, sa.CheckConstraint) and str(check.sqltext) in said:
+    for check in checks_of(table):
+        if str(check.sqltext) in said:
             return _columns_of(check, table)
     if "foreign key" in said.lower() and table.foreign_keys:
         return sorted({str(key.parent.name) for key in table.foreign_keys})

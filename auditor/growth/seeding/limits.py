@@ -76,11 +76,17 @@ def limits_of(table: sa.Table) -> Mapping[str, Limits]:
     """The limits of a table's columns, by column name; a column without any is absent."""
     found = _Found()
     columns = {column.name.lower(): column.name for column in table.columns}
-    checks = [one for one in table.constraints if isinstance(one, sa.CheckConstraint)]
-    for check in sorted(checks, key=_text_of):
+    for check in sorted(checks_of(table), key=_text_of):
         for clause in _conjuncts(_tokens(_text_of(check), columns)):
             _understand(clause, found)
     return found.by_column
+
+
+def checks_of(table: sa.Table) -> list[sa.CheckConstraint]:
+    """The CHECK constraints of a table and of its columns."""
+    owners = (table, *table.columns)
+    found = (one for owner in owners for one in owner.constraints)
+    return [one for one in found if isinstance(one, sa.CheckConstraint)]
 
 
 def _text_of(check: sa.CheckConstraint) -> str:

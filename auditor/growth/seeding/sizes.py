@@ -48,7 +48,7 @@ def table_named(metadata: sa.MetaData, wanted: Any) -> sa.Table:
 
 def _suggestion(wanted: Any, metadata: sa.MetaData) -> str:
     names = sorted(metadata.tables)
-    near = difflib.get_close_matches(str(wanted), names, n=3, cutoff=0.5)
+    near = difflib.get_close_matches(str(wanted), names, n=3, cutoff=0.6)
     if near:
         return "did you mean " + " or ".join(f"`{name}`" for name in near)
     if not names:
@@ -64,12 +64,14 @@ def settle_sizes(setting: Setting) -> None:
         if not waiting:
             return
         table = waiting.pop()
-        waiting += _with_parents(table, setting)
+        changed = _with_parents(table, setting)
         try:
             distinct_axes(table, setting)
         except TooFewParents as few:
-            _grow(few.parent, few.rows, setting)
-            waiting += [table, few.parent, *_children_of(few.parent, setting)]
+            setting.counts[few.parent] = max(few.rows, setting.counts[few.parent])
+            changed.append(few.parent)
+        for parent in changed:  # its children have other choices now
+            waiting += [parent, *_children_of(parent, setting)]
     names = ", ".join(f"`{table.fullname}`" for table in waiting[:3])
     raise SeedError(f"no sizes satisfy {names}: give sizes for the tables that they refer to")
 
@@ -105,11 +107,6 @@ def _with_heirs(table: sa.Table, setting: Setting) -> list[sa.Table]:
         )
     setting.counts[known.parent] = needed
     return [known.parent]
-
-
-def _grow(parent: sa.Table, rows: int, setting: Setting) -> None:
-    if setting.counts.get(parent, 0) < rows:
-        setting.counts[parent] = rows
 
 
 def _children_of(parent: sa.Table, setting: Setting) -> list[sa.Table]:

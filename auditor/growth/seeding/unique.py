@@ -76,7 +76,13 @@ def _grow_bound(members: Sequence[Axis], rows: int) -> None:
     """A parent to be chosen among those that agree with others must be there for each row.
     Raises TooFewParents."""
     for axis in members:
-        if axis.bound and axis.grows and axis.reference is not None and axis.capacity < rows:
+        if (
+            axis.bound
+            and axis.grows
+            and not axis.nullable
+            and axis.reference is not None
+            and axis.capacity < rows
+        ):
             raise TooFewParents(axis.reference.parent, rows)
 
 
@@ -164,7 +170,7 @@ def _with_gaps(unique: UniqueSet, firm: Sequence[Axis], facts: Facts, *, rows: i
     """
     possible = math.prod(axis.capacity for axis in firm)
     for axis in firm:
-        if axis.grows and axis.reference is not None:
+        if axis.grows and axis.reference is not None and not axis.nullable:
             others = max(possible // max(axis.capacity, 1), 1)
             raise TooFewParents(axis.reference.parent, math.ceil(rows / others))
     for axis in firm:
