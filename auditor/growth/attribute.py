@@ -6,7 +6,8 @@ a law of its own in the same basis; its part of a term is its own term with the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from auditor.growth.basis import Basis, Sizes, law_of
@@ -35,6 +36,9 @@ def explained(
     `target` (`module:qualname`) says in which module a place is looked for.
     """
     own = part_laws(variables, basis, counts)
+    lawless = {part for part, part_law in own.items() if part_law is None}
+    if lawless:
+        own |= part_laws(variables, basis, _together(counts, lawless))
     return tuple(ExplainedTerm(term, _sites(term, own, target)) for term in law.growing)
 
 
@@ -47,6 +51,24 @@ def part_laws(variables: Sequence[str], basis: Basis, counts: PartCounts) -> dic
         )
         for part in parts
     }
+
+
+def _together(counts: PartCounts, lawless: Collection[Part]) -> PartCounts:
+    """The counts of what follows no law by itself, added up by place: `INSERT` of one row and of
+    several are two shapes, and only both together grow evenly. The shape that stands for all is
+    the one executed most."""
+    most: dict[Site, tuple[int, Part]] = {}
+    for of_point in counts.values():
+        for part, count in of_point.items():
+            if part in lawless and count > most.get(part.site, (0, part))[0]:
+                most[part.site] = (count, part)
+    added: dict[Sizes, Counter[Part]] = {}
+    for sizes, of_point in counts.items():
+        added[sizes] = Counter()
+        for part, count in of_point.items():
+            if part in lawless:
+                added[sizes][most[part.site][1]] += count
+    return added
 
 
 def _sites(term: Term, own: Mapping[Part, Law | None], target: str) -> tuple[TermSite, ...]:

@@ -266,9 +266,9 @@ class _Inference:
         }
         for index in sorted({index for index, _ in steps}):
             yield from grids.every_size(self._grid, index, dense_to)
-        corner = grids.inner_corner(self._grid)
         for index, per in sorted(steps):
             most = max(2 * sizes[index] + 1 for sizes in self._holdout_sizes)
+            corner = self._corners[0] if per > dense_to else grids.inner_corner(self._grid)
             for size in (2 * per, 2 * per + 1):
                 if dense_to < size <= most:
                     yield grids.replaced(corner, index, size)

@@ -13,7 +13,7 @@ Grid = tuple[tuple[int, ...], ...]
 _LEAST_OUTSIDE = 9
 _LEAST_FAR = 25
 _FILLERS = 6
-_LEAST_BEGUN = 11
+_BEGUN = (11, 13, 17, 19, 23)
 DENSE = (12, 24)
 """How many sizes above the least are counted to see steps: first few, then more."""
 PERIOD = 12
@@ -73,9 +73,10 @@ def varying(grid: Grid) -> tuple[int, ...]:
 
 
 def inner_corner(grid: Grid) -> Sizes:
-    """A point where most that begins at some size has begun in all variables at once."""
+    """A point where most that begins at some size has begun in all variables at once. Primes: no
+    remainder by which a program may tell sizes apart is 0."""
     return tuple(
-        max(2 * values[-1] + 1, _LEAST_BEGUN + index) if len(values) > 1 else values[0]
+        max(2 * values[-1] + 1, _BEGUN[index % len(_BEGUN)]) if len(values) > 1 else values[0]
         for index, values in enumerate(grid)
     )
 

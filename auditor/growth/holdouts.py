@@ -10,11 +10,8 @@ from fractions import Fraction
 from auditor.growth import grid as grids
 from auditor.growth.basis import Sizes
 from auditor.growth.grid import Grid
+from auditor.growth.steps import BATCHES
 from auditor.model.law import Law
-
-_BATCHES = (100, 500, 1000)
-"""Sizes of batches that libraries choose: SQLAlchemy loads 500 keys at a time, and inserts 1,000
-rows at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +35,8 @@ def holdout_sizes(grid: Grid, reach: Sizes) -> tuple[Sizes, ...]:
         return ()
     alone = itertools.chain(*(grids.far_alone(grid, index) for index in varying))
     reached = itertools.chain(*(_reached(grid, index, reach[index]) for index in varying))
-    return tuple(dict.fromkeys((grids.outside(grid), *grids.between(grid), *alone, *reached)))
+    together = (grids.outside(grid), *grids.between(grid), grids.inner_corner(grid))
+    return tuple(dict.fromkeys((*together, *alone, *reached)))
 
 
 def telling_point(
@@ -66,6 +64,6 @@ def _along_axes(grid: Grid, held: Sequence[Sizes]) -> Iterator[Sizes]:
 def _reached(grid: Grid, index: int, most: int) -> tuple[Sizes, ...]:
     """Both sides of the usual batches, half-way, and the last two sizes, others at their least."""
     low = grids.corners(grid)[0]
-    edges = [size for batch in _BATCHES for size in (batch, batch + 1)]
+    edges = [size for batch in BATCHES for size in (batch, batch + 1)]
     wanted = sorted({size for size in (*edges, most // 2 + 1, most - 1, most) if size <= most})
     return tuple(grids.replaced(low, index, size) for size in wanted if size > grid[index][-1])

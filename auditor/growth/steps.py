@@ -24,6 +24,10 @@ Candidate = tuple[Factor, ...]
 Vector = tuple[int, ...]
 """Differences along all lines, one line after the other."""
 
+BATCHES = (100, 500, 1000)
+"""Sizes of batches that libraries choose: SQLAlchemy loads 500 keys at a time, and inserts 1,000
+rows at a time."""
+
 _PRIME = (1 << 61) - 1
 _LONGEST_SHIFTED = 12
 _SPARE_POINTS = 2
@@ -64,8 +68,8 @@ def fitting_bases(variable: str, lines: Sequence[Line]) -> tuple[VariableBasis, 
 
 def step_candidates(variable: str, values: Sequence[int]) -> tuple[Candidate, ...]:
     """`min(n, k)`, `n > k`, `ceil(n/k)` and for small `k` `ceil((n-r)/k)`, for every `k` that the
-    sizes can tell apart. Those that grow least come first: of laws that all points allow, the
-    first is taken."""
+    sizes can tell apart; also batches of the usual sizes that something else has begun. Those that
+    grow least come first: of laws that all points allow, the first is taken."""
     least, most = values[0], values[-1]
     known = set(values)
     edges = sorted({k for v in values for k in (v - 1, v) if {k, k + 1} & known})
@@ -73,6 +77,12 @@ def step_candidates(variable: str, values: Sequence[int]) -> tuple[Candidate, ..
     caps = [k for k in edges if max(least, 0) < k < most]
     longest = min(_LONGEST_SHIFTED, sum(v < values[0] + len(values) for v in values) // 2)
     shifted = [Step(variable, per, less) for per in range(3, longest + 1) for less in range(1, per)]
+    shifted += [
+        Step(variable, batch, edge % batch)
+        for batch in BATCHES
+        for edge in edges
+        if _LONGEST_SHIFTED < edge < most and edge % batch
+    ]
     return (
         *((AtMost(variable, k),) for k in caps),
         *((AtMost(variable, k), AtMost(variable, k + 1)) for k in caps),

@@ -95,6 +95,7 @@ def test_hold_outs_are_the_small_sizes_left_out_one_well_outside_and_two_far_out
     assert [check.sizes for check in found.holdouts] == [
         (9, 9),
         *((3, 4), (5, 5), (6, 6), (7, 7), (8, 8), (9, 3)),
+        (11, 13),
         *((24, 2), (25, 2), (4, 24), (4, 25)),
     ]
     assert found.holdouts[0] == Checked((9, 9), Fraction(31), 31)
@@ -134,7 +135,7 @@ def test_few_points_are_asked_for_and_each_once() -> None:
 
     infer(measure, ("a", "b", "c"), ((1, 2, 4), (1, 2), (1, 2)))
 
-    assert len(asked) == len(set(asked)) == 23
+    assert len(asked) == len(set(asked)) == 24
 
 
 def test_a_hold_out_is_glanced_at_and_measured_again_only_where_it_fails() -> None:
@@ -189,7 +190,7 @@ polynomials = st.dictionaries(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(polynomials)
 def test_every_polynomial_of_low_degree_is_recovered(
     wanted: dict[tuple[int, int, int], int],
@@ -222,7 +223,7 @@ steps: st.SearchStrategy[Factor] = st.one_of(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(
     st.lists(st.tuples(st.integers(1, 9), steps), min_size=1, max_size=4),
     st.integers(0, 20),

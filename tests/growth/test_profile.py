@@ -54,7 +54,7 @@ def test_a_planted_law_is_found_with_its_cause(
     )
     assert result.database == database.partition(":")[0]
     assert result.holdouts[0] == Holdout((("shelves", 9), ("books", 9)), Fraction(11), 11)
-    assert [one.measured - one.predicted for one in result.holdouts] == [0] * 11
+    assert [one.measured - one.predicted for one in result.holdouts] == [0] * 12
     assert result.measured_to == (("shelves", 25), ("books", 25))
     assert result.points[0] == Point(
         (("shelves", 1), ("books", 1)),

@@ -23,7 +23,7 @@ library on sqlite: 2 + shelves statements
           4      1           6     8
           4      2           6    12
     hold-out shelves=9, books=9: predicted 11, measured 11
-    10 more hold-outs came out as predicted; measured to shelves=25, books=25
+    11 more hold-outs came out as predicted; measured to shelves=25, books=25
     rows fetched: shelves + shelves*books
 
     shelves = 1 lazy load at library_scenarios.py:26 in count_books (DBA302)
