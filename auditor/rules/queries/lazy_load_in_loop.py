@@ -14,8 +14,9 @@ from auditor.rules.queries.loops import loops_of, repeating_loop
 from auditor.rules.queries.rows import RowLoop, are_queried, is_loaded_eagerly, row_loops
 from auditor.rules.repetitions import Repetition, repetitions
 from auditor.source.attributes import attribute_of, relationship_of
-from auditor.source.facts import At, FunctionFacts, ModuleFacts, Read
+from auditor.source.facts import At, Call, FunctionFacts, ModuleFacts, Read
 from auditor.source.models import Relationship
+from auditor.source.program import last_step
 from auditor.source.project import Project
 from auditor.source.value import Value
 
@@ -106,6 +107,13 @@ def _is_lazy_load(entry: Entry) -> bool:
 def _fix(tape: Tape, project: Project, found: Repetition, relation: str) -> str:
     if not relation:
         return "load it with the query, by an option such as `selectinload(...)`"
+    emitting = found.path[0].event
+    if isinstance(emitting, Call) and last_step(emitting.func) == "delete":
+        return (
+            "`session.delete()` loads it for the cascade: `passive_deletes=True` on the"
+            " relationship with ON DELETE CASCADE in the schema, or"
+            f" {option_on_query(tape, project, found, loader_of(project, relation))}"
+        )
     if found.climbs:
         owner = relation.partition(".")[0]
         return (
@@ -118,7 +126,7 @@ def _fix(tape: Tape, project: Project, found: Repetition, relation: str) -> str:
     return option_on_query(tape, project, found, loader_of(project, relation))
 
 
-_RECORDED = "`{relation}` is loaded when it is read, row by row: {count}, {turns}; {fix}"
+_RECORDED = "`{relation}` is loaded row by row: {count}, {turns}; {fix}"
 _MODELS = """
             import sqlalchemy as sa
             from sqlalchemy import orm
@@ -215,7 +223,7 @@ RULE = Rule(
             """,
             (
                 (
-                    "names: `Label.routers` is loaded when it is read, row by row: executed 4 times"
+                    "names: `Label.routers` is loaded row by row: executed 4 times"
                     " in one transaction, once for each iteration of the comprehension at"
                     " example.py:28 over `labels`; add `.options(selectinload(Label.routers))` to"
                     " the query at example.py:27"
