@@ -65,6 +65,7 @@ def profile(
     on_failure: OnFailure = _raised,
     reach: Mapping[str, int] = NO_REACH,
     clock: Clock | None = None,
+    on_result: Callable[[LawResult], None] = lambda _: None,
 ) -> tuple[LawResult, ...]:
     """The law of each scenario, or why there is none, measured on a scratch database that is
     dropped at the end.
@@ -72,8 +73,9 @@ def profile(
     Scenarios in a row that share a `prepare` share a database. `progress` is told what is being
     measured; `on_failure` may take the ScenarioError of a scenario, so that the others go on.
     `reach` gives sizes up to which a law is put to the test, by variable; under the empty name that
-    of all variables. With a `clock` (such as
-    `time.perf_counter`) calls are timed too; times never decide anything.
+    of all variables. With a `clock` (such as `time.perf_counter`) calls are timed too; times never
+    decide anything. `on_result` is given each result at once, so that a database that goes away
+    later does not take it along.
     Raises ScenarioError when a scenario fails, DatabaseError when there is no database.
     """
     _refuse_unknown(reach, scenarios)
@@ -87,7 +89,9 @@ def profile(
                 continue
             for workload in workloads:
                 job = _Job(workload, database_name(database), progress, reach, clock)
-                results += _profiled_unless_it_fails(job, on_failure)
+                for result in _profiled_unless_it_fails(job, on_failure):
+                    results.append(result)
+                    on_result(result)
     return tuple(results)
 
 

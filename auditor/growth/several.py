@@ -85,6 +85,7 @@ def _on_one(job: Job, progress: Progress) -> Profiled:
 def _profiled(job: Job, progress: Progress) -> Profiled:
     failed: list[Problem] = []
     errors: list[AuditorError] = []
+    results: list[LawResult] = []
 
     def note(scenario: Scenario, error: ScenarioError) -> None:
         failed.append(Problem(f"scenario {scenario.name}", str(error), hides_results=True))
@@ -92,7 +93,7 @@ def _profiled(job: Job, progress: Progress) -> Profiled:
 
     try:
         loaded = load_scenarios(job.targets)
-        results = profile(
+        profile(
             *loaded.scenarios,
             database=job.url,
             allow_existing=job.allow_existing,
@@ -100,12 +101,13 @@ def _profiled(job: Job, progress: Progress) -> Profiled:
             on_failure=note,
             reach=job.reach,
             clock=time.perf_counter if job.is_timed else None,
+            on_result=results.append,
         )
-    except AuditorError as error:
-        return Profiled(failure=error)
+    except AuditorError as error:  # such as a database that went away
+        return Profiled(tuple(results), tuple(failed), failure=error)
     if errors and not results:
         return Profiled(problems=tuple(failed[1:]), failure=errors[0])
-    return Profiled(results, loaded.problems + tuple(failed))
+    return Profiled(tuple(results), loaded.problems + tuple(failed))
 
 
 def _in_children(jobs: Sequence[Job], progress: Progress) -> list[Profiled]:
