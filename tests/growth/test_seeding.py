@@ -57,7 +57,7 @@ def key(name: str = "id", *more: Any) -> sa.Column[Any]:
     return sa.Column(name, sa.Integer, *more, primary_key=True)
 
 
-class Person(Base):  # type: ignore[misc]  a base without types, as SQLAlchemy 1.4 has it
+class Person(Base):  # type: ignore[misc]  # SQLAlchemy 1.4 has no typed base
     __tablename__ = "people"
     id = key()
     kind = sa.Column(sa.String(20), nullable=False)

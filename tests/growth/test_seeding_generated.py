@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, given, note, settings
@@ -51,7 +53,7 @@ def _add_columns(draw: st.DrawFn, table: sa.Table) -> None:
     table.append_column(sa.Column("id", sa.Integer, primary_key=True))
     for place in range(draw(st.integers(0, 3))):
         nullable = draw(st.booleans())
-        type_ = draw(st.sampled_from(TYPES))
+        type_: sa.types.TypeEngine[Any] = draw(st.sampled_from(TYPES))
         if draw(st.integers(0, 5)) == 0:
             filled = sa.Column(f"c{place}", sa.Integer, nullable=nullable, server_default="0")
         else:

@@ -112,8 +112,8 @@ SIZES = [
     (
         {"profiles": 3, "users": 0},
         (
-            "`profiles` needs a row of `users` (foreign key `user_id`), and 0 rows were asked for it;"
-            " ask for at least 1, or do not name it: what is needed is filled"
+            "`profiles` needs a row of `users` (foreign key `user_id`), and 0 rows were asked for"
+            " it; ask for at least 1, or do not name it: what is needed is filled"
         ),
     ),
     (
@@ -141,9 +141,9 @@ SIZES = [
     (
         {"eggs": 1},
         (
-            "the tables behind `eggs.hen` and `hens.egg` need each other's rows first: these foreign"
-            " keys may not be NULL, and are not DEFERRABLE; make one nullable, or give its values with"
-            " `hooks`"
+            "the tables behind `eggs.hen` and `hens.egg` need each other's rows first: these"
+            " foreign keys may not be NULL, and are not DEFERRABLE; make one nullable, or give its"
+            " values with `hooks`"
         ),
     ),
 ]
@@ -266,7 +266,7 @@ def test_a_scenario_whose_sizes_are_no_tables_ends_the_command_with_2(
     assert (status, capsys.readouterr().err) == (
         2,
         (
-            "auditor: scenario `library` cannot be seeded: there is no table `shelvs` in the metadata;"
-            " did you mean `shelves`\n"
+            "auditor: scenario `library` cannot be seeded: there is no table `shelvs` in the"
+            " metadata; did you mean `shelves`\n"
         ),
     )
