@@ -58,7 +58,7 @@ _OPTIONS = (
         "--format",
         default="text",
         metavar="FORMAT",
-        help="text (default), json, sarif, markdown, github, gitlab or junit.",
+        help="text (default), json, sarif, markdown, github, gitlab, junit or html.",
     ),
     click.option("--output", "-o", type=_FILE, help="Write the report to this file."),
     click.option(
