@@ -89,7 +89,13 @@ def compared_revisions(
         *_problems_of(named, after, failing=True),
         *_gone(str(pair.before), known, results, after),
     )
-    changed = tuple(_with_changes(one, str(pair.before), known, measures) for one in results)
+    is_whole = not any(side.failure or side.problems for side in before)
+    changed = tuple(
+        _with_changes(one, str(pair.before), known, measures)
+        if is_whole or _key(one) in known  # else it may have failed there, which was told
+        else one
+        for one in results
+    )
     timed = _with_ratios(changed, str(pair.before), rounds) if asked.is_timed else changed
     return Compared(with_agreement(timed), problems)
 

@@ -276,3 +276,37 @@ def happens(claim: Callable[[], bool]) -> bool:
                 clock.kill()
                 return True
     return claim()
+
+
+def test_a_folder_whose_process_was_killed_is_mentioned_with_the_command_that_removes_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("auditor.backends.sqlite.fast_folder", lambda: str(tmp_path))
+    program = (
+        "import auditor.backends.sqlite as sqlite\n"
+        f"sqlite.fast_folder = lambda: {str(tmp_path)!r}\n"
+        "with sqlite.open_sqlite('sqlite://'):\n"
+        "    print(1, flush=True)\n"
+        "    input()\n"
+    )
+    command = [sys.executable, "-c", program]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        with open_scratch("sqlite://"):
+            alive = [record.getMessage() for record in caplog.records]
+        process.kill()
+    (left,) = tmp_path.iterdir()
+    with open_scratch("sqlite://"):
+        pass
+
+    said = [record.getMessage() for record in caplog.records]
+    assert (alive, said) == (
+        [],
+        [
+            (
+                "auditor: scratch databases of earlier runs that were killed are left; remove them"
+                f" with: rm -r {left}"
+            )
+        ],
+    )
