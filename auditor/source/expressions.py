@@ -38,7 +38,7 @@ class Attribute(NamedTuple):
 
 
 class Subscript(NamedTuple):
-    """`base[index]`; a slice is `Opaque` of its parts."""
+    """`base[index]`; a slice is `Opaque` of its parts, `[:3]` as `[0:3]`."""
 
     base: Expr
     index: Expr  # type: ignore[assignment]  # hides tuple.index, which facts do not need

@@ -289,11 +289,19 @@ def _opaque(to: FunctionBuilder, node: ast.AST) -> Expr:
     return Opaque(tuple(lower(to, child) for child in ast.iter_child_nodes(node)))
 
 
+def _slice(to: FunctionBuilder, node: ast.Slice) -> Expr:
+    """`rows[:10]` as `rows[0:10]`, so that it is not taken for `rows[10:]`."""
+    is_from_start = node.lower is None and node.upper is not None
+    parts = tuple(lower(to, child) for child in ast.iter_child_nodes(node))
+    return Opaque((Const(0), *parts) if is_from_start else parts)
+
+
 _LOWERINGS: dict[type[ast.AST], Callable[[FunctionBuilder, Any], Expr]] = {
     ast.Constant: _constant,
     ast.Name: _name,
     ast.Attribute: _chain,
     ast.Subscript: _chain,
+    ast.Slice: _slice,
     ast.Call: _call,
     ast.Await: _await,
     ast.Yield: _yield,

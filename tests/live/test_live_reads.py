@@ -114,6 +114,19 @@ BUGS = {
             rows = (await session.execute(select(Router))).scalars().all()
             return [r.name for r in rows if r.status == wanted and r.id > 3]  # emits DBA305
     """,
+    "searched for in a loop": """
+        def find(session, name):
+            for router in session.query(Router).all():
+                if router.name == name:  # emits DBA305
+                    return router
+
+        def run(session):
+            return find(session, "x")
+    """,
+    "asked for with any()": """
+        def run(session):
+            return any(r.status == "UP" for r in session.scalars(select(Router)))  # emits DBA305
+    """,
     "the first of a list": """
         def run(session):
             return session.scalars(select(Router).order_by(Router.id)).all()[0]  # emits DBA317
@@ -265,6 +278,17 @@ SILENT = {
 
         def run(session):
             return [r.name for r in session.scalars(select(Router)) if is_wanted(r)]
+    """,
+    "two selections of the same rows": """
+        def run(session):
+            routers = session.scalars(select(Router)).all()
+            up = [router for router in routers if router.status == "UP"]
+            return up, [router for router in routers if router.status != "UP"]
+    """,
+    "all but the first": """
+        def run(session):
+            routers = session.scalars(select(Router).order_by(Router.id)).all()
+            return routers[1:]
     """,
     "both branches": """
         def run(session):

@@ -109,6 +109,8 @@ def _only(fates: Sequence[Fate]) -> Fate | None:
     if not fates or any(fate.use is Use.ROWS for fate in fates):
         return None
     telling = [fate for fate in fates if fate.use is not Use.EXISTENCE] or list(fates)
+    if telling[0].use is Use.SELECTION and len(telling) > 1:
+        return None  # each row may serve one of them
     return telling[0] if len({fate.use for fate in telling}) == 1 else None
 
 
@@ -178,9 +180,12 @@ def _item(walk: _Walk, expr: Expr, item: Subscript) -> Iterator[Fate]:
 
 
 def _cuts_front(index: Opaque) -> bool:
-    """`[:10]`, `[5:15]`: a slice that ends at a number from the front."""
-    last = index.children[-1] if index.children else None
-    return isinstance(last, Const) and isinstance(last.value, int) and last.value > 0
+    """`[:10]`: a slice of the first rows, to a number from the front."""
+    match index.children:
+        case (Const(value=0), Const(value=int() as last)):
+            return last > 0
+        case _:
+            return False
 
 
 def _place(walk: _Walk, expr: Expr) -> At:
@@ -201,6 +206,8 @@ def _given(walk: _Walk, expr: Expr, call: Call) -> Iterator[Fate]:
     is_argument = any(argument is expr for argument in call.args)
     if not is_argument or not name:
         yield _rows(walk, call)
+    elif name == "any" and isinstance(expr, Comprehension):
+        yield Fate(Use.TESTED, call.at, walk.standing, "`any()`")
     elif name == "len":
         yield _length(walk, call)
     elif name == "bool":
@@ -337,7 +344,9 @@ def _of_column(walk: _Walk, made: Comprehension, found: LoopUse) -> Iterator[Fat
         yield Fate(Use.AGGREGATE, found.at, walk.standing, "a set", found.column)
         return
     for fate in _fates(walk, made):
-        if fate.use in {Use.AGGREGATE, Use.COUNT, Use.EXISTENCE, Use.FIRST}:
+        if fate.use is Use.TESTED:
+            yield fate._replace(use=Use.SELECTION, column=found.column)
+        elif fate.use in {Use.AGGREGATE, Use.COUNT, Use.EXISTENCE, Use.FIRST}:
             yield fate._replace(column=fate.column or found.column)
         else:
             yield fate

@@ -26,7 +26,6 @@ from auditor.source.facts import (
     Region,
     Return,
     Test,
-    Yield,
     path_of,
     walk,
 )
@@ -44,6 +43,7 @@ class Use(enum.Enum):
     AGGREGATE = "one value is made of a column"
     SELECTION = "some are skipped"
     COLUMN = "one column is taken"
+    TESTED = "one column is tested until it is true"
 
 
 class LoopUse(NamedTuple):
@@ -80,6 +80,9 @@ def _of_comprehension(
         return LoopUse(Use.ROWS, loop.at)
     if isinstance(made.element, Const):
         return LoopUse(Use.COUNT, loop.at, "a sum of ones")
+    column = _column_tested(function, loop, row, made.element)
+    if column and isinstance(made.element, (Compare, Not, Logic)):
+        return LoopUse(Use.COLUMN, loop.at, "a test", column)
     path = path_of(made.element)
     if len(path) == 2 and path[0] == row:  # noqa: PLR2004 - the row and its column
         return LoopUse(Use.COLUMN, loop.at, "", path[1].strip("[]"))
@@ -151,8 +154,8 @@ def _only_skips(function: FunctionFacts, loop: Region, test: Test) -> bool:
     if len(inside) == 1 and isinstance(inside[0], Jump) and inside[0].kind == "continue":
         return True
     after = function.events[branch.last : loop.last]
-    jumps = (Jump,) if not any(isinstance(e, Yield) for e in inside) else (Jump, Return)
-    return not after and not any(isinstance(e, jumps) for e in inside)
+    goes_on = [e for e in inside[:-1] if isinstance(e, Jump)]
+    return not after and not goes_on
 
 
 def _column_tested(function: FunctionFacts, loop: Region, row: str, test: Expr) -> str:
