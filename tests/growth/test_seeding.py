@@ -24,10 +24,11 @@ HAS_MARIADB = any(map(shutil.which, ("mariadbd", "/usr/sbin/mariadbd")))
 NEEDS_MARIADB = pytest.mark.skipif(not HAS_MARIADB, reason="no MariaDB server is installed")
 KINDS = (
     "sqlite://",
-    "postgresql+psycopg",
+    "postgresql",
     pytest.param("postgresql+psycopg2", marks=pytest.mark.slow),
     pytest.param("mysql", marks=NEEDS_MARIADB),
 )
+pytestmark = pytest.mark.filterwarnings("ignore:Dialect sqlite.* does .not. support Decimal")
 Base: Any = orm.declarative_base()
 
 
