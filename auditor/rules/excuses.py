@@ -10,6 +10,7 @@ from auditor.model.tape import CauseKind, Entry
 from auditor.rules.queries import loops as static
 from auditor.rules.recorded import Standing
 from auditor.source.facts import (
+    Attribute,
     Bind,
     Call,
     Comprehension,
@@ -74,15 +75,16 @@ def excuse_of(
 
 def _is_of_turn(function: FunctionFacts, loop: Region, position: int) -> bool:
     """Whether each turn reads another row: the line uses a name that the turn gives. A row loads a
-    relation once, so another loop around must be what repeats it. `getattr(row, name)` in a loop
-    over names reads one row."""
+    relation once, so another loop around must be what repeats it. `getattr(row, name)` and
+    `row.get(name)` in a loop over names read one row."""
     given = set(loop.target)
     given |= {e.target.partition(".")[0] for e in function.inside(loop) if isinstance(e, Bind)}
     event = function.events[position]
     if isinstance(event, Read):
         return event.path[0] in given
-    if isinstance(event, Call) and last_step(event.func) == "getattr" and event.args:
-        return _mentions(event.args[0], None, given)
+    if isinstance(event, Call) and last_step(event.func) in {"getattr", "get"} and event.args:
+        row = event.func.base if isinstance(event.func, Attribute) else event.args[0]
+        return _mentions(row, None, given)
     return not isinstance(event, Call) or _mentions(event, None, given)
 
 

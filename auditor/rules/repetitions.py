@@ -116,7 +116,7 @@ class Repetition:
         if self.turn is None:
             blind = next((frame.path for frame in unread(self.path)), "")
             if not blind:
-                return "by a library that this line calls"
+                return "by the library that this line calls"
             return f"always from this line; what repeats it is not known, `{blind}` cannot be read"
         if self.turn.kind in {"recursion", "call", "task"}:
             return f"by {self.turn}"

@@ -112,6 +112,31 @@ BUGS = {
         # says DBA302 <`Label.routers`>
         # says DBA302 <8 times>
     """,
+    "fields by name, of one row after the other": """
+        def fields(label):
+            names = ("id", "name", "routers")
+            return {name: getattr(label, name) for name in names}  # emits DBA302
+
+        def run(session):
+            for label in session.scalars(select(Label)).all():  # loops DBA302
+                fields(label)
+    """,
+    "another loop inside that does not change the row": """
+        def run(session):
+            names = session.scalars(select(Owner.name)).all()
+            for label in session.scalars(select(Label)).all():  # loops DBA302
+                for name in names:
+                    assert label.owner.name  # emits DBA302
+    """,
+    "rows that are deleted, and what hangs on them": """
+        def run(session):
+            labels = session.scalars(select(Label)).all()
+            for label in labels:
+                session.delete(label)
+            session.flush()  # emits DBA302
+        # says DBA302 <`Label.routers`>
+        # says DBA302 <`passive_deletes=True`>
+    """,
     "a queue of work": """
         def run(session):
             waiting = list(session.scalars(select(Label.id)))
@@ -302,7 +327,7 @@ BUGS = {
         async def run(session):
             labels = (await session.scalars(select(Label))).all()
             for label in labels:  # loops DBA316 # loops DBA302
-                await session.refresh(label, ["routers"])  # emits DBA316 # emits DBA302
+                await session.refresh(label, ["name", "routers"])  # emits DBA316 # emits DBA302
         # says DBA302 <selectinload(Label.routers)>
     """,
     "tasks that are gathered": """
@@ -430,10 +455,11 @@ SILENT = {
     """,
     "bulk work": """
         def run(session):
-            session.execute(insert(Label), [{"name": f"x{n}"} for n in range(1200)])
-            session.add_all(Router(name=f"x{n}") for n in range(1200))
+            session.connection(execution_options={"insertmanyvalues_page_size": 50})
+            session.execute(insert(Label), [{"name": f"x{n}"} for n in range(300)])
+            session.add_all(Router(name=f"x{n}") for n in range(300))
             session.flush()
-            session.execute(update(Router).values(status="X").where(Router.name.like("x%")))
+            session.execute(update(Router).values(status="X").where(Router.label_id == 1))
             session.commit()
     """,
     "rows of the identity map": """

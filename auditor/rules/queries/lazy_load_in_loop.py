@@ -108,10 +108,10 @@ def _fix(tape: Tape, project: Project, found: Repetition, relation: str) -> str:
     if not relation:
         return "load it with the query, by an option such as `selectinload(...)`"
     emitting = found.path[0].event
-    if isinstance(emitting, Call) and last_step(emitting.func) == "delete":
+    if isinstance(emitting, Call) and last_step(emitting.func) in _DELETING:
         return (
-            "`session.delete()` loads it for the cascade: `passive_deletes=True` on the"
-            " relationship with ON DELETE CASCADE in the schema, or"
+            "a deleted row's relations are loaded to find what hangs on it: set"
+            " `passive_deletes=True` on the relationship, with ON DELETE in the schema, or"
             f" {option_on_query(tape, project, found, loader_of(project, relation))}"
         )
     if found.climbs:
@@ -126,6 +126,7 @@ def _fix(tape: Tape, project: Project, found: Repetition, relation: str) -> str:
     return option_on_query(tape, project, found, loader_of(project, relation))
 
 
+_DELETING = frozenset(("delete", "flush", "commit"))
 _RECORDED = "`{relation}` is loaded row by row: {count}, {turns}; {fix}"
 _MODELS = """
             import sqlalchemy as sa
