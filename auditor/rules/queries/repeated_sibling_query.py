@@ -14,6 +14,7 @@ from auditor.rules.recorded import Standing, is_set_up, path_of_entry
 from auditor.rules.turns import repeated_by
 from auditor.source.project import Project
 from auditor.sql.shape import brief
+from auditor.sql.verbs import WRITES
 
 _LEAST = 3
 """Lines that ask the same: two are a pair, three are a list."""
@@ -27,8 +28,9 @@ Fork = tuple[object, ...]
 def check(tape: Tape, project: Project) -> Hits:
     """Queries of one shape that differ in the line of one function only."""
     forks: dict[Fork, dict[int, Entry]] = {}
+    written = {(e.test, table) for e in tape.entries if e.verb in WRITES for table in e.tables}
     for entry in tape.entries:
-        if _asks_for_one(entry):
+        if _asks_for_one(entry) and not _may_ask_again(entry, written):
             path = path_of_entry(project, entry)
             if not is_set_up(path) and repeated_by(project, entry, path) is None:
                 for fork, line in _forks(entry, path):
@@ -50,6 +52,12 @@ def _asks_for_one(entry: Entry) -> bool:
         and " IN (" not in entry.shape
         and compared_column(entry.shape) is not None
     )
+
+
+def _may_ask_again(entry: Entry, written: set[tuple[str, str]]) -> bool:
+    """Whether its value may be that of another line: it is a repeated read, which DBA313 tells of,
+    or it reads what was written besides."""
+    return entry.repeats > 0 or any((entry.test, table) in written for table in entry.tables)
 
 
 def _forks(entry: Entry, path: Sequence[Standing]) -> Iterator[tuple[Fork, int]]:
