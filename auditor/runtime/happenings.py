@@ -12,6 +12,7 @@ Nothing here raises into the program: each of those modules calls in from inside
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from types import FrameType
@@ -191,9 +192,10 @@ def _of_checkout(out: Checkout, how: str) -> Seen:
 
 
 def _is_at_work(user: tuple[int, int]) -> bool:
-    """Says whether the thread or task that used something last goes on meanwhile."""
+    """Says whether the thread or task that used something last goes on meanwhile. Not of the main
+    thread: it starts others and may be about to wait for them; its own next use will tell."""
     if user[0] != here()[0]:
-        return is_at_work(user[0])
+        return user[0] != threading.main_thread().ident and is_at_work(user[0])
     now = running_task()
     if now is None:
         return False

@@ -22,7 +22,7 @@ MOST_CROSSINGS = 100  # looked at for one transaction
 _WAITS = frozenset(
     """
     join _wait_for_tstate_lock result exception as_completed shutdown _worker select _run_once
-    run_until_complete run_forever _idle _bootstrap_inner_wait
+    run_until_complete run_forever
     """.split()
 )
 """Functions of the standard library in which a thread waits for others to do their part."""
@@ -46,11 +46,15 @@ def _innermost(frame: FrameType | None) -> Iterator[str]:
     """The functions of the standard library in which a thread is, out to the first other one."""
     while frame is not None and package_of(frame.f_code) == "stdlib":
         yield frame.f_code.co_name
-        if frame.f_code.co_name == "wait" and frame.f_globals.get("__name__", "").startswith(
-            "concurrent."
-        ):
+        module = str(frame.f_globals.get("__name__", ""))
+        if module == "queue" or (module.startswith("concurrent.") and is_wait(frame)):
             yield "result"
         frame = frame.f_back
+
+
+def is_wait(frame: FrameType) -> bool:
+    """Says whether a frame is of a function that waits for several others."""
+    return frame.f_code.co_name in {"wait", "as_completed"}
 
 
 def is_task_at_work(task: Any, now: Any) -> bool:

@@ -40,15 +40,30 @@ def changes_of(function: FunctionFacts) -> Iterator[Change]:
     for position, event in enumerate(function.events):
         if not isinstance(event, Bind) or "." not in event.target or event.target.endswith("[]"):
             continue
-        if not isinstance(event.value, Arithmetic):
+        value, column = (
+            _calculated(function, position, event.value),
+            event.target.rpartition(".")[2],
+        )
+        if value is None or any(_is_of_class(part, column) for part in walk(value)):
             continue
-        column = event.target.rpartition(".")[2]
-        if event.kind == "augment" or (
-            event.kind == "assign" and _is_made_of(function, position, event.value, event.target)
+        is_own = event.kind == "augment" and isinstance(event.value, Arithmetic)
+        if is_own or (
+            event.kind == "assign" and _is_made_of(function, position, value, event.target)
         ):
-            is_sql = any(_is_of_class(part, column) for part in walk(event.value))
-            if not is_sql:
-                yield Change(event.target, event.at, position)
+            yield Change(event.target, event.at, position)
+
+
+def _calculated(function: FunctionFacts, position: int, value: Expr | None) -> Expr | None:
+    """The calculation in an expression, or in what its name was bound to; None if there is none."""
+    if isinstance(value, Name):
+        name = value.name
+        bound = [
+            event.value
+            for event in function.events[:position]
+            if isinstance(event, Bind) and event.target == name
+        ]
+        value = bound[-1] if bound else None
+    return next((part for part in walk(value) if isinstance(part, Arithmetic)), None)
 
 
 def values_of(function: FunctionFacts, column: str) -> Iterator[Change]:
