@@ -3,6 +3,12 @@
     python benchmarks/recorder_overhead.py            instructions, counted by valgrind (minutes)
     python benchmarks/recorder_overhead.py --seconds  processor time instead (seconds, noisy)
     python benchmarks/recorder_overhead.py --memory   growth over 200,000 repeated statements
+    ... --only recorded --only pytest-queryguard      these, and bare
+    ... --rounds 2000                                 24,000 statements (with valgrind: an hour)
+
+`recorded` has sites, relations and rows fetched, `recorded without rows` all but the last. Peers
+that tell sites too are measured where they are installed (`pip install pytest-queryguard queryspy
+pytest-querycount`), each through what its own tests use.
 
 The work: ORM selects by primary key, lazy loads, add and flush, in the proportion 10 : 1 : 1, from
 25 frames of user code deep, on SQLite in memory. Each mode runs in a process of its own at two
@@ -20,15 +26,24 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 SMALL, LARGE = 20, 120  # rounds of 12 statements
 DEPTH = 25
 ROUND = 12
-MODES = ("bare", "recorded", "two empty listeners")
+BARE, RECORDED, WITHOUT_ROWS = "bare", "recorded", "recorded without rows"
+LISTENERS = "two empty listeners"
+PEERS = {
+    "pytest-queryguard": "pytest_queryguard",
+    "queryspy": "queryspy",
+    "pytest-querycount": "pytest_querycount",
+}
+"""Peers that tell the user's line of each statement, by the module that tells they are there."""
+MODES = (BARE, RECORDED, WITHOUT_ROWS, LISTENERS, *PEERS)
 
 
 def deep(depth: int, call: Callable[[], Any]) -> Any:
@@ -83,24 +98,56 @@ def run(mode: str, rounds: int) -> None:
     """One measured process."""
     work = workload()
     work(5)
-    if mode == "recorded":
-        from auditor.runtime.recorder import record  # lazy: the bare mode is without it
-
-        block: Any = record()
-    else:
-        block = nullcontext()
-    if mode == "two empty listeners":
+    if mode == LISTENERS:
         from sqlalchemy import event  # lazy: this mode only
 
         for name in ("before_cursor_execute", "after_cursor_execute"):
             event.listen(work.engine, name, lambda *_: None)  # type: ignore[attr-defined]
+    block = block_of(mode)
     with block as recording:
         started, peak = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         work(rounds)
         used = time.process_time() - started
     growth = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak
-    counted = recording.tape.statements if recording is not None else rounds * ROUND
+    is_ours = mode in {RECORDED, WITHOUT_ROWS}
+    counted = recording.tape.statements if is_ours else rounds * ROUND
     print(f"{used} {growth} {counted}")
+
+
+def block_of(mode: str) -> Any:
+    """What a mode has around the work."""
+    if mode in {RECORDED, WITHOUT_ROWS}:
+        from auditor.runtime import lane  # lazy: the bare mode is without it
+        from auditor.runtime.recorder import record  # lazy: likewise
+
+        if mode == WITHOUT_ROWS:
+            lane.count_rows = lambda *_: None  # type: ignore[assignment]
+        return record()
+    if mode == "pytest-queryguard":
+        from pytest_queryguard import record_queries  # lazy: this mode only
+
+        return record_queries()
+    if mode == "queryspy":
+        from queryspy import record as spied  # lazy: this mode only
+
+        return spied()
+    if mode == "pytest-querycount":
+        return _querycount()
+    return nullcontext()
+
+
+@contextmanager
+def _querycount() -> Iterator[Any]:
+    from pytest_querycount import backends  # lazy: this mode only
+    from pytest_querycount.recorder import Recorder  # lazy: likewise
+
+    backends.install_all()
+    recorder = Recorder()
+    backends.push(recorder)
+    try:
+        yield recorder
+    finally:
+        backends.pop(recorder)
 
 
 def instructions(mode: str, rounds: int) -> int:
@@ -150,24 +197,32 @@ def main() -> None:
     parser.add_argument("--seconds", action="store_true")
     parser.add_argument("--memory", action="store_true")
     parser.add_argument("--mode", choices=MODES)
+    parser.add_argument("--only", action="append", choices=MODES)
     parser.add_argument("--rounds", type=int, default=LARGE)
     wanted = parser.parse_args()
     if wanted.mode:
         run(wanted.mode, wanted.rounds)
     elif wanted.memory:
-        for mode in MODES[:2]:
+        for mode in (BARE, RECORDED):
             _, growth, counted = _printed(mode, 200_000 // ROUND + 1)
             print(f"{mode:<20} {int(growth) / 1024:8.2f} MiB over {int(counted):,} statements")
     else:
         by_clock = wanted.seconds or shutil.which("valgrind") is None
-        compare(seconds if by_clock else instructions, "s" if by_clock else "instructions")
+        here = [mode for mode in MODES if mode not in PEERS or find_spec(PEERS[mode])]
+        modes = [mode for mode in here if not wanted.only or mode in {BARE, *wanted.only}]
+        if by_clock:
+            compare(modes, seconds, "s", max(1200, wanted.rounds))
+        else:
+            compare(modes, instructions, "instructions", wanted.rounds)
 
 
-def compare(measure: Callable[[str, int], float], unit: str) -> None:
-    """Measures all modes and prints cost per statement and the ratio to bare."""
-    small, large = (SMALL, LARGE) if unit == "instructions" else (200, 1200)
+def compare(
+    modes: Sequence[str], measure: Callable[[str, int], float], unit: str, large: int
+) -> None:
+    """Measures modes and prints cost per statement and the ratio to bare."""
+    small = SMALL if unit == "instructions" else 200
     bare = 0.0
-    for mode in MODES:
+    for mode in modes:
         each = (measure(mode, large) - measure(mode, small)) / ((large - small) * ROUND)
         bare = bare or each
         shown = f"{each:,.0f}" if unit == "instructions" else f"{each * 1e6:.1f} us"
