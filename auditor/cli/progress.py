@@ -12,6 +12,8 @@ from typing import Any
 from auditor.cli.options import ReportOptions
 from auditor.cli.streams import is_terminal
 
+_ENDINGS = (signal.SIGINT, signal.SIGTERM)
+
 
 @contextmanager
 def progress_line(options: ReportOptions) -> Iterator[Any]:
@@ -31,16 +33,20 @@ def progress_line(options: ReportOptions) -> Iterator[Any]:
 
 @contextmanager
 def terminated_as_interrupted() -> Iterator[None]:
-    """SIGTERM ends the command as Ctrl-C does: scratch databases are dropped. Only the first does,
-    so that a second one does not end the dropping; the process is expected to end then."""
+    """SIGTERM ends the command as Ctrl-C does: scratch databases are dropped. Only the first of
+    them does, so that a second one does not end the dropping; the process is expected to end then.
+    A signal that is ignored, as in the background of a shell, stays so."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        for each in _ENDINGS:
+            signal.signal(each, signal.SIG_IGN)
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    heeded = [each for each in _ENDINGS if signal.getsignal(each) is not signal.SIG_IGN]
+    before = {each: signal.signal(each, interrupt) for each in heeded}
     try:
         yield
     finally:
-        if signal.getsignal(signal.SIGTERM) is interrupt:  # else the process is about to end
-            signal.signal(signal.SIGTERM, before)
+        for each, handler in before.items():
+            if signal.getsignal(each) is interrupt:  # else the process is about to end
+                signal.signal(each, handler)
