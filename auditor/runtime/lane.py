@@ -99,9 +99,9 @@ class Lane:
                     started = _perf_counter()
                 given = original(cursor, statement, *rest, **named)
             except BaseException:
-                see(statement, context, _perf_counter() - started, sent, True)  # noqa: FBT003 - hot
+                see(statement, context, started, sent, True)  # noqa: FBT003 - hot
                 raise
-            see(statement, context, _perf_counter() - started, sent, False)  # noqa: FBT003 - hot
+            see(statement, context, started, sent, False)  # noqa: FBT003 - hot
             return given
 
         return execute
@@ -110,33 +110,35 @@ class Lane:
         self,
         statement: str,
         context: Any,
-        seconds: float,
+        started: float,
         sent: int,
         failed: bool,  # noqa: FBT001 - hot
     ) -> None:
         """Writes one execution to all ledgers. The stack begins at the caller's caller."""
+        now = _perf_counter()
         if not self.ledgers or context is None:
             return
         try:
             compiled = context.compiled
-            if compiled is not None and statement is context.statement:
-                facts = compiled.__dict__.get(FACTS) or facts_of_execution(statement, context)
-            else:
-                facts = facts_of_execution(statement, context)
+            is_whole = compiled is not None and statement is context.statement
+            facts = compiled.__dict__.get(FACTS) if is_whole else None
+            facts = facts or facts_of_execution(statement, context)
             if not facts.counted:
                 return
             connection = context.root_connection
             unit = connection.__dict__.get(UNIT) or unit_of(connection)
+            kind = unit.kind if connection._nested_transaction is None else SAVEPOINT  # noqa: SLF001
             if not unit.is_ours:
                 return
-            kind = unit.kind if connection._nested_transaction is None else SAVEPOINT  # noqa: SLF001
             cells = self._cells([facts, kind, running_test(), self], sys._getframe(2), context)  # noqa: SLF001
             if cells[0][LAST_UNIT] is not unit:
                 unit.step(cells[0], facts, cells[0][SITE], compiled)
-            self._go_on(unit, seconds)
+            if unit.thread != _get_ident() or self.is_async:
+                self._look_who(unit)
+            _go_on(unit, started, now)
             repeated = is_repeated(facts, unit, statement, context)
             for cell in cells:
-                _add(cell, unit, sent, seconds)
+                _add(cell, unit, sent, now - started)
                 cell[REPEATS] += repeated
             if failed:
                 connection.__dict__[FAILED] = cells
@@ -145,16 +147,10 @@ class Lane:
         except Exception as error:  # noqa: BLE001 - our errors must not reach the program
             self._lost(self, error)
 
-    def _go_on(self, unit: Unit, seconds: float) -> None:
-        """Follows a transaction: a statement of it has ended that took so many seconds."""
-        if unit.thread != _get_ident() or (self.is_async and unit.owner != here()):
+    def _look_who(self, unit: Unit) -> None:
+        """Tells of a statement that another thread or task executes than the last one."""
+        if unit.owner != here():
             self._crossed(unit, sys._getframe(3))  # noqa: SLF001
-        now = _perf_counter()
-        gap = now - seconds - unit.last
-        if gap > unit.longest_gap:  # noqa: PLR1730 - hot: a comparison, not a call
-            unit.longest_gap = gap
-        unit.last = now
-        unit.statements += 1
 
     def _cells(self, parts: list[Any], frame: Any, context: Any) -> list[Cell]:
         """The cell of each ledger for the raw stack that begins at `frame`."""
@@ -192,6 +188,15 @@ class Lane:
             ledger.ordinal += 1
             for hook in ledger.hooks:
                 hook(context, statement, cursor, ledger.ordinal)
+
+
+def _go_on(unit: Unit, started: float, ended: float) -> None:
+    """Follows a transaction over one statement of it."""
+    gap = started - unit.last
+    if gap > unit.longest_gap:  # noqa: PLR1730 - hot: a comparison, not a call
+        unit.longest_gap = gap
+    unit.last = ended
+    unit.statements += 1
 
 
 def _walk(codes: list[CodeType], parts: list[Any], frame: Any) -> None:
