@@ -1,7 +1,21 @@
 from __future__ import annotations
 
+import importlib
+
 import pytest
 
+from auditor import registry
+
+LAZY = (
+    "auditor.report.laws",
+    "auditor.report.sarif",
+    "pytest_auditor.queries",
+    "pytest_auditor.scaling",
+    "pytest_auditor.snapshots",
+    "pytest_auditor.suite",
+    "sqlalchemy.ext.asyncio",
+    "aiosqlite",
+)
 APP = """
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, declarative_base, relationship
@@ -59,8 +73,17 @@ def session():
 """
 
 
+@pytest.fixture(scope="session")
+def loaded() -> None:
+    """What the plug-in loads lazily, loaded once: pytester forgets what its runs import."""
+    assert registry.catalogue().rules
+    assert [importlib.import_module(name) for name in LAZY]
+
+
 @pytest.fixture
-def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+def project(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, loaded: None
+) -> pytest.Pytester:
     """A project with labels, their rules, and a session with three of each; no CI."""
     for name in ("CI", "BUILD_NUMBER", "PYTEST_CURRENT_TEST", "PYTEST_ADDOPTS"):
         monkeypatch.delenv(name, raising=False)

@@ -2,11 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-import pytest_auditor.suite
-
 pytest_plugins = ["pytester"]
 
-LOADED = (pytest_auditor.suite,)  # once, before pytester restores `sys.modules`
+ALONE_AND_PARALLEL = [(), pytest.param(("-n", "2"), marks=pytest.mark.slow)]
+
 TESTS = """
     import app, pytest
 
@@ -45,7 +44,7 @@ def run(suite: pytest.Pytester, *arguments: str) -> pytest.RunResult:
     return suite.runpytest_inprocess("-p", "no:cacheprovider", *arguments)
 
 
-@pytest.mark.parametrize("workers", [(), ("-n", "2")])
+@pytest.mark.parametrize("workers", ALONE_AND_PARALLEL)
 def test_measured_budgets_hold_from_then_on(
     suite: pytest.Pytester, workers: tuple[str, ...]
 ) -> None:

@@ -4,12 +4,10 @@ from pathlib import Path
 
 import pytest
 
-import pytest_auditor.queries
-import pytest_auditor.snapshots
-
 pytest_plugins = ["pytester"]
 
-LOADED = (pytest_auditor.queries,)  # once, before pytester restores `sys.modules`
+ALONE_AND_PARALLEL = [(), pytest.param(("-n", "2"), marks=pytest.mark.slow)]
+
 SNAPSHOT = """# auditor/queries/1
 # statements of blocks under `queries.snapshot()`, for review; `pytest --auditor-update` writes them
 
@@ -168,7 +166,7 @@ def test_a_missing_snapshot_fails_on_ci(
     assert not kept(project).parent.exists()
 
 
-@pytest.mark.parametrize("workers", [(), ("-n", "2")])
+@pytest.mark.parametrize("workers", ALONE_AND_PARALLEL)
 def test_a_changed_block_fails_with_the_difference_until_it_is_updated(
     project: pytest.Pytester, workers: tuple[str, ...]
 ) -> None:
@@ -224,7 +222,7 @@ def test_tests_with_parameters_and_in_classes_have_sections_of_their_own(
                         app.count(session)
         """
     )
-    run(project, "-n", "2").assert_outcomes(passed=2)
+    run(project).assert_outcomes(passed=2)
     lines = kept(project).read_text().splitlines()
     assert [line for line in lines if line.startswith("[")] == [
         "[TestLabels::test_it[a/b [1]]]",

@@ -2,11 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-import pytest_auditor.scaling
-
 pytest_plugins = ["pytester"]
-
-LOADED = (pytest_auditor.scaling,)  # once, before pytester restores `sys.modules`
 
 
 def run(project: pytest.Pytester, *arguments: str) -> pytest.RunResult:
