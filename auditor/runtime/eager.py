@@ -96,14 +96,11 @@ class Loads:
             relation = attribute.property
             name = name_of(relation)
             cells = self.owners.get(state.runid)
-            if cells is not None:
-                for cell in cells:
-                    if cell[USED] is None:
-                        cell[USED] = {name}
-                    else:
-                        cell[USED].add(name)
-            elif self.unknown is not None:
+            if cells is None and self.unknown is not None:
                 self.unknown(name)
+            for cell in cells or ():
+                cell[USED] = cell[USED] or set()
+                cell[USED].add(name)
         except Exception:  # noqa: BLE001, S110 - a read of the program must not fail because of us
             pass
 

@@ -66,11 +66,15 @@ def loads(tape: Tape) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
 
 def test_a_read_is_repeated_if_text_values_and_transaction_are_the_same(engine: Any) -> None:
     query = sa.text("SELECT id FROM lots WHERE id = :id")
+
+    def read(connection: Any) -> None:
+        for key in (1, 1, 2, -1, -2, 1):
+            connection.execute(query, {"id": key}).all()
+
     with record() as recording:
         for _ in range(2):
             with engine.begin() as connection:
-                for key in (1, 1, 2, -1, -2, 1):
-                    connection.execute(query, {"id": key}).all()
+                read(connection)
     assert repeats(recording.tape) == [(12, 4)]
 
 

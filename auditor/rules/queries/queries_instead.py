@@ -122,16 +122,17 @@ def _within(function: FunctionFacts, expr: Expr, depth: int) -> list[Expr]:
     found: list[Expr] = []
     for part in walk(expr):
         found.append(part)
-        if isinstance(part, Name) and depth:
-            values = (
-                event.value
-                for event in function.events
-                if isinstance(event, Bind) and event.target == part.name and event.kind == "assign"
-            )
-            for value in values:
-                if value is not None and value is not expr:
-                    found += _within(function, value, depth - 1)
+        for value in _bound(function, part) if depth else ():
+            if value is not expr:
+                found += _within(function, value, depth - 1)
     return found
+
+
+def _bound(function: FunctionFacts, expr: Expr) -> list[Expr]:
+    """What a name is bound to in the function; nothing for other expressions."""
+    name = expr.name if isinstance(expr, Name) else ""
+    binds = (e for e in function.events if isinstance(e, Bind) and e.kind == "assign")
+    return [e.value for e in binds if name and e.target == name and e.value is not None]
 
 
 def _entity(expr: Expr) -> str:

@@ -165,13 +165,6 @@ RULE = Rule(
                 with orm.Session(engine) as session:
                     return [allowed(session, "a", number) for number in range(4)]
             """,
-            (
-                (
-                    "quota: 3 of 4 executions are a read that their transaction had made before,"
-                    " with the same values and no write in between: read it once before the"
-                    " comprehension at example.py:28 over `range()`"
-                ),
-            ),
         ),
         LiveExample(
             "two functions read the same in one transaction",

@@ -30,11 +30,12 @@ def check(tape: Tape, project: Project) -> Hits:
     forks: dict[Fork, dict[int, Entry]] = {}
     written = {(e.test, table) for e in tape.entries if e.verb in WRITES for table in e.tables}
     for entry in tape.entries:
-        if _asks_for_one(entry) and not _may_ask_again(entry, written):
-            path = path_of_entry(project, entry)
-            if not is_set_up(path) and repeated_by(project, entry, path) is None:
-                for fork, line in _forks(entry, path):
-                    forks.setdefault(fork, {}).setdefault(line, entry)
+        if not _asks_for_one(entry) or _may_ask_again(entry, written):
+            continue
+        path = path_of_entry(project, entry)
+        if not is_set_up(path) and repeated_by(project, entry, path) is None:
+            for fork, line in _forks(entry, path):
+                forks.setdefault(fork, {}).setdefault(line, entry)
     said: set[str] = set()
     for fork, entries in forks.items():
         first = next(iter(entries.values()))
