@@ -42,6 +42,7 @@ LEAST = 3
 _ENDLESS = frozenset(("count", "repeat", "cycle"))
 _PAGING = (" LIMIT ", " OFFSET ", " FETCH FIRST ", " FETCH NEXT ", "SELECT TOP ", " IN (")
 _PASSING_ON = frozenset(("enumerate", "list", "tuple", "sorted", "set", "reversed", "iter"))
+_LISTING = frozenset(("in_", "any_", "not_in"))
 _DEPTH = 4
 _OF_ONE_ROW = frozenset((CauseKind.LAZY_LOAD, CauseKind.DEFERRED, CauseKind.POLYMORPHIC))
 """Causes that one row has once."""
@@ -66,10 +67,10 @@ def excuse_of(
         return "it ends at once"
     if static.chooses_database(function, loop, event.region, standing.position):
         return "another database each time"
-    if entry.cause.kind in _OF_ONE_ROW and not _is_of_turn(function, loop, standing.position):
-        return "the same row each time"
     if loop.kind == "while" or _is_endless(loop):
         return _of_while(entry, function, loop, standing.position)
+    if entry.cause.kind in _OF_ONE_ROW and not _is_of_turn(function, loop, standing.position):
+        return "the same row each time"
     return _of_iterable(project, entry, path, depth=depth, loop=loop)
 
 
@@ -242,9 +243,22 @@ def _goes_whole_into_in(path: Sequence[Standing], loop: Region) -> bool:
 
 
 def _given_to_in(function: FunctionFacts | None) -> set[str]:
-    events = function.events if function is not None else ()
-    calls = [e for e in events if isinstance(e, Call) and last_step(e.func) in {"in_", "any_"}]
-    return {a.name for call in calls for a in call.args if isinstance(a, Name)}
+    """The names whose items `.in_()` is given: `ids` of `in_(ids)`, `in_(list(ids))` and of a list
+    made of them."""
+    if function is None:
+        return set()
+    calls = [e for e in function.events if isinstance(e, Call) and last_step(e.func) in _LISTING]
+    items = (_items_of(function, arg) for call in calls for arg in call.args)
+    return {expr.name for expr in items if isinstance(expr, Name)}
+
+
+def _items_of(function: FunctionFacts, expr: Expr | None) -> Expr | None:
+    """What is gone through to make a list."""
+    if isinstance(expr, Comprehension):
+        return _items_of(function, function.regions[expr.region].expr)
+    if isinstance(expr, Call) and last_step(expr.func) in _PASSING_ON and len(expr.args) == 1:
+        return _items_of(function, expr.args[0])
+    return expr
 
 
 def _of_while(entry: Entry, function: FunctionFacts, loop: Region, position: int) -> str:

@@ -43,6 +43,14 @@ def relation_is_many(project: Project, relation: str) -> bool | None:
     return is_many(project.models, model, found)
 
 
+def leads_to_itself(project: Project, relation: str) -> bool:
+    """Whether a relation leads to rows of its own class, as in a tree."""
+    owner, _, name = relation.partition(".")
+    model = model_named(project, owner)
+    found = model.relationships.get(name) if model is not None else None
+    return model is not None and found is not None and found.target == model.dotted
+
+
 def loader_of(project: Project, relation: str) -> str:
     """The option that loads a relation with its parents, as it is written."""
     is_collection = relation_is_many(project, relation)

@@ -19,7 +19,7 @@ from auditor.model.tape import Entry
 from auditor.rules.excuses import excuse_of
 from auditor.rules.queries.loops import LOOPS
 from auditor.rules.recorded import Standing, handed_over, inline_region, names_of
-from auditor.source.facts import Call, Expr, FunctionFacts, Lambda, Name, Region, dotted
+from auditor.source.facts import Call, Const, Expr, FunctionFacts, Lambda, Name, Region, dotted
 from auditor.source.program import last_step
 from auditor.source.project import Project
 
@@ -205,9 +205,12 @@ def _starts_tasks(function: FunctionFacts) -> bool:
 
 
 def written(expr: Expr | None) -> str:
-    """A short name for an expression: `self.labels`, `labels.items()`, `load()`; empty if none."""
+    """A short name for an expression: `self.labels`, `labels.items()`, `range(20)`; empty if it has
+    none, as a chain of calls."""
+    if isinstance(expr, Const):
+        return repr(expr.value)
     if isinstance(expr, Call):
-        base = dotted(expr.func) or last_step(expr.func)
+        base = dotted(expr.func)
         inner = written(expr.args[0]) if len(expr.args) == 1 and "." not in base else ""
         return f"{base}({inner})" if base else ""
     return dotted(expr)

@@ -206,6 +206,13 @@ BUGS = {
             return depth(session.get(Node, 1))
         # says DBA302 <`Node.children`>
     """,
+    "a tree walked down with a stack": """
+        def run(session):
+            waiting = [session.get(Node, 1)]
+            while waiting:  # loops DBA302
+                waiting.extend(waiting.pop().children)  # emits DBA302
+        # says DBA302 <recursive CTE over `Node`>
+    """,
     "a chain walked up": """
         def run(session):
             node = session.get(Node, 32)
@@ -384,6 +391,18 @@ SILENT = {
                 some, keys = keys[:4], keys[4:]
                 session.scalars(select(Router).where(Router.id.in_(some))).all()
     """,
+    "pieces, made with itertools": """
+        import itertools
+
+        def run(session):
+            keys = session.scalars(select(Router.id)).all()
+            rest = iter(keys)
+            while some := list(itertools.islice(rest, 5)):
+                session.scalars(select(Router).where(Router.id.in_(some))).all()
+            for some in itertools.zip_longest(*[iter(keys)] * 5):
+                given = Port.router_id.in_([key for key in some if key is not None])
+                session.scalars(select(Port).where(given)).all()
+    """,
     "selectinload over many parents": """
         def run(session):
             session.add_all(Label(id=n) for n in range(100, 2200))
@@ -456,8 +475,8 @@ SILENT = {
     "bulk work": """
         def run(session):
             session.connection(execution_options={"insertmanyvalues_page_size": 50})
-            session.execute(insert(Label), [{"name": f"x{n}"} for n in range(300)])
-            session.add_all(Router(name=f"x{n}") for n in range(300))
+            session.execute(insert(Label), [{"name": f"x{n}"} for n in range(200)])
+            session.add_all(Router(name=f"x{n}") for n in range(200))
             session.flush()
             session.execute(update(Router).values(status="X").where(Router.label_id == 1))
             session.commit()

@@ -247,8 +247,8 @@ RULE = Rule(
             (
                 (
                     "run: 6 transactions were committed here, one in each iteration of the loop at"
-                    " example.py:16 over `list()`; commit once, after the loop, if the items belong"
-                    " together"
+                    " example.py:16 over `list('abcdef')`; commit once, after the loop, if the"
+                    " items belong together"
                 ),
             ),
         ),

@@ -8,7 +8,7 @@ from auditor.model.evidence import SchemaFact, SourcePath, Step
 from auditor.model.finding import Confidence, Severity
 from auditor.model.tape import CauseKind, Entry, Tape
 from auditor.rule import Example, Hit, Hits, LiveExample, OnFunction, OnTape, Rule
-from auditor.rules.fixes import loader_of, option_on_query
+from auditor.rules.fixes import leads_to_itself, loader_of, option_on_query
 from auditor.rules.places import span_of
 from auditor.rules.queries.loops import loops_of, repeating_loop
 from auditor.rules.queries.rows import RowLoop, are_queried, is_loaded_eagerly, row_loops
@@ -114,7 +114,8 @@ def _fix(tape: Tape, project: Project, found: Repetition, relation: str) -> str:
             " `passive_deletes=True` on the relationship, with ON DELETE in the schema, or"
             f" {option_on_query(tape, project, found, loader_of(project, relation))}"
         )
-    if found.climbs:
+    is_walk = found.turn is not None and found.turn.kind == "while"
+    if found.climbs or (is_walk and leads_to_itself(project, relation)):
         owner = relation.partition(".")[0]
         return (
             f"load the whole tree in one query, a recursive CTE over `{owner}`, or"

@@ -54,7 +54,7 @@ def _is_query(entry: Entry) -> bool:
 
 def _fix(project: Project, found: Repetition) -> str:
     entry = found.first
-    if entry.repeats and entry.repeats >= entry.executions - entry.units:
+    if entry.repeats and entry.repeats == entry.executions - entry.units:
         return "the values are the same each time: read it once, before the loop"
     if found.climbs:
         return (

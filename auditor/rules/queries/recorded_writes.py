@@ -140,8 +140,8 @@ BAD = (
             (
                 "save: `INSERT INTO labels (name) VALUES (?)` was executed 6 times in one"
                 " transaction, once for each iteration of the loop at example.py:20 over"
-                " `list()`; add the objects in the loop (`session.add_all([...])`) and flush once"
-                " after it"
+                " `list('abcdef')`; add the objects in the loop (`session.add_all([...])`) and"
+                " flush once after it"
             ),
         ),
     ),
