@@ -26,6 +26,7 @@ from auditor.growth.seeding.tables import (
     Inheritance,
     Reference,
     UniqueSet,
+    column_of,
     references_of,
     unique_sets_of,
 )
@@ -75,7 +76,7 @@ class Facts:
     referenced: frozenset[str]
 
     def is_nullable(self, name: str) -> bool:
-        column = self.table.columns[name]
+        column = column_of(self.table, name)
         return bool(column.nullable) and not column.primary_key
 
 

@@ -15,6 +15,7 @@ from sqlalchemy.engine import Connection
 
 from auditor.growth.seeding.limits import checks_of
 from auditor.growth.seeding.stored import unwrapped
+from auditor.growth.seeding.tables import column_of
 from auditor.growth.seeding.vectors import Vector
 from auditor.model.errors import SeedError
 
@@ -56,9 +57,11 @@ def update(connection: Connection, rows: Rows, keys: Sequence[str]) -> None:
     table = rows.table
     set_ = [name for name in rows.columns if name not in keys]
     names = {name: f"b{number}" for number, name in enumerate(rows.columns)}
-    statement = table.update().values({name: sa.bindparam(names[name]) for name in set_})
+    statement = table.update().values(
+        {column_of(table, name): sa.bindparam(names[name]) for name in set_}
+    )
     for key in keys:
-        statement = statement.where(table.columns[key] == sa.bindparam(names[key]))
+        statement = statement.where(column_of(table, key) == sa.bindparam(names[key]))
     compiled: Any = statement.compile(dialect=connection.dialect)
     order = _parameter_order(compiled, list(names.values()))
     with _refusals(connection, table):
@@ -91,7 +94,7 @@ _OWN = "CAST(:sequence AS regclass)"
 
 
 def _execute_many(connection: Connection, rows: Rows) -> None:
-    names = list(rows.columns)
+    names = [column_of(rows.table, name).key for name in rows.columns]
     compiled: Any = rows.table.insert().compile(dialect=connection.dialect, column_keys=names)
     order = _parameter_order(compiled, names)
     for block in rows.blocks():
@@ -121,6 +124,7 @@ def _copy(connection: Connection, rows: Rows) -> None:
     preparer = connection.dialect.identifier_preparer
     columns = ", ".join(preparer.quote(name) for name in rows.columns)
     statement = f"COPY {preparer.format_table(rows.table)} ({columns}) FROM STDIN"
+    statement = statement.replace("%%", "%")  # no parameters, so nothing is to be escaped
     cursor: Any = connection.connection.cursor()
     try:
         for block in rows.blocks():

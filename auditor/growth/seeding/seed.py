@@ -22,7 +22,7 @@ from auditor.growth.seeding.limits import limits_of
 from auditor.growth.seeding.order import Filling, filling_order
 from auditor.growth.seeding.sizes import asked_sizes, settle_sizes, table_named
 from auditor.growth.seeding.stored import processed
-from auditor.growth.seeding.tables import identities_of, inheritances_of, references_of
+from auditor.growth.seeding.tables import column_of, identities_of, inheritances_of, references_of
 from auditor.growth.seeding.unique import distinct_axes
 from auditor.growth.seeding.vectors import Columns, Vector
 from auditor.model.errors import SeedError
@@ -169,7 +169,7 @@ def _column_named(table: sa.Table, wanted: str) -> str:
 
 def _reader(connection: Connection, setting: Setting) -> Callable[[sa.Table, str], Sequence[Any]]:
     def rows_of(table: sa.Table, name: str) -> Sequence[Any]:
-        column = table.columns[name]
+        column = column_of(table, name)
         order = list(table.primary_key.columns) or [column]
         found = connection.execute(sa.select(column).order_by(*order)).scalars().all()
         return processed(column, setting.dialect)(found)
@@ -205,7 +205,7 @@ def _rows(table: sa.Table, columns: Columns, postponed: Sequence[Axis]) -> Rows:
 
 
 def _may_wait(table: sa.Table, name: str) -> bool:
-    column = table.columns[name]
+    column = column_of(table, name)
     return bool(column.nullable) and not column.primary_key
 
 

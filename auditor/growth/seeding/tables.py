@@ -29,14 +29,19 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class UniqueSet:
-    """Columns whose values no two rows share. `partial` counts some rows only, and
-    `nulls_count` holds NULL for equal to NULL."""
+    """Columns whose values no two rows share. `partial` are the dialects on which it
+    counts some rows only; `nulls_count` holds NULL for equal to NULL."""
 
     columns: tuple[str, ...]
     name: str
     is_key: bool = False
-    partial: bool = False
+    partial: tuple[str, ...] = ()
     nulls_count: bool = False
+
+
+def column_of(table: sa.Table, name: str) -> sa.Column[Any]:
+    """A column by its name in the database; `table.columns` goes by key."""
+    return next(column for column in table.columns if column.name == name)
 
 
 def references_of(table: sa.Table) -> tuple[Reference, ...]:
@@ -59,7 +64,7 @@ def _implies(one: Reference, other: Reference) -> bool:
     """Whether a row that has the first parent has the other with it, by the first one's keys."""
     targets = dict(one.pairs)
     return all(
-        other.parent.columns[target] in _reachable(one.parent.columns[targets[own]])
+        column_of(other.parent, target) in _reachable(column_of(one.parent, targets[own]))
         for own, target in other.pairs
     )
 
@@ -124,8 +129,10 @@ def _unique_sets(table: sa.Table) -> Iterator[UniqueSet]:
 
 def _unique(owner: Any, columns: Any, name: Any) -> UniqueSet:
     options = owner.dialect_options
-    partial = any(
-        key in options and options[key].get("where") is not None for key in ("postgresql", "sqlite")
+    partial = tuple(
+        key
+        for key in ("postgresql", "sqlite")
+        if key in options and options[key].get("where") is not None
     )
     nulls = "postgresql" in options and options["postgresql"].get("nulls_not_distinct")
     names = tuple(dict.fromkeys(str(column.name) for column in columns))

@@ -65,7 +65,7 @@ def _make_distinct(
         return
     changed = _combined(firm, rows) or _unbranched(members)
     if changed is None:
-        if unique.partial or len(firm) < len(members) or _settled(firm):
+        if setting.dialect.name in unique.partial or len(firm) < len(members) or _settled(firm):
             _grow_bound(members, rows)
             return  # not proved: the database decides
         changed = _with_gaps(unique, firm, facts, rows=rows)

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from auditor.growth.seeding.axes import Axis, Constant, Omitted, Setting
 from auditor.growth.seeding.spread import First
 from auditor.growth.seeding.stored import processed
-from auditor.growth.seeding.tables import Reference
+from auditor.growth.seeding.tables import Reference, column_of
 from auditor.growth.seeding.unique import is_idle
 from auditor.model.errors import SeedError
 
@@ -70,7 +70,7 @@ class Columns:
             there = self.rows_of(table, name)
             return lambda rows: [there[row] for row in rows]
         hook = self.setting.hooks.get(table, {}).get(name)
-        column = table.columns[name]
+        column = column_of(table, name)
         if hook is not None:
             store = processed(column, self.setting.dialect)
             return lambda rows: store([hook(row) for row in rows])
