@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import enum
 import shutil
@@ -353,3 +354,32 @@ def test_a_scenario_is_seeded_before_it_is_called(tmp_path: Path) -> None:
     (result,) = auditor.profile(shop)
     assert str(result.law) == "2"
     assert {fits for fits, _ in seen} == {True}
+
+
+@pytest.mark.parametrize("database", ["sqlite://", "postgresql"])
+def test_an_asynchronous_session_seeds_through_run_sync(database: str) -> None:
+    asynchronous = pytest.importorskip("sqlalchemy.ext.asyncio")
+    if not hasattr(asynchronous, "async_sessionmaker"):
+        pytest.skip("psycopg is asynchronous with SQLAlchemy 2 only")
+
+    async def seeded(url: str) -> tuple[dict[str, int], str, list[tuple[Any, ...]]]:
+        given = sa.engine.make_url(url)
+        driver = {"sqlite": "sqlite+aiosqlite"}.get(given.drivername, given.drivername)
+        engine = asynchronous.create_async_engine(given.set(drivername=driver), poolclass=NullPool)
+        async with engine.begin() as connection:
+            await connection.run_sync(Base.metadata.create_all)
+        async with asynchronous.AsyncSession(engine) as session:
+            written = await session.run_sync(auditor.seed, Base, {"users": 2, "every_type": 2})
+            with pytest.raises(auditor.AuditorError) as caught:
+                auditor.seed(session, Base, {"nodes": 1})
+            found = [tuple(row) for row in await session.execute(sa.select(USERS))]
+        return written, str(caught.value), found
+
+    with open_scratch(database) as scratch:
+        written, refused, found = asyncio.run(seeded(scratch.url))
+    assert written == {"tenants": 1, "every_type": 2, "users": 2}
+    assert refused == (
+        "`AsyncSession` is asynchronous: give the database's URL or a plain engine, or `await"
+        " session.run_sync(seed, metadata, sizes)`"
+    )
+    assert found == [(1, 1), (1, 2)]

@@ -47,7 +47,8 @@ def insert(connection: Connection, rows: Rows) -> None:
         for _ in range(rows.count):
             connection.execute(statement)
         return
-    write = _copy if connection.dialect.driver in _COPYING else _execute_many
+    dialect: Any = connection.dialect
+    write = _copy if dialect.driver in _COPYING and not dialect.is_async else _execute_many
     with _refusals(connection, rows.table):
         write(connection, rows)
 
