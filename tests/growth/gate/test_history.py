@@ -129,11 +129,11 @@ def test_what_is_no_history_is_refused_before_the_work_and_left_alone(
 
 
 def test_a_server_that_is_not_there_is_told_without_its_password() -> None:
-    url = "postgresql+psycopg://bob:hunter2@127.0.0.1:1/laws"
+    url = "postgresql://bob:hunter2@127.0.0.1:1/laws"
     with pytest.raises(AuditorError) as raised:
         read(url)
     assert str(raised.value).startswith(
-        "the history `postgresql+psycopg://bob:***@127.0.0.1:1/laws` cannot be used: "
+        "the history `postgresql://bob:***@127.0.0.1:1/laws` cannot be used: "
     )
     assert "hunter2" not in str(raised.value)
 
