@@ -18,7 +18,7 @@ from auditor.model.tape import (
     TransactionEntry,
 )
 from auditor.runtime.store import read
-from auditor.runtime.tape_text import lines_of, totals
+from auditor.runtime.tape_text import happenings, lines_of, totals
 
 SCHEMA = "auditor/tape/1"
 
@@ -44,6 +44,8 @@ def tape_command(file: Path, site: str, test: str, top: int, *, as_json: bool) -
         click.echo(str(line))
     rest = len(lines) - (top or len(lines))
     more = f"; {rest:,} more not shown" if rest > 0 else ""
+    for happened in happenings(tape, site, test):
+        click.echo(happened)
     click.echo(f"{totals(replace(tape, entries=entries))}{more}")
     for loss in tape.losses:
         click.echo(f"lost: {loss.subject}: {loss.message}")

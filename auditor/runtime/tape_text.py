@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from auditor.model.span import Frame
-from auditor.model.tape import Cause, Entry, Tape
+from auditor.model.tape import UNKNOWN_FRAME, Attempts, Cause, Entry, Incident, Tape
 from auditor.sql.shape import brief
 
 
@@ -44,6 +44,35 @@ def heaviest(tape: Tape, number: int) -> list[str]:
     shown = [str(line) for line in lines[:number]]
     rest = len(lines) - len(shown)
     return [*shown, f"          and {rest:,} more"] if rest else shown
+
+
+def happenings(tape: Tape, site: str = "", test: str = "") -> list[str]:
+    """What else a tape tells, a line each: incidents in transactions, and repeated calls."""
+    lines = [(one.test, one.site, _incident(one)) for one in tape.incidents]
+    lines += [(one.test, one.site, _attempts(one)) for one in tape.attempts]
+    return [
+        line
+        for in_test, where, line in lines
+        if test in in_test and (not site or any(site in str(frame) for frame in where.stack))
+    ]
+
+
+def _incident(one: Incident) -> str:
+    kind = "transaction" if one.transaction == "plain" else one.transaction
+    done = f" ({one.work} so far)" if one.work else ""
+    inside = f", in the {kind} of {one.opened}{done}" if kind else ""
+    return f"{one.times:>8,} x  {one.site.frame}: {one.kind.value}: {one.what}{inside}"
+
+
+def _attempts(one: Attempts) -> str:
+    errors = ", ".join(f"{name.rpartition('.')[2]} {count}" for name, count in one.errors)
+    inside = "" if one.opened == UNKNOWN_FRAME else f", inside the transaction of {one.opened}"
+    within = "" if one.within == UNKNOWN_FRAME else f", within the retry of {one.within.function}"
+    gave_up = f", gave up {one.gave_up}" if one.gave_up else ""
+    return (
+        f"{one.repeated:>8,} x  {one.site.frame}: repeated {one.function.function}: up to"
+        f" {one.most} attempts ({errors}){gave_up}{inside}{within}"
+    )
 
 
 def totals(tape: Tape) -> str:

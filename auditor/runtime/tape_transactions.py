@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from auditor.model.span import Frame
@@ -78,14 +77,19 @@ CREATE TABLE attempts_error (attempts INTEGER NOT NULL REFERENCES attempts, erro
 """
 
 
-@dataclass(slots=True)
 class _Writer:
     """Writes rows of one tape; `site` and `frame` give the numbers of theirs."""
 
-    run: Callable[..., Any]
-    site: Callable[[Site], int]
-    frame: Callable[[Frame], int]
-    shapes: dict[tuple[str, str, str], int] = field(default_factory=dict)
+    def __init__(
+        self,
+        run: Callable[..., Any],
+        site: Callable[[Site], int],
+        frame: Callable[[Frame], int],
+    ) -> None:
+        self.run = run
+        self.site = site
+        self.frame = frame
+        self.shapes: dict[tuple[str, str, str], int] = {}
 
     def ending(self, number: int, one: TransactionEntry) -> None:
         self._insert(

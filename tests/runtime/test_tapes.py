@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,10 +9,26 @@ import pytest
 from auditor.model.errors import TapeError
 from auditor.model.finding import Problem
 from auditor.model.span import Frame
-from auditor.model.tape import Cause, CauseKind, Entry, Site, Tape, TransactionEntry
+from auditor.model.tape import (
+    UNKNOWN_FRAME,
+    Attempts,
+    Cause,
+    CauseKind,
+    Course,
+    CourseStep,
+    Entry,
+    Incident,
+    IncidentKind,
+    Site,
+    Tape,
+    TransactionEntry,
+)
 from auditor.runtime.store import folder_of, make_ready, merged, read, write
 from auditor.runtime.tape_file import write_file
 
+AT = Site((Frame("c.py", 7, "C.g"),))
+STEP = CourseStep("UPDATE t SET n = ?", "UPDATE", ("t",), AT, is_in_savepoint=True)
+SIDE_EFFECT = IncidentKind.SIDE_EFFECT
 SITE = Site((Frame("a.py", 3, "f"), Frame("b.py", 9, "<module>")))
 
 
@@ -37,7 +54,17 @@ def entry(shape: str = "SELECT ?", executions: int = 2) -> Entry:
 
 TAPE = Tape(
     entries=(entry("SELECT b"), entry("SELECT a")),
-    transactions=(TransactionEntry("writer", Site(()), "sqlite", "", 3, 2, 1, 0.5),),
+    transactions=(
+        TransactionEntry("writer", Site(()), "sqlite", "", 3, 2, 1, 0.5),
+        TransactionEntry("plain", AT, "sqlite", "t", 1, 1, 0, 0.5, AT.frame, 2, 7, 7, 0.5, 0.25),
+    ),
+    courses=(Course("plain", AT.frame, "sqlite", (STEP, replace(STEP, is_locking=True)), 2, 1),),
+    incidents=(
+        Incident(
+            SIDE_EFFECT, "sleep", AT, AT.frame, "plain", "writes", True, "sqlite", "t", 2, 0.5
+        ),
+    ),
+    attempts=(Attempts(AT.frame, AT, UNKNOWN_FRAME, AT.frame, "t", 2, 3, 1, (("x.E", 2),)),),
     losses=(Problem("x", "lost", hides_results=True),),
     processes=2,
 )
@@ -111,3 +138,16 @@ def test_a_file_that_is_no_tape_is_not_overwritten(tmp_path: Path) -> None:
     with pytest.raises(TapeError, match=r"`notes\.txt` exists and is not a tape"):
         make_ready(tmp_path / "notes.txt")
     assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+def test_what_happened_in_two_processes_is_added_up() -> None:
+    both = merged([TAPE, TAPE])
+    assert [(one.begun, one.statements, one.most_statements) for one in both.transactions] == [
+        (6, 0, 0),
+        (2, 14, 7),
+    ]
+    assert [(one.committed, one.rolled_back) for one in both.courses] == [(4, 2)]
+    assert [(one.times, one.seconds) for one in both.incidents] == [(4, 1.0)]
+    assert [(one.repeated, one.most, one.errors) for one in both.attempts] == [
+        (4, 3, (("x.E", 4),))
+    ]

@@ -18,8 +18,8 @@ from auditor.rules.transactions.happened import (
     call_at,
     is_prepared,
     opened_words,
-    path_of_steps,
     span_at,
+    span_of_frame,
     times,
 )
 from auditor.rules.transactions.nesting import innermost
@@ -74,6 +74,7 @@ def _lost(tape: Tape, project: Project, course: Course, step: CourseStep) -> Hit
     number = sum(entry.executions for entry in same)
     seconds = sum(entry.seconds for entry in same)
     seen = Executions(step.shape, "in a reader", number, 0, seconds, step.site.stack)
+    begins = Step(span_of_frame(course.opened), "begins here")
     tables = ", ".join(f"`{table}`" for table in step.tables[:1])
     return Hit(
         span_at(project, step.site),
@@ -83,7 +84,7 @@ def _lost(tape: Tape, project: Project, course: Course, step: CourseStep) -> Hit
             "behind": f" ({step.verb} of {tables}, {times(number)})",
             "opened": opened_words(course, step.site),
         },
-        (path_of_steps([(step, step.verb)]), seen),
+        (SourcePath((begins, Step(span_of_frame(step.site.frame), step.verb))), seen),
     )
 
 
