@@ -18,7 +18,7 @@ KNOWN = {
 
 @pytest.fixture
 def connection() -> Iterator[sa.engine.Connection]:
-    engine = sa.create_engine("sqlite://")
+    engine = sa.create_engine("sqlite://", future=True)
     with engine.connect() as connection:
         yield connection
     engine.dispose()

@@ -51,7 +51,7 @@ TAPE = Tape((entry("SELECT", 3), entry("INSERT", 1), entry("SAVEPOINT", 2), entr
 
 @pytest.fixture
 def connection() -> Iterator[sa.engine.Connection]:
-    engine = sa.create_engine("sqlite://")
+    engine = sa.create_engine("sqlite://", future=True)
     with engine.connect() as connection:
         yield connection
     engine.dispose()
@@ -166,7 +166,7 @@ def test_an_asynchronous_block_counts_the_tasks_in_it() -> None:
 
 
 def test_only_one_engine_counts_if_it_is_named(connection: sa.engine.Connection) -> None:
-    other = sa.create_engine("sqlite://")
+    other = sa.create_engine("sqlite://", future=True)
     with counting(exactly(1), AssertionError, engine=other), other.connect() as its_own:
         connection.execute(sa.text("select 1"))
         its_own.execute(sa.text("select 1"))

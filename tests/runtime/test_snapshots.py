@@ -14,7 +14,7 @@ from auditor.runtime.recorder import record
 
 @pytest.fixture
 def connection() -> Iterator[sa.engine.Connection]:
-    engine = sa.create_engine("sqlite://")
+    engine = sa.create_engine("sqlite://", future=True)
     with engine.connect() as connection:
         yield connection
     engine.dispose()
@@ -58,8 +58,8 @@ def test_a_difference_shows_both_sides_and_who_executes_what_is_new(
         "+     1  SELECT ?",
         "+     1  SELECT ? LIMIT ?",
         "executed at",
-        f"       1 x  test_snapshots.py:{line} in {function}: explicit: SELECT ? (1 row)",
-        f"       1 x  test_snapshots.py:{line} in {function}: explicit: SELECT ? LIMIT ? (1 row)",
+        f"       1 x  test_snapshots.py:{line} in {function}: explicit: SELECT ? (0 rows)",
+        f"       1 x  test_snapshots.py:{line} in {function}: explicit: SELECT ? LIMIT ? (0 rows)",
     ]
 
 
