@@ -176,6 +176,22 @@ SILENT = {
             result = await session.stream_scalars(query)
             return [router.name async for router in result]
     """,
+    "a line that empties a whole database": """
+        def forget(session, table):
+            session.execute(delete(table))
+
+        def run(session):
+            for table in reversed(Base.metadata.sorted_tables):
+                forget(session, table)
+    """,
+    "a fixture that cleans up": """
+        class DatabaseFixture:
+            def end(self, session):
+                session.query(Port).delete()
+
+        def run(session):
+            DatabaseFixture().end(session)
+    """,
     "all rows meant": """
         def clear_ports(session):
             session.execute(delete(Port))

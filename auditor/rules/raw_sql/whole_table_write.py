@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 
 from auditor.model.finding import Confidence, Severity
@@ -79,7 +80,10 @@ def recorded(tape: Tape, project: Project) -> Hits:
         is_scratch = table in temporary or _SCRATCH.search(_plain(table))
         if table and not is_scratch and not _is_meant(project, entry):
             found.setdefault((entry.site.frame, entry.verb, table), []).append(entry)
+    tables = Counter(frame for frame, _, _ in found)
     for (frame, verb, table), entries in found.items():
+        if tables[frame] >= _MANY_TABLES:
+            continue  # a line that empties a whole database
         path = path_of_entry(project, entries[0])
         function = path[0].function.qualname if path[0].function is not None else frame.function
         times = sum(entry.executions for entry in entries)
@@ -92,6 +96,8 @@ _RECORDED = (
     "{verb} without WHERE was executed (x{times}) and wrote every row of `{table}`: `.where(...)`,"
     " or a function name that says that all rows are meant"
 )
+_MANY_TABLES = 4
+_CLEANING = re.compile(r"fixture|testing|cleanup", re.IGNORECASE)
 _TEMPORARY = re.compile(r"CREATE (?:GLOBAL |LOCAL )?TEMP(?:ORARY)? ")
 
 
@@ -116,6 +122,8 @@ def _is_meant(project: Project, entry: Entry) -> bool:
     if module is not None and is_migration(module):
         return True
     file = entry.site.frame.path.rpartition("/")[2].removesuffix(".py")
+    if _CLEANING.search(file) or any(_CLEANING.search(s.frame.function) for s in path[:3]):
+        return True
     return any(_ALL.search(_plain(name)) for name in (*names, file))
 
 
