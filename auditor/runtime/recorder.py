@@ -14,8 +14,8 @@ goes through `Connection._handle_dbapi_exception` exactly as the driver's own wo
 filters included. `context` is SQLAlchemy's execution context (`context.root_connection`,
 `context.compiled`), `ordinal` counts from 1 and leaves out DDL, BEGIN, PRAGMA and the like.
 
-Bound values are never looked at. If the recorder itself fails it detaches from the engine, the
-program goes on, and `tape.losses` says so.
+Bound values are never kept: reads are compared by a hash of theirs. If the recorder itself fails it
+detaches from the engine, the program goes on, and `tape.losses` says so.
 """
 
 from __future__ import annotations
