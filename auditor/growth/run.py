@@ -89,9 +89,7 @@ def profile(
                 continue
             for workload in workloads:
                 job = _Job(workload, database_name(database), progress, reach, clock)
-                for result in _profiled_unless_it_fails(job, on_failure):
-                    results.append(result)
-                    on_result(result)
+                results += _profiled_unless_it_fails(job, on_failure, on_result)
     return tuple(results)
 
 
@@ -119,12 +117,16 @@ def _sharing_prepare(scenarios: Sequence[Scenario]) -> Iterator[tuple[Scenario, 
         yield tuple(scenario for _, scenario in group)
 
 
-def _profiled_unless_it_fails(job: _Job, on_failure: OnFailure) -> list[LawResult]:
+def _profiled_unless_it_fails(
+    job: _Job, on_failure: OnFailure, on_result: Callable[[LawResult], None]
+) -> list[LawResult]:
     try:
-        return [_profiled(job)]
+        result = _profiled(job)
     except ScenarioError as error:
         on_failure(job.workload.scenario, error)
         return []
+    on_result(result)
+    return [result]
 
 
 def _profiled(job: _Job) -> LawResult:

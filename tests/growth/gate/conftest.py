@@ -1,4 +1,4 @@
-"""A project in a git repository whose law changes twice, and a scenario file for it.
+"""A project in a git repository whose law changes once, and a scenario file for it.
 
 v1    1                     one query for all shelves
 v2    1 + shelves           one more for each
