@@ -8,6 +8,7 @@ is judged by the tape alone, and one Problem says how many files that were.
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -95,15 +96,13 @@ def _mappings(files: Sequence[SourceFile], modules: Iterable[ModuleFacts]) -> li
     named = {name for module in modules for name in module.imports.values()}
     wanted = {part for name in named for part in (name, name.rpartition(".")[0]) if part}
     known = {file.path for file in files}
+    places = itertools.product(sorted(roots), sorted(wanted), (".py", "/__init__.py"))
     found: dict[str, SourceFile] = {}
-    for shown, folder in sorted(roots):
-        for name in sorted(wanted):
-            path = f"{shown}{name.replace('.', '/')}"
-            for inside in (f"{path}.py", f"{path}/__init__.py"):
-                file = Path(folder, inside.removeprefix(shown))
-                if inside not in known and inside not in found and _maps_classes(file):
-                    is_package = inside.endswith("/__init__.py")
-                    found[inside] = SourceFile(str(file), inside, name, is_package)
+    for (shown, folder), name, ending in places:
+        below = f"{name.replace('.', '/')}{ending}"
+        path, file = f"{shown}{below}", Path(folder, below)
+        if path not in known and _maps_classes(file):
+            found[path] = SourceFile(str(file), path, name, ending != ".py")
     return list(found.values())
 
 

@@ -13,6 +13,7 @@ from auditor.source.facts import (
     Attribute,
     Bind,
     Call,
+    Compare,
     Comprehension,
     Const,
     Event,
@@ -269,7 +270,8 @@ def _of_while(entry: Entry, function: FunctionFacts, loop: Region, position: int
     event = function.events[position]
     known = _derived(function, loop, event)
     if not any(_mentions(test, event, known) for test in _decisive(function, loop)):
-        return "" if entry.most_in_unit >= LEAST else "it runs as long as the program"
+        is_finite = entry.most_in_unit >= LEAST or _counts_up(function, loop)
+        return "" if is_finite else "it runs as long as the program"
     if entry.cause.kind is not CauseKind.EXPLICIT:
         return ""
     if any(word in entry.shape for word in _PAGING):
@@ -277,6 +279,12 @@ def _of_while(entry: Entry, function: FunctionFacts, loop: Region, position: int
     given = event.args if isinstance(event, Call) else ()
     follows = any(_mentions(one, None, known) for one in given)
     return "" if follows else "it waits for what it reads"
+
+
+def _counts_up(function: FunctionFacts, loop: Region) -> bool:
+    """`while at < len(rows): ... at += 1`."""
+    steps = {e.target for e in function.inside(loop) if isinstance(e, Bind) and e.kind == "augment"}
+    return isinstance(loop.expr, Compare) and _mentions(loop.expr, None, steps)
 
 
 def _sliced(function: FunctionFacts, loop: Region) -> set[str]:
