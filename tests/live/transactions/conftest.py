@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import sqlalchemy
 
 from auditor.engine.recorded_source import recorded_project
 from auditor.engine.running import over_tape
@@ -109,6 +110,8 @@ def judged(tmp_path: Path) -> Judged:
         if oslo:
             pytest.importorskip("oslo_db")
             pytest.importorskip("oslo_concurrency")
+        if "threading.Thread(" in source and sqlalchemy.__version__.startswith("1."):
+            pytest.skip("SQLAlchemy 1.4 lets a SQLite connection be used by its own thread only")
         program = HEAD + (OSLO if oslo else "") + textwrap.dedent(source)
         return _said(program, tmp_path), _expected(source)
 
