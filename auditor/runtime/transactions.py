@@ -266,7 +266,7 @@ def watch_session_begin(original: Callable[..., Any]) -> Callable[..., Any]:
 
     def begin(session: Any, *arguments: Any, **named: Any) -> Any:
         transaction = original(session, *arguments, **named)
-        if not getattr(transaction, "nested", False):
+        if getattr(transaction, "_parent", None) is None:  # 1.4 begins a part for each flush
             with kept_from_program("transactions"):
                 place = user_place(sys._getframe().f_back)  # noqa: SLF001 - none in a greenlet
                 session.__dict__[BEGUN] = (id(transaction), place)
