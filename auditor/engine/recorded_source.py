@@ -25,6 +25,8 @@ from auditor.source.facts import ModuleFacts
 from auditor.source.project import Project, link
 from auditor.source.read import collector_off, read_files
 
+OPENED = "opened"
+"""Under this name the project of a tape shares where its recording was opened (`Tape.opened`)."""
 _MAPPING = (b"relationship(", b"__tablename__", b"mapped_column(", b"Column(")
 """Words of files that map classes."""
 
@@ -43,6 +45,7 @@ def recorded_project(
         mapped = read_files(_mappings(files, reading.modules), jobs=1, cache_folder=folder)
         knowledge, unknown = knowledge_with(settings.knowledge)
         project = link(_told_apart((*reading.modules, *mapped.modules)), knowledge)
+    project.shared[OPENED] = tape.opened
     unread = (*missing, *(problem.subject for problem in reading.problems))
     return project, (*unknown, *_told(sorted(unread), len(named)))
 

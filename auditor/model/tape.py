@@ -6,13 +6,14 @@ Tape
  ├ courses         Course(kind, opened, steps): which statements a transaction ran, in order
  ├ incidents       Incident(kind, site, opened): what else happened while a transaction was open
  ├ attempts        Attempts(function, site): calls that a retry made more than once
+ ├ opened          the call path that opened the recording: what is outside of it was not recorded
  └ losses          Problems: what could not be seen or was lost
 """
 
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from auditor.model.finding import Problem
 from auditor.model.span import Frame
@@ -207,7 +208,11 @@ class Attempts:
 
 @dataclass(frozen=True, slots=True)
 class Tape:
-    """Everything recorded, in order of first execution."""
+    """Everything recorded, in order of first execution.
+
+    `opened` is the call path of the user's program to the line that opened the recording, innermost
+    first; empty where there was none, as for a recorded command. Tapes are equal without it.
+    """
 
     entries: tuple[Entry, ...] = ()
     transactions: tuple[TransactionEntry, ...] = ()
@@ -216,6 +221,7 @@ class Tape:
     courses: tuple[Course, ...] = ()
     incidents: tuple[Incident, ...] = ()
     attempts: tuple[Attempts, ...] = ()
+    opened: tuple[Frame, ...] = field(default=(), compare=False)
 
     @property
     def statements(self) -> int:

@@ -14,6 +14,7 @@ def added_up(tapes: Iterable[Tape]) -> Tape:
     """One tape of several: entries of the same statement, site, cause and test become one, in the
     order in which they are first met; transactions, courses and the others alike."""
     tapes = tuple(tapes)
+    opened = {tape.opened for tape in tapes}
     return Tape(
         entries=_summed((e for tape in tapes for e in tape.entries), _ENTRY, _sum),
         transactions=_summed(
@@ -24,6 +25,7 @@ def added_up(tapes: Iterable[Tape]) -> Tape:
         courses=_summed((c for tape in tapes for c in tape.courses), _COURSE, _sum_course),
         incidents=_summed((i for tape in tapes for i in tape.incidents), _INCIDENT, _sum_incident),
         attempts=_summed((a for tape in tapes for a in tape.attempts), _ATTEMPTS, _sum_attempts),
+        opened=opened.pop() if len(opened) == 1 else (),
     )
 
 

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 
 from auditor.model.tape import CauseKind, Entry, Tape
 from auditor.rules.queries.relations import is_many
-from auditor.rules.recorded import Standing
 from auditor.rules.repetitions import Repetition
 from auditor.source.models import Model
 from auditor.source.project import Project
@@ -101,15 +100,15 @@ def _likeness(
         is_iterated,
         entry.rows >= repetition.most,
         entry.cause.kind is CauseKind.EXPLICIT,
-        _shared(entry.site.stack, repetition.path),
+        _shared(entry.site.stack, repetition.first.site.stack),
     )
 
 
-def _shared(stack: Sequence[object], path: Sequence[Standing]) -> int:
+def _shared(stack: Sequence[object], other_stack: Sequence[object]) -> int:
     """Lines that two call paths have in common, from the outermost."""
     number = 0
-    for one, other in zip(reversed(stack), reversed(path), strict=False):
-        if one != other.frame:
+    for one, other in zip(reversed(stack), reversed(other_stack), strict=False):
+        if one != other:
             break
         number += 1
     return number

@@ -10,9 +10,11 @@ a judge then says less. `auditor.rules.turns` finds the loops of such a path.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from auditor.engine.recorded_source import OPENED
 from auditor.model.span import Frame
 from auditor.model.tape import CauseKind, Entry
 from auditor.source.facts import (
@@ -59,12 +61,15 @@ _SET_UP = frozenset(
 
 class Standing(NamedTuple):
     """A line of a call path. `position` is the event of the function that runs the next inner line,
-    -1 if none is found; `module` and `function` are None where the source is not read."""
+    -1 if none is found; `module` and `function` are None where the source is not read. `opened` is
+    the line of this call of the function on which the recording began, 0 if it did not begin here:
+    what repeats that line too is outside of the recording."""
 
     frame: Frame
     module: ModuleFacts | None = None
     function: FunctionFacts | None = None
     position: int = -1
+    opened: int = 0
 
     @property
     def event(self) -> Event | None:
@@ -83,11 +88,44 @@ def path_of_entry(project: Project, entry: Entry) -> tuple[Standing, ...]:
     """The call path of an entry with its facts, innermost first. Kept in the project: several
     judges ask."""
     kept = project.shared.setdefault("recorded paths", {})
-    key = (entry.site, entry.cause)
+    key = (entry.site, entry.cause, entry.test)
     if key not in kept:
-        kept[key] = standings(project, entry.site.stack, wanted_of(entry))
+        stack = below_test(entry.site.stack, entry.test)
+        stack, line = inside_recording(stack, project.shared.get(OPENED, ()))
+        path = standings(project, stack, wanted_of(entry))
+        kept[key] = (*path[:-1], path[-1]._replace(opened=line)) if line else path
     found: tuple[Standing, ...] = kept[key]
     return found
+
+
+def below_test(stack: tuple[Frame, ...], test: str) -> tuple[Frame, ...]:
+    """The call path from the function of a test inwards: what runs tests is no part of one."""
+    name = re.split(r"[.:]+", re.split(r"[\[( ]", test, maxsplit=1)[0])[-1]
+    for depth in range(len(stack) - 1, 0, -1):
+        frame = stack[depth]
+        if name and frame.function.rpartition(".")[2] == name and is_test_code(frame):
+            return stack[: depth + 1]
+    return stack
+
+
+def inside_recording(
+    stack: tuple[Frame, ...], opened: Sequence[Frame]
+) -> tuple[tuple[Frame, ...], int]:
+    """The part of a call path that is inside of the block which opened the recording, and the line
+    of its outermost function on which the block begins, 0 if it begins further inside."""
+    shared = 0
+    for one, other in zip(reversed(stack), reversed(opened), strict=False):
+        if one != other:
+            break
+        shared += 1
+    if shared == min(len(stack), len(opened)):  # a block on one line, or on that of its caller
+        shared -= 1
+    if shared < 0:
+        return stack, 0
+    inside = stack[: len(stack) - shared]
+    begins = opened[len(opened) - shared - 1]
+    is_here = (begins.path, begins.function) == (inside[-1].path, inside[-1].function)
+    return inside, begins.line if is_here else 0
 
 
 def standings(

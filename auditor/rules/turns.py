@@ -105,10 +105,25 @@ def _loops_around(standing: Standing) -> Iterator[Region]:
     for around in function.ancestors(event.region):
         if around.index == own and around.kind == "lambda":
             return
-        if around.kind in LOOPS and around.first <= standing.position < around.last:
+        is_around = around.first <= standing.position < around.last
+        if around.kind in LOOPS and is_around and not _is_outside(standing, around):
             yield around
         if around.index == own:
             return
+
+
+def _is_outside(standing: Standing, loop: Region) -> bool:
+    """Whether a loop repeats the recording too, and not only what was recorded."""
+    function, line = standing.function, standing.opened
+    if function is None or not line:
+        return False
+    calls = [
+        event
+        for event in function.events
+        if isinstance(event, Call) and event.at.line <= line <= event.at.end_line
+    ]
+    around = [{region.index for region in function.ancestors(call.region)} for call in calls]
+    return bool(around) and all(loop.index in regions for regions in around)
 
 
 def _applied(standing: Standing, depth: int, inner: Standing | None) -> Turn | None:

@@ -13,6 +13,7 @@ from types import CodeType, FrameType
 from typing import Any
 
 from auditor.model.finding import Problem
+from auditor.model.span import Frame
 from auditor.model.tape import CauseKind, Tape
 from auditor.runtime.books import Books
 from auditor.runtime.causes import cause_of
@@ -53,8 +54,11 @@ class Ledger:
     garbage in the middle of it may let other threads run.
     """
 
-    def __init__(self, root: str, hooks: tuple[Hook, ...] = ()) -> None:
+    def __init__(
+        self, root: str, hooks: tuple[Hook, ...] = (), opened: tuple[Frame, ...] = ()
+    ) -> None:
         self.hooks = hooks
+        self._opened = opened
         self.ordinal = 0
         self.cells: dict[RawKey, list[tuple[list[CodeType], Cell]]] = {}
         self.losses: dict[Problem, None] = {}
@@ -120,6 +124,7 @@ class Ledger:
                 for key, cell in in_fixed_order(self._entries.copy().items())
             ),
             losses=tuple(self.losses.copy()),
+            opened=self._opened,
         )
         return self.books.added_to(tape)
 

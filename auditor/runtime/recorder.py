@@ -21,13 +21,16 @@ detaches from the engine, the program goes on, and `tape.losses` says so.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from auditor.model.span import Frame
 from auditor.model.tape import Tape
 from auditor.runtime.ledger import Hook, Ledger
 from auditor.runtime.process import process
+from auditor.runtime.sites import places_from, site_of
 
 
 class Recording:
@@ -55,13 +58,19 @@ def record(
     while the block runs. Paths in the tape are relative to `root`, the working directory if None.
     """
     hooks = () if on_statement is None else (on_statement,)
-    ledger = Ledger(os.getcwd() if root is None else root, hooks)
+    folder = os.getcwd() if root is None else root
+    ledger = Ledger(folder, hooks, _opened(folder))
     dialects = _dialects(engine)
     process.open(ledger, dialects)
     try:
         yield Recording(ledger)
     finally:
         process.close(ledger)
+
+
+def _opened(root: str) -> tuple[Frame, ...]:
+    """The call path of the user's program to the block that opens the recording."""
+    return site_of(places_from(sys._getframe(1)), root).stack  # noqa: SLF001 - the documented name
 
 
 def _dialects(engine: Any) -> tuple[Any, ...] | None:

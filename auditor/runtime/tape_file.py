@@ -6,6 +6,7 @@
     entry           executions of one statement shape from one site for one cause
     entry_error     errors of an entry by class
     ending ...      transactions: see tape_transactions.py
+    opened          the call path that opened the recording, depth 0 innermost; often empty
     loss            what could not be seen
     statements      a view: entries with the innermost line of their site, for people
 
@@ -27,7 +28,7 @@ from auditor.model.tape import Cause, CauseKind, Entry, Site, Tape
 from auditor.runtime import tape_transactions
 from auditor.runtime.tape_transactions import write_transactions
 
-VERSION = 2
+VERSION = 3
 
 SCHEMA = """
 CREATE TABLE auditor_tape (version INTEGER NOT NULL, processes INTEGER NOT NULL);
@@ -68,6 +69,7 @@ CREATE TABLE entry (
 );
 CREATE TABLE entry_error (entry INTEGER NOT NULL REFERENCES entry, error TEXT NOT NULL,
     count INTEGER NOT NULL);
+CREATE TABLE opened (depth INTEGER PRIMARY KEY, frame INTEGER NOT NULL REFERENCES frame);
 CREATE TABLE loss (subject TEXT NOT NULL, message TEXT NOT NULL, hides_results INTEGER NOT NULL);
 CREATE VIEW statements AS
     SELECT executions, rows, round(seconds, 6) AS seconds, cause || ' ' || relation AS cause,
@@ -138,6 +140,8 @@ class _Writer:
         for number, entry in enumerate(tape.entries, 1):
             self._entry(number, entry)
         write_transactions(self._database, tape, site=self._site, frame=self._frame)
+        for depth, frame in enumerate(tape.opened):
+            run("INSERT INTO opened VALUES (?, ?)", (depth, self._frame(frame)))
         for loss in tape.losses:
             run(
                 "INSERT INTO loss VALUES (?, ?, ?)",
@@ -196,9 +200,10 @@ class _Writer:
 def _read(database: sqlite3.Connection, path: Path) -> Tape:
     version, processes = database.execute("SELECT * FROM auditor_tape").fetchone() or (0, 0)
     if version != VERSION:
+        age = "an older" if version < VERSION else "a newer"
         raise TapeError(
-            f"the tape `{path}` has layout {version}, this auditor reads layout {VERSION}:"
-            " read it with the auditor that wrote it, or record again"
+            f"the tape `{path}` was recorded by {age} version of auditor (layout {version}; this"
+            f" one reads layout {VERSION}): record again, or read it with the version that wrote it"
         )
     frames = _frames(database)
     sites = _sites(database, frames)
@@ -213,6 +218,10 @@ def _read(database: sqlite3.Connection, path: Path) -> Tape:
             for subject, message, hides in database.execute("SELECT * FROM loss ORDER BY rowid")
         ),
         processes=processes,
+        opened=tuple(
+            frames[number]
+            for (number,) in database.execute("SELECT frame FROM opened ORDER BY depth")
+        ),
     )
 
 

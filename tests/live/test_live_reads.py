@@ -184,10 +184,11 @@ BUGS = {
     "the same read in a loop, as text": """
         def run(engine):
             with engine.connect() as connection:
-                for _ in range(6):  # loops DBA301
+                for _ in range(6):  # loops DBA313
                     query = text("SELECT name FROM labels WHERE id = :id")
-                    connection.execute(query, {"id": 1}).scalar()  # emits DBA313 # emits DBA301
+                    connection.execute(query, {"id": 1}).scalar()  # emits DBA313
         # says DBA313 <5 of 6 executions>
+        # says DBA313 <read it once before the loop at program.py:13>
     """,
     "a joined row nobody reads": """
         def run(session):

@@ -129,8 +129,23 @@ def test_a_tape_of_another_layout_is_refused(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "a.tape") as database:
         database.execute("UPDATE auditor_tape SET version = 99")
     database.close()
-    with pytest.raises(TapeError, match="has layout 99, this auditor reads layout 2"):
+    with pytest.raises(TapeError, match="recorded by a newer version of auditor.*record again"):
         read(tmp_path / "a.tape")
+
+
+def test_an_old_tape_is_to_be_recorded_again(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "a.tape") as database:
+        database.execute("CREATE TABLE auditor_tape (version INTEGER, processes INTEGER)")
+        database.execute("INSERT INTO auditor_tape VALUES (1, 1)")
+    database.close()
+    with pytest.raises(TapeError, match="recorded by an older version of auditor.*record again"):
+        read(tmp_path / "a.tape")
+
+
+def test_a_tape_tells_where_it_was_opened(tmp_path: Path) -> None:
+    opened = (Frame("app/db.py", 3, "load"), Frame("main.py", 9, "<module>"))
+    write(replace(TAPE, opened=opened), tmp_path / "a.tape")
+    assert read(tmp_path / "a.tape").opened == opened
 
 
 def test_a_file_that_is_no_tape_is_not_overwritten(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from auditor.model.tape import CauseKind, Entry, Tape
 from auditor.rule import Example, Hit, Hits, LiveExample, OnFunction, OnTape, Rule
 from auditor.rules.fixes import class_or_table, one_query
 from auditor.rules.queries.repeated import hit_of, likeliest, repeated_sites
+from auditor.rules.queries.repeated_read import is_same_each_time, is_told
 from auditor.rules.repetitions import Repetition, repetitions
 from auditor.source.facts import FunctionFacts, ModuleFacts
 from auditor.source.project import Project
@@ -30,8 +31,13 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
 
 
 def check_tape(tape: Tape, project: Project) -> Hits:
-    """Queries that the program wrote itself and that a loop repeated."""
-    for found in repetitions(tape, project, _is_query):
+    """Queries that the program wrote itself and that a loop repeated; one that asks the same each
+    time, with no write in between, is told by DBA313."""
+
+    def wanted(entry: Entry) -> bool:
+        return _is_query(entry) and not (is_same_each_time(entry) and is_told(project, entry))
+
+    for found in repetitions(tape, project, wanted):
         fields = {
             "shape": brief(found.first.shape, 70),
             "count": found.count,
@@ -54,8 +60,13 @@ def _is_query(entry: Entry) -> bool:
 
 def _fix(project: Project, found: Repetition) -> str:
     entry = found.first
-    if entry.repeats and entry.repeats == entry.executions - entry.units:
+    if is_same_each_time(entry):
         return "the values are the same each time: read it once, before the loop"
+    if "?" not in entry.shape:
+        return (
+            "it asks the same each time: run it once before the loop, and keep what the loop"
+            " changes in Python"
+        )
     if found.climbs:
         return (
             "load the whole chain in one query, a recursive CTE"

@@ -24,6 +24,9 @@ from auditor.source.project import Project
 
 LEAST_ROWS = 5
 """Rows of one execution from which it matters that they were not needed."""
+LEAST_ASKED = 2
+"""The same where the source shows that nothing but their number was asked for."""
+_ASKED = frozenset((Use.COUNT, Use.EXISTENCE))
 _BOUNDED = re.compile(r" (?:LIMIT|FETCH (?:FIRST|NEXT)|OFFSET) |^SELECT TOP ")
 _LIST = re.compile(r"SELECT (?:DISTINCT )?(?P<columns>.*?) FROM ")
 _COLUMN = re.compile(r"(?:\w+\.)*(?P<column>\w+)")
@@ -110,6 +113,8 @@ def _all(tape: Tape, project: Project) -> Iterator[Load]:
         fate = fate_of(project, path) if not is_set_up(path) else None
         if fate is None or _is_asserted(fate):
             continue
+        if fate.use not in _ASKED and rows_each(entry) < LEAST_ROWS:
+            continue
         place = (path[0].frame, fate.use, fate.standing.frame.path, fate.at)
         found.setdefault(place, []).append((fate, path, entry))
     for same in found.values():
@@ -122,7 +127,7 @@ def _is_load(entry: Entry) -> bool:
         entry.verb == "SELECT"
         and entry.cause.kind is CauseKind.EXPLICIT
         and bool(entry.tables)
-        and rows_each(entry) >= LEAST_ROWS
+        and rows_each(entry) >= LEAST_ASKED
         and not is_bounded(entry)
     )
 

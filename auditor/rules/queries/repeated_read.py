@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from auditor.model.evidence import Evidence
 from auditor.model.finding import Confidence, Severity
 from auditor.model.span import Span
 from auditor.model.tape import CauseKind, Entry, Tape
 from auditor.rule import Hit, Hits, LiveExample, OnTape, Rule
+from auditor.rules.excuses import LEAST
 from auditor.rules.queries.loops import sleeps
 from auditor.rules.queries.recorded_loads import evidence_of
 from auditor.rules.recorded import Standing, is_set_up, is_test_code, path_of_entry
+from auditor.rules.repetitions import repetition_of
 from auditor.rules.turns import repeated_by
 from auditor.source.facts import Call
 from auditor.source.program import last_step
@@ -23,20 +26,39 @@ _ANEW = frozenset(("refresh", "expire", "expire_all", "populate_existing", "with
 
 
 def check(tape: Tape, project: Project) -> Hits:
-    """Reads that their transactions had made before."""
+    """Reads that their transactions had made before; those of a loop that asks for other values as
+    well are told by DBA301."""
     found: dict[tuple[str, str], list[Entry]] = {}
     for entry in tape.entries:
-        if entry.repeats and _is_read(entry):
-            path = path_of_entry(project, entry)
-            if not is_set_up(path) and not _is_meant(project, path):
-                found.setdefault((entry.shape, entry.database), []).append(entry)
+        if is_told(project, entry):
+            found.setdefault((entry.shape, entry.database), []).append(entry)
     for same in found.values():
-        yield _hit(tape, project, same)
+        if any(is_same_each_time(e) or not _is_in_loop(tape, project, e) for e in same):
+            yield _hit(tape, project, same)
+
+
+def is_same_each_time(entry: Entry) -> bool:
+    """Whether all executions in a transaction had the same values, with no write in between."""
+    return bool(entry.repeats) and entry.repeats == entry.executions - entry.units
+
+
+def is_told(project: Project, entry: Entry) -> bool:
+    """Whether an entry has reads that were made before, for nothing."""
+    if not _is_read(entry):
+        return False
+    path = path_of_entry(project, entry)
+    return not is_set_up(path) and not _is_meant(project, path)
+
+
+def _is_in_loop(tape: Tape, project: Project, entry: Entry) -> bool:
+    found = repetition_of(tape, project, entry) if entry.executions >= LEAST else None
+    return found is not None
 
 
 def _is_read(entry: Entry) -> bool:
     return (
-        entry.verb == "SELECT"
+        bool(entry.repeats)
+        and entry.verb == "SELECT"
         and entry.cause.kind is CauseKind.EXPLICIT
         and bool(entry.tables and entry.site.stack)
         and not _READS_ANEW.search(entry.shape)
@@ -82,7 +104,10 @@ def _hit(tape: Tape, project: Project, same: Sequence[Entry]) -> Hit:
     }
     path = path_of_entry(project, most)
     function = path[0].function.qualname if path[0].function is not None else emits.function
-    evidence = tuple(evidence_of(same))
+    evidence: tuple[Evidence, ...] = tuple(evidence_of(same))
+    looped = repetition_of(tape, project, most) if most.executions >= LEAST else None
+    if looped is not None and looped.turn is not None:
+        evidence = looped.evidence
     return Hit(Span(emits.path, emits.line), function, fields, evidence)
 
 

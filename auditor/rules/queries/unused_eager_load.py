@@ -12,7 +12,7 @@ from auditor.rule import Hit, Hits, LiveExample, OnTape, Rule
 from auditor.rules.queries.recorded_loads import evidence_of
 from auditor.rules.queries.rows import mentions
 from auditor.rules.recorded import Standing, is_set_up, path_of_entry
-from auditor.source.facts import Call, ModuleFacts, Read, dotted
+from auditor.source.facts import Call, Event, ModuleFacts, Read, dotted, path_of
 from auditor.source.program import last_step
 from auditor.source.project import Project
 
@@ -121,13 +121,28 @@ def _options(project: Project, path: Sequence[Standing]) -> Iterator[tuple[Modul
 
 
 def _reads_dict(project: Project) -> bool:
-    """Whether the program looks into `__dict__`, where loaded relations are seen by nobody."""
+    """Whether the program looks into the `__dict__` of what may be a row, where loaded relations
+    are seen by nobody."""
     return any(
-        (isinstance(event, Read) and "__dict__" in event.path)
-        or (isinstance(event, Call) and dotted(event.func) == "vars")
-        for _, function in project.functions()
+        True
+        for module, function in project.functions()
         for event in function.events
+        if (path := _dict_of(event)) and _may_be_row(module, path)
     )
+
+
+def _dict_of(event: Event) -> tuple[str, ...]:
+    """What `x.__dict__` and `vars(x)` look into; empty for anything else."""
+    if isinstance(event, Read) and "__dict__" in event.path[1:]:
+        return event.path[: event.path.index("__dict__", 1)]
+    if isinstance(event, Call) and dotted(event.func) == "vars" and event.args:
+        return path_of(event.args[0]) or ("?",)
+    return ()
+
+
+def _may_be_row(module: ModuleFacts, path: tuple[str, ...]) -> bool:
+    """Anything but a module that the file imports, and a class."""
+    return len(path) > 1 or (path[0] not in module.imports and not path[0][:1].isupper())
 
 
 _MODEL = """
