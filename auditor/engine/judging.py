@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import functools
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from auditor import registry
 from auditor.engine import filters, running
-from auditor.engine.fingerprint import fingerprinted, from_messages
+from auditor.engine.fingerprint import fingerprinted
 from auditor.engine.recorded_source import recorded_project, source_file
 from auditor.model.finding import Finding
 from auditor.model.law import LawResult
@@ -41,7 +42,7 @@ def judge(
         *((running.over_outcomes(chosen, faults),) if faults else ()),
     )
     shown = filters.shown(
-        fingerprinted(judged.findings, from_messages),
+        fingerprinted(judged.findings, functools.cache(_lines_of)),
         settings,
         suppressions=_suppressions(judged.findings),
         ran=None,
@@ -76,6 +77,20 @@ def _counted(
     return found
 
 
+def _lines_of(path: str) -> Sequence[str]:
+    """The lines of a file that a live witness named, none if it cannot be found and read."""
+    source = _source_of(path) if path else b""
+    return source.decode("utf-8", "replace").split("\n") if source else ()
+
+
+def _source_of(path: str) -> bytes:
+    found = source_file(path)
+    try:
+        return Path(found.file).read_bytes() if found is not None else b""
+    except OSError:
+        return b""
+
+
 def _suppressions(findings: Iterable[Finding]) -> dict[str, tuple[Suppression, ...]]:
     paths = sorted({finding.span.path for finding in findings})
     return {path: found for path in paths if (found := _suppressions_of(path))}
@@ -83,9 +98,8 @@ def _suppressions(findings: Iterable[Finding]) -> dict[str, tuple[Suppression, .
 
 def _suppressions_of(path: str) -> tuple[Suppression, ...]:
     """The suppression comments of a file that a live witness named, if it can be found and read."""
-    found = source_file(path)
+    source = _source_of(path)
     try:
-        source = Path(found.file).read_bytes() if found is not None else b""
         return parse_module(path, "", source).suppressions if b"auditor:" in source else ()
-    except (OSError, ValueError, NotParsed):
+    except (ValueError, NotParsed):
         return ()

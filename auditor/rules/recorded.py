@@ -196,6 +196,12 @@ def is_test_code(frame: Frame) -> bool:
     )
 
 
+def is_of_test(repeats: Frame, emits: Frame) -> bool:
+    """Whether it is a test that calls the program again and again: the line that repeats is of a
+    test, the line that emits is not."""
+    return is_test_code(repeats) and not is_test_code(emits)
+
+
 def _modules(project: Project) -> dict[str, ModuleFacts]:
     kept = project.shared.get("modules by path")
     if kept is None:
@@ -361,6 +367,7 @@ __all__ = [
     "function_of",
     "handed_over",
     "inline_region",
+    "is_of_test",
     "is_set_up",
     "is_test_code",
     "names_of",

@@ -17,8 +17,8 @@ from auditor.rules.excuses import LEAST, depends_on_itself
 from auditor.rules.recorded import (
     BY_ATTRIBUTE,
     Standing,
+    is_of_test,
     is_set_up,
-    is_test_code,
     path_of_entry,
     unread,
 )
@@ -189,8 +189,8 @@ def repetition_of(tape: Tape, project: Project, entry: Entry) -> Repetition | No
         return (
             Repetition((entry,), path, None) if _is_repeated_unseen(project, entry, path) else None
         )
-    if is_test_code(turn.frame) and not is_test_code(path[0].frame):
-        return None  # a test that calls the program again and again
+    if is_of_test(turn.frame, path[0].frame):
+        return None
     if entry.most_in_unit < LEAST and not _is_apart_by_habit(tape, path, turn):
         return None
     return Repetition((entry,), path, turn)

@@ -14,7 +14,7 @@ from auditor.rule import Example, Hit, Hits, LiveExample, OnFunction, OnTape, Ru
 from auditor.rules.excuses import LEAST
 from auditor.rules.queries.loops import LOOPS
 from auditor.rules.queries.repeated import Repeated, hit_of, is_in_pieces, repeated_sites
-from auditor.rules.recorded import Standing, is_set_up, path_of_entry
+from auditor.rules.recorded import Standing, is_of_test, is_set_up, path_of_entry
 from auditor.rules.turns import Turn, repeated_by
 from auditor.source.facts import (
     Bind,
@@ -107,7 +107,7 @@ def check_tape(tape: Tape, project: Project) -> Hits:
             continue
         turn = _turn(project, entry, path, one.committed)
         line = _commit_line(project, path, turn) if turn is not None else None
-        if turn is None or line is None or line in seen:
+        if turn is None or line is None or line in seen or is_of_test(turn.frame, line):
             continue
         seen.add(line)
         fields = {"count": one.committed, "turn": str(turn)}

@@ -7,13 +7,19 @@ from collections.abc import Sequence
 
 from auditor.model.evidence import Evidence
 from auditor.model.finding import Confidence, Severity
-from auditor.model.span import Span
+from auditor.model.span import Frame, Span
 from auditor.model.tape import CauseKind, Entry, Tape
 from auditor.rule import Hit, Hits, LiveExample, OnTape, Rule
 from auditor.rules.excuses import LEAST
 from auditor.rules.queries.loops import sleeps
 from auditor.rules.queries.recorded_loads import evidence_of
-from auditor.rules.recorded import Standing, is_set_up, is_test_code, path_of_entry
+from auditor.rules.recorded import (
+    Standing,
+    is_of_test,
+    is_set_up,
+    is_test_code,
+    path_of_entry,
+)
 from auditor.rules.repetitions import repetition_of
 from auditor.rules.turns import repeated_by
 from auditor.source.facts import Call
@@ -33,6 +39,8 @@ def check(tape: Tape, project: Project) -> Hits:
         if is_told(project, entry):
             found.setdefault((entry.shape, entry.database), []).append(entry)
     for same in found.values():
+        if _is_of_test(tape, project, same):
+            continue
         if any(is_same_each_time(e) or not _is_in_loop(tape, project, e) for e in same):
             yield _hit(tape, project, same)
 
@@ -124,6 +132,17 @@ def _others(tape: Tape, entry: Entry) -> str:
 
 def _keep(tape: Tape, project: Project, entry: Entry) -> str:
     """Where one read would do: in the function whose lines lead to it apart, or before the loop."""
+    shared = _fork(tape, entry)
+    if shared is not None:
+        return f"read it once in `{shared.function}` and pass the result on"
+    turn = repeated_by(project, entry, path_of_entry(project, entry))
+    if turn is not None and entry.most_in_unit > 2:  # noqa: PLR2004 - a loop turns more than twice
+        return f"read it once before {turn}"
+    return "keep the result and pass it on"
+
+
+def _fork(tape: Tape, entry: Entry) -> Frame | None:
+    """The function whose lines lead to the read apart, None if all lead to it by one way."""
     stacks = {e.site.stack for e in _of_shape(tape, entry) if e.test == entry.test}
     shared = None
     for frames in zip(*(reversed(stack) for stack in stacks), strict=False):
@@ -132,12 +151,18 @@ def _keep(tape: Tape, project: Project, entry: Entry) -> str:
         shared = frames[0]
         if len(set(frames)) > 1:
             break
-    if shared is not None and len(stacks) > 1:
-        return f"read it once in `{shared.function}` and pass the result on"
-    turn = repeated_by(project, entry, path_of_entry(project, entry))
-    if turn is not None and entry.most_in_unit > 2:  # noqa: PLR2004 - a loop turns more than twice
-        return f"read it once before {turn}"
-    return "keep the result and pass it on"
+    return shared if len(stacks) > 1 else None
+
+
+def _is_of_test(tape: Tape, project: Project, same: Sequence[Entry]) -> bool:
+    """Whether it is tests that call the program again and again in one transaction of theirs."""
+    for entry in same:
+        fork = _fork(tape, entry)
+        turn = repeated_by(project, entry, path_of_entry(project, entry))
+        line = turn.frame if turn is not None else fork
+        if line is None or not is_of_test(line, entry.site.frame):
+            return False
+    return True
 
 
 _MODEL = """

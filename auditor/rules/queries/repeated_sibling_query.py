@@ -10,7 +10,7 @@ from auditor.model.span import Frame, Span
 from auditor.model.tape import CauseKind, Entry, Tape
 from auditor.rule import Hit, Hits, LiveExample, OnTape, Rule
 from auditor.rules.fixes import class_or_table, compared_column
-from auditor.rules.recorded import Standing, is_set_up, path_of_entry
+from auditor.rules.recorded import Standing, is_of_test, is_set_up, path_of_entry
 from auditor.rules.turns import repeated_by
 from auditor.source.project import Project
 from auditor.sql.shape import brief
@@ -66,7 +66,7 @@ def _forks(entry: Entry, path: Sequence[Standing]) -> Iterator[tuple[Fork, int]]
     line that makes the difference. A line that only some runs reach is none."""
     for depth, standing in enumerate(path[:_DEPTH]):
         frame = standing.frame
-        if not _is_straight(standing):
+        if not _is_straight(standing) or is_of_test(frame, path[0].frame):
             continue
         inside = tuple((one.frame.path, one.frame.function) for one in path[:depth])
         outside = tuple(one.frame for one in path[depth + 1 :])
