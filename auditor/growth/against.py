@@ -162,7 +162,7 @@ def _change(since: str, measure: str, before: LawResult | None, now: LawResult) 
     law = law_of_measure(before, measure)
     if law is None:
         return None  # that there was none is a Problem, told with its reason
-    return change_since(since, measure, law, now, earlier=before.terms)
+    return change_since(since, measure, law, now, earlier=before.places)
 
 
 def _problems_of(name: str, sides: Sequence[Side], *, failing: bool) -> Iterator[Problem]:

@@ -35,11 +35,25 @@ def explained(
 
     `target` (`module:qualname`) says in which module a place is looked for.
     """
+    return explained_by(law, laws_by_part(variables, basis, counts), target=target)
+
+
+def explained_by(
+    law: Law, own: Mapping[Part, Law | None], *, target: str = ""
+) -> tuple[ExplainedTerm, ...]:
+    """The same, by the laws of all places, as `laws_by_part` gives them."""
+    return tuple(ExplainedTerm(term, _sites(term, own, target)) for term in law.growing)
+
+
+def laws_by_part(
+    variables: Sequence[str], basis: Basis, counts: PartCounts
+) -> dict[Part, Law | None]:
+    """The law of each place; places that follow none by themselves are put together by site."""
     own = part_laws(variables, basis, counts)
     lawless = {part for part, part_law in own.items() if part_law is None}
     if lawless:
         own |= part_laws(variables, basis, _together(counts, lawless))
-    return tuple(ExplainedTerm(term, _sites(term, own, target)) for term in law.growing)
+    return own
 
 
 def part_laws(variables: Sequence[str], basis: Basis, counts: PartCounts) -> dict[Part, Law | None]:

@@ -151,7 +151,7 @@ def _culprit(
         search.measure,
         search.law_of(before),
         after,
-        earlier=before.terms,
+        earlier=before.places,
     )
     if change is None:
         raise AuditorError(f"there is no law at `{first}`")

@@ -25,8 +25,9 @@ _LONGEST_SHAPE = 70
 class Count:
     """What one call executed: statements (DDL left out), the rows they fetched, and by whom.
 
-    `others` are the further measures by name, those of `auditor.model.law.Point`. `batches` names
-    what was sent many at a time: `eager batch`, `INSERT`.
+    `rows_of_parts` are the rows by whoever fetched any. `others` are the further measures by name,
+    those of `auditor.model.law.Point`. `batches` names what was sent many at a time: `eager batch`,
+    `INSERT`.
     """
 
     statements: int
@@ -34,6 +35,7 @@ class Count:
     parts: Mapping[Part, int]
     others: Mapping[str, int] = field(default_factory=dict)
     batches: frozenset[str] = frozenset()
+    rows_of_parts: Mapping[Part, int] = field(default_factory=dict)
 
 
 class Uncountable(Exception):  # noqa: N818  not an error: a reason to refuse a law
@@ -129,16 +131,25 @@ def count_of(tape: Tape) -> Count:
     """The statements, rows and other measures of a tape, DDL left out."""
     parts: Counter[Part] = Counter()
     others: Counter[str] = Counter()
-    rows = 0
+    rows: Counter[Part] = Counter()
     for entry in tape.entries:
         if entry.cause.kind is not CauseKind.DDL:
-            parts[Part(entry.site, entry.cause, entry.shape)] += entry.executions
+            part = Part(entry.site, entry.cause, entry.shape)
+            parts[part] += entry.executions
             others[entry.verb if entry.verb in KINDS else OTHER_KIND] += entry.executions
-            rows += entry.rows
+            if entry.rows:
+                rows[part] += entry.rows
     for one in tape.transactions:
         others["savepoints" if one.kind == "savepoint" else "transactions"] += one.begun
     batches = frozenset(_batch_of(entry) for entry in tape.entries) - {""}
-    return Count(sum(parts.values()), rows, dict(parts), dict(others), batches)
+    return Count(
+        sum(parts.values()),
+        sum(rows.values()),
+        dict(parts),
+        dict(others),
+        batches=batches,
+        rows_of_parts=dict(rows),
+    )
 
 
 def _batch_of(entry: Entry) -> str:

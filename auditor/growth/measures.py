@@ -45,9 +45,19 @@ def _law(
 ) -> MeasureLaw:
     if unsteady:
         return MeasureLaw(measure, None, unsteady)
-    laws = (_confirmed(variables, one, points) for one in _bases(variables, basis, points))
-    law = next((law for law in laws if law is not None), None)
-    return MeasureLaw(measure, law, "" if law is not None else NOT_PINNED_DOWN)
+    found = fitted(variables, points, basis)
+    return MeasureLaw(measure, found[0] if found else None, "" if found else NOT_PINNED_DOWN)
+
+
+def fitted(
+    variables: Sequence[str], points: Points, basis: Basis | None
+) -> tuple[Law, Basis] | None:
+    """The plainest law that the points confirm, and its basis; None if there is none."""
+    for one in _bases(variables, basis, points):
+        law = _confirmed(variables, one, points)
+        if law is not None:
+            return law, one
+    return None
 
 
 def _bases(variables: Sequence[str], basis: Basis | None, points: Points) -> Iterator[Basis]:

@@ -11,12 +11,13 @@ from dataclasses import dataclass, replace
 
 from auditor.backends.masking import masked
 from auditor.backends.scratch import dialect_of, has_server, open_scratch
-from auditor.growth.attribute import explained
+from auditor.growth.attribute import explained_by, laws_by_part
 from auditor.growth.basis import Basis, Sizes
 from auditor.growth.count import EAGER_BATCH, Count, Counts, Uncountable
 from auditor.growth.fit import Fit, Refusal, infer
 from auditor.growth.holdouts import Checked
 from auditor.growth.measures import measure_laws
+from auditor.growth.places import rows_by_place, statements_by_place
 from auditor.growth.plans import table_scans
 from auditor.growth.scenario import Scenario
 from auditor.growth.timing import timings
@@ -177,14 +178,19 @@ def _result(scenario: Scenario, database: str, outcome: Fit | Refusal, counts: C
 
 def _with_why(found: LawResult, fit: Fit, counts: Counts) -> LawResult:
     by_part = {sizes: count.parts for sizes, count in counts.at.items()}
+    own = laws_by_part(found.variables, fit.basis, by_part)
+    places = statements_by_place(own, found.target)
+    if "rows" not in counts.unsteady:
+        places += rows_by_place(found.variables, fit.basis, counts.at, target=found.target)
     scenario = counts.workload.scenario
     farthest = tuple(map(max, zip(*counts.at, strict=True)))
     return replace(
         found,
-        terms=explained(fit.law, found.variables, fit.basis, by_part, target=found.target),
+        terms=explained_by(fit.law, own, target=found.target),
         measures=_measures(scenario, counts, fit.basis),
         measured_to=_named(scenario, farthest),
         notes=(*found.notes, *_batches(counts, farthest)),
+        places=places,
     )
 
 

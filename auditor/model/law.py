@@ -188,6 +188,16 @@ class ExplainedTerm:
 
 
 @dataclass(frozen=True, slots=True)
+class PlaceLaw:
+    """What one place has of a measure (`statements` or `rows`) at all sizes, constants included;
+    the share of `site` is the whole of `law`."""
+
+    measure: str
+    site: TermSite
+    law: Law
+
+
+@dataclass(frozen=True, slots=True)
 class TableScan:
     """A statement that reads all of a growing table for a number of rows that does not grow.
 
@@ -264,6 +274,7 @@ class LawResult:
     `law` is None exactly when `refusal` is not empty; the raw points are always kept. `law` is
     that of the statements, `measures` those of all else. `measured_to` says to which size of each
     variable; beyond it a law is taken to go on. `timings` are there only where they were asked for.
+    `places` are the laws of each place by itself, known only of what was measured in this run.
     `place` is where the scenario is written, `contracts` what it promises of its laws, `changes`
     the laws beside those of a baseline or of another revision.
     """
@@ -285,6 +296,7 @@ class LawResult:
     place: Frame | None = None
     contracts: tuple[Contract, ...] = ()
     changes: tuple[LawChange, ...] = ()
+    places: tuple[PlaceLaw, ...] = ()
 
     def law_of(self, measure: str) -> Law | None:
         """The law of `statements`, `rows`, `transactions`, `SELECT`, ...; None if none was given.
