@@ -89,7 +89,7 @@ class Happenings:
 
     def statement_failed(self, connection: Any) -> None:
         """Remembers where a statement failed, for the retry decorator that may see its error."""
-        unit = connection.__dict__.get(UNIT)
+        unit = getattr(connection, UNIT, None)
         if unit is not None:
             is_nested = connection._nested_transaction is not None  # noqa: SLF001 - as in the hot path
             unit.failed_in = "savepoint" if is_nested else "unit"
@@ -100,8 +100,8 @@ class Happenings:
         session = getattr(transaction, "session", None)
         if session is None:
             return
-        before = session.__dict__.get(USER)
-        session.__dict__[USER] = unit.owner
+        before = getattr(session, USER, None)
+        setattr(session, USER, unit.owner)
         if before is not None and before != unit.owner and _is_at_work(before):
             places = places_from(sys._getframe(2))  # noqa: SLF001 - the transaction's
             self._note_in_unit(of_unit(IncidentKind.ACROSS_THREADS, "session", places, unit), unit)
@@ -227,7 +227,8 @@ def _watch_close(original: Callable[..., Any]) -> Callable[..., Any]:
     """A wrapper for `Session.close`: who has it next is no second user."""
 
     def close(session: Any, *arguments: Any, **named: Any) -> Any:
-        session.__dict__.pop(USER, None)
+        if getattr(session, USER, None) is not None:
+            setattr(session, USER, None)
         return original(session, *arguments, **named)
 
     return close

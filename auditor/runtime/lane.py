@@ -121,12 +121,12 @@ class Lane:
         try:
             compiled = context.compiled
             is_whole = compiled is not None and statement is context.statement
-            facts = compiled.__dict__.get(FACTS) if is_whole else None
+            facts = getattr(compiled, FACTS, None) if is_whole else None
             facts = facts or facts_of_execution(statement, context)
             if not facts.counted:
                 return
             connection = context.root_connection
-            unit = connection.__dict__.get(UNIT) or unit_of(connection)
+            unit = getattr(connection, UNIT, None) or unit_of(connection)
             kind = unit.kind if connection._nested_transaction is None else SAVEPOINT  # noqa: SLF001
             if not unit.is_ours:
                 return
@@ -141,7 +141,7 @@ class Lane:
                 _add(cell, unit, sent, now - started)
                 cell[REPEATS] += repeated
             if failed:
-                connection.__dict__[FAILED] = cells
+                setattr(connection, FAILED, cells)
             elif facts.returns_rows:
                 count_rows(context, cells)
         except Exception as error:  # noqa: BLE001 - our errors must not reach the program
@@ -182,7 +182,7 @@ class Lane:
         if not facts.counted or facts.kind_by_verb is not None:
             return
         connection = context.root_connection
-        if not (connection.__dict__.get(UNIT) or unit_of(connection)).is_ours:
+        if not (getattr(connection, UNIT, None) or unit_of(connection)).is_ours:
             return
         for ledger in self.hooked:
             ledger.ordinal += 1

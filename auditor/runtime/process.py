@@ -178,7 +178,8 @@ def _watch_errors(
     the program gets it, after oslo.db's filters, in the cells of the statement that failed."""
 
     def handle(connection: Any, *arguments: Any, **named: Any) -> Any:
-        cells = connection.__dict__.pop(FAILED, ())
+        cells = getattr(connection, FAILED, None) or ()
+        setattr(connection, FAILED, None)
         failed(connection)
         try:
             return original(connection, *arguments, **named)

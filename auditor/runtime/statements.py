@@ -102,7 +102,7 @@ def facts_of_execution(statement: str, context: Any) -> StatementFacts:
     compiled = context.compiled
     if compiled is None or (statement is not context.statement and not _is_page(context)):
         return facts_of_text(statement)
-    found: StatementFacts | None = compiled.__dict__.get(FACTS)
+    found: StatementFacts | None = getattr(compiled, FACTS, None)
     return _facts_of_compiled(compiled, statement) if found is None else found
 
 
@@ -124,7 +124,7 @@ def _facts_of_compiled(compiled: Any, executed: str) -> StatementFacts:
         may_load_eagerly=may_load_eagerly(compiled),
         has_literals=bool(getattr(compiled, "isplaintext", False)) and has_literals(text),
     )
-    compiled.__dict__[FACTS] = found
+    setattr(compiled, FACTS, found)
     return found
 
 

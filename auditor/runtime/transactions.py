@@ -136,7 +136,7 @@ open_units = OpenUnits()
 def is_open(unit: Unit) -> bool:
     """Says whether a transaction was neither ended nor lost with its connection."""
     connection = unit.connection()
-    return connection is not None and connection.__dict__.get(UNIT) is unit
+    return connection is not None and getattr(connection, UNIT, None) is unit
 
 
 def unit_of(connection: Any) -> Unit:
@@ -148,7 +148,7 @@ def unit_of(connection: Any) -> Unit:
     can_reconnect = getattr(connection, "_Connection__can_reconnect", True)
     block = block_here()
     unit = Unit(block.kind if block else PLAIN, is_ours=bool(can_begin and can_reconnect))
-    connection.__dict__[UNIT] = unit
+    setattr(connection, UNIT, unit)
     return unit
 
 
@@ -206,7 +206,7 @@ def _beginning(begun: Begun) -> Callable[[Callable[..., Any]], Callable[..., Any
             unit = Unit(PLAIN, is_ours=not _is_ping(frame))
             with kept_from_program("transactions"):
                 begun(unit, _place(unit, connection, frame))
-            connection.__dict__[UNIT] = unit
+            setattr(connection, UNIT, unit)
             if unit.is_ours:
                 open_units.add(unit)
             return original(connection, *arguments, **named)
@@ -226,7 +226,7 @@ def _place(unit: Unit, connection: Any, frame: FrameType) -> Any:
     names, transaction = sqlalchemy_calls(frame)
     if block is None:
         session = getattr(transaction, "session", None)
-        asked, place = getattr(session, "__dict__", {}).get(BEGUN, (None, None))
+        asked, place = getattr(session, BEGUN, (None, None))
         if transaction is not None:
             unit.is_block = asked == id(transaction)
         else:
@@ -269,7 +269,7 @@ def watch_session_begin(original: Callable[..., Any]) -> Callable[..., Any]:
         if getattr(transaction, "_parent", None) is None:  # 1.4 begins a part for each flush
             with kept_from_program("transactions"):
                 place = user_place(sys._getframe().f_back)  # noqa: SLF001 - none in a greenlet
-                session.__dict__[BEGUN] = (id(transaction), place)
+                setattr(session, BEGUN, (id(transaction), place))
         return transaction
 
     return begin
@@ -280,13 +280,14 @@ def _ending(
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     def wrap(original: Callable[..., Any]) -> Callable[..., Any]:
         def end(connection: Any, *arguments: Any, **named: Any) -> Any:
-            unit = connection.__dict__.get(UNIT)
+            unit = getattr(connection, UNIT, None)
             if unit is not None and unit.block is not None and unit.block.is_open:
                 with kept_from_program("transactions"):
                     in_block(unit, sys._getframe(1))  # noqa: SLF001 - as in the hot path
             given = original(connection, *arguments, **named)
-            unit = connection.__dict__.pop(UNIT, None)
+            unit = getattr(connection, UNIT, None)
             if unit is not None:
+                setattr(connection, UNIT, None)
                 open_units.discard(unit)
                 with kept_from_program("transactions"):
                     ended(connection, unit, committed)
@@ -320,7 +321,7 @@ def _saving(original: Callable[..., Any]) -> Callable[..., Any]:
         unit = Unit(SAVEPOINT)
         with kept_from_program("savepoints"):
             unit.places = tuple(places_from(sys._getframe(1)))  # noqa: SLF001 - as in the hot path
-        connection.__dict__.setdefault(_SAVES, []).append(unit)
+        setattr(connection, _SAVES, [*(getattr(connection, _SAVES, None) or ()), unit])
         return given
 
     return save
@@ -332,7 +333,7 @@ def _unsaving(
     def wrap(original: Callable[..., Any]) -> Callable[..., Any]:
         def unsave(connection: Any, *arguments: Any, **named: Any) -> Any:
             given = original(connection, *arguments, **named)
-            saves = connection.__dict__.get(_SAVES)
+            saves = getattr(connection, _SAVES, None)
             if saves:
                 with kept_from_program("transactions"):
                     ended(connection, saves.pop(), committed)
