@@ -208,14 +208,25 @@ def _managed(inference: Inference, func: Value) -> Value:
         commits = leave is not None and _commits(inference, leave, 0)
         return Value(_MANAGED, Mode.SCOPE.value) if commits else UNKNOWN
     for scope, index, event in _yields(inference, func):
-        for region in scope.function.ancestors(event.region):
-            for item in region.items if region.kind == "with" else ():
-                found = context_of(inference, scope, region.first, item.expr)
-                if found is not None and found.block and found.mode is not Mode.SESSION_ONLY:
-                    return Value(_MANAGED, found.mode.value)
+        around = _context_around(inference, scope, event.region)
+        if around is not None:
+            return Value(_MANAGED, around.mode.value)
         if _commits(inference, scope, index):
             return Value(_MANAGED, Mode.SCOPE.value)
     return UNKNOWN
+
+
+def _context_around(inference: Inference, scope: Scope, region: int) -> ContextRow | None:
+    """The innermost transaction that is open at a region of a function."""
+    items = (
+        (around.first, item.expr)
+        for around in scope.function.ancestors(region)
+        if around.kind == "with"
+        for item in around.items
+    )
+    rows = (context_of(inference, scope, position, expr) for position, expr in items)
+    wanted = (row for row in rows if row is not None and row.block)
+    return next((row for row in wanted if row.mode is not Mode.SESSION_ONLY), None)
 
 
 def _yields(inference: Inference, func: Value) -> Iterator[tuple[Scope, int, Yield]]:
