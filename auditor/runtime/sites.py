@@ -47,8 +47,9 @@ _INSTALLED = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}"
 _STARTER = "execnet"
 _FOLDED = frozenset({"<listcomp>", "<setcomp>", "<dictcomp>"})
 _SCRIPTS = f"{sysconfig.get_path('scripts')}{os.sep}"  # what pip makes of entry points
-_FOLDERS = frozenset({"sqlalchemy", "oslo_db", "pytest_auditor", "unittest_auditor"})
-"""What is told by its folder where it is not installed but worked on."""
+_CHECKED_OUT = frozenset({"sqlalchemy", "oslo_db", "pytest_auditor", "unittest_auditor"})
+"""Packages that are known where they are not installed but worked on. Only the outermost package of
+a file counts: `nova/db/sqlalchemy/api.py` is Nova's."""
 _OWN = f"{Path(__file__).resolve().parents[1]}{os.sep}"
 
 Place = tuple[CodeType, int]
@@ -192,8 +193,7 @@ def _standing(filename: str) -> str:
     path = os.path.abspath(filename)
     if path.startswith((_OWN, _SCRIPTS)) or os.path.realpath(path).startswith(_STDLIB):
         return "library"
-    folders = path.split(os.sep)
-    return "library" if _FOLDERS & set(folders[:-1]) else "user"
+    return "library" if _inside_packages(Path(path)).parts[0] in _CHECKED_OUT else "user"
 
 
 @lru_cache(maxsize=16_384)

@@ -1,8 +1,8 @@
 """C055: Octavia's lists of load balancers loaded the parts of each by themselves.
 
     git clone https://opendev.org/openstack/octavia
-    auditor profile benchmarks/replays/c055.py --project octavia --measure statements --measure rows \
-        --against 77068905e1^..77068905e1
+    auditor profile benchmarks/replays/c055.py --project octavia \
+        --measure statements --measure rows --against 77068905e1^..77068905e1
 """
 
 from __future__ import annotations
@@ -43,7 +43,6 @@ def all_load_balancers(
 
     def call() -> None:
         with sessions() as session:
-            found, _ = repository.get_all(session)
-            assert len(found) == balancers
+            repository.get_all(session)
 
     return call

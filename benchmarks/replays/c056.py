@@ -1,8 +1,8 @@
 """C056: Octavia's housekeeping loaded all of each expired amphora to delete it by its id.
 
     git clone https://opendev.org/openstack/octavia
-    auditor profile benchmarks/replays/c056.py --project octavia --measure statements --measure rows \
-        --against be552d99a4^..be552d99a4
+    auditor profile benchmarks/replays/c056.py --project octavia \
+        --measure statements --measure rows --against be552d99a4^..be552d99a4
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """C090: Optuna's list of studies asked for directions and attributes study by study.
 
-    git clone https://github.com/optuna/optuna
-    auditor profile benchmarks/replays/c090.py --project optuna --against 43b3283d1d^..43b3283d1d
+git clone https://github.com/optuna/optuna
+auditor profile benchmarks/replays/c090.py --project optuna --against 43b3283d1d^..43b3283d1d
 """
 
 from __future__ import annotations

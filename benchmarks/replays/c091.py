@@ -1,7 +1,7 @@
 """C091: Optuna's trials loaded their parameters, values and attributes trial by trial.
 
-    git clone https://github.com/optuna/optuna
-    auditor profile benchmarks/replays/c091.py --project optuna --against 8228367d52^..8228367d52
+git clone https://github.com/optuna/optuna
+auditor profile benchmarks/replays/c091.py --project optuna --against 8228367d52^..8228367d52
 """
 
 from __future__ import annotations

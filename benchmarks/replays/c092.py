@@ -1,7 +1,7 @@
 """C092: the ancestor of Optuna, `pfnopt`, read all trials again for the summary of each study.
 
-    git clone https://github.com/optuna/optuna
-    auditor profile benchmarks/replays/c092.py --project optuna --against 0689469b02^..0689469b02
+git clone https://github.com/optuna/optuna
+auditor profile benchmarks/replays/c092.py --project optuna --against 0689469b02^..0689469b02
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def study_summaries(
             "studies.task": "MINIMIZE",
             "study_user_attributes.value_json": "1",
             "trials.state": "COMPLETE",
-            "trials.value": lambda row: float(row),
+            "trials.value": float,
             "trials.datetime_start": datetime(2018, 5, 1),  # noqa: DTZ001  as it keeps times
             "trials.user_attributes_json": "{}",
             "param_distributions.param_name": lambda row: f"p{row // rows}",

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import execnet
 
-from auditor.runtime.sites import site_of
+from auditor.runtime.sites import is_users_file, site_of
 
 
 def test_what_starts_a_worker_of_xdist_is_no_part_of_a_call_path() -> None:
@@ -16,3 +17,19 @@ def test_what_starts_a_worker_of_xdist_is_no_part_of_a_call_path() -> None:
         "test_sites.py"
     ]
     assert [frame.path for frame in site_of(places[2:], ".").stack] == ["<string>"]
+
+
+def test_a_package_of_a_checkout_is_the_users_whatever_its_folders_are_called(
+    tmp_path: Path,
+) -> None:
+    def file_in(folder: str) -> str:
+        place = tmp_path
+        for name in folder.split("/"):
+            place = place / name
+            place.mkdir(exist_ok=True)
+            (place / "__init__.py").touch()
+        return str(place / "api.py")
+
+    assert is_users_file(file_in("nova/db/sqlalchemy"))
+    assert not is_users_file(file_in("sqlalchemy/orm"))
+    assert not is_users_file(file_in("oslo_db/sqlalchemy"))
