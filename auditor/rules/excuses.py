@@ -66,7 +66,8 @@ def excuse_of(
         return "it tries again"
     if static.leaves(found, loop, event.region, standing.position):
         return "it ends at once"
-    if static.chooses_database(function, loop, event.region, standing.position):
+    is_one = entry.most_in_unit >= LEAST  # a transaction has one
+    if not is_one and static.chooses_database(function, loop, event.region, standing.position):
         return "another database each time"
     if loop.kind == "while" or _is_endless(loop):
         return _of_while(entry, function, loop, standing.position)
@@ -87,7 +88,15 @@ def _is_of_turn(function: FunctionFacts, loop: Region, position: int) -> bool:
     if isinstance(event, Call) and last_step(event.func) in {"getattr", "get"} and event.args:
         row = event.func.base if isinstance(event.func, Attribute) else event.args[0]
         return _mentions(row, None, given)
-    return not isinstance(event, Call) or _mentions(event, None, given)
+    return not isinstance(event, Call) or any(_mentions(e, None, given) for e in _rows_of(event))
+
+
+def _rows_of(call: Call) -> Iterator[Expr | None]:
+    """The expressions of a call that may be a row: not the name of the function."""
+    yield from call.args
+    yield from (keyword.value for keyword in call.keywords)
+    if not isinstance(call.func, Name):
+        yield call.func
 
 
 def _is_endless(loop: Region) -> bool:

@@ -23,6 +23,7 @@ from auditor.source.facts import (
     Bind,
     Call,
     Comprehension,
+    Const,
     Event,
     Expr,
     FunctionFacts,
@@ -45,8 +46,10 @@ BY_ATTRIBUTE = frozenset(
     (CauseKind.LAZY_LOAD, CauseKind.DEFERRED, CauseKind.REFRESH, CauseKind.POLYMORPHIC)
 )
 """Causes that begin with the read of an attribute."""
+GETTERS = frozenset(("attrgetter", "methodcaller"))
+"""What makes a function that reads attributes by name."""
 _FLUSHING = frozenset(("flush", "commit", "begin", "begin_nested", "using"))
-_EMITTING = frozenset(
+EMITTING = frozenset(
     ("execute", "scalar", "scalars", "stream", "stream_scalars", "exec_driver_sql", "all", "first",
      "one", "one_or_none", "get", "get_one", "count", "update", "delete", "refresh", "merge",
      "scalar_one", "scalar_one_or_none", "flush", "commit", "connection", "bulk_save_objects",
@@ -129,7 +132,7 @@ def inside_recording(
 
 
 def standings(
-    project: Project, stack: Sequence[Frame], emits: frozenset[str] = _EMITTING
+    project: Project, stack: Sequence[Frame], emits: frozenset[str] = EMITTING
 ) -> tuple[Standing, ...]:
     """The facts of each line of a stack. `emits` are the names of what the innermost line calls or
     reads to make the statement."""
@@ -148,7 +151,7 @@ def wanted_of(entry: Entry) -> frozenset[str]:
     attribute = relation.partition(".")[2]
     if kind in BY_ATTRIBUTE:
         return frozenset((attribute,)) if attribute else frozenset()
-    return _FLUSHING if kind is CauseKind.FLUSH else _EMITTING
+    return _FLUSHING if kind is CauseKind.FLUSH else EMITTING
 
 
 def function_of(project: Project, frame: Frame) -> tuple[ModuleFacts, FunctionFacts] | None:
@@ -306,11 +309,21 @@ def _is_named(event: Event, wanted: frozenset[str]) -> bool:
     if isinstance(event, Call):
         if last_step(event.func) in wanted:
             return True
+        if any(not wanted.isdisjoint(getter) for getter in getters_of(event)):
+            return True
         return any(
             isinstance(part, Attribute) and part.name in wanted
             for part in (event.func, *event.args)
         )
     return isinstance(event, Read) and any(step.strip("[]") in wanted for step in event.path[1:])
+
+
+def getters_of(call: Call) -> Iterator[tuple[str, ...]]:
+    """What `attrgetter("product.name")` reads, for each one that a call is given."""
+    for given in (*call.args, *(keyword.value for keyword in call.keywords)):
+        if isinstance(given, Call) and last_step(given.func) in GETTERS:
+            texts = (a.value for a in given.args if isinstance(a, Const))
+            yield tuple(n for text in texts if isinstance(text, str) for n in text.split("."))
 
 
 def _hands_over(event: Event, wanted: frozenset[str], hidden: int) -> bool:
@@ -362,9 +375,12 @@ def unread(path: Sequence[Standing]) -> Iterator[Frame]:
 
 __all__ = [
     "BY_ATTRIBUTE",
+    "EMITTING",
+    "GETTERS",
     "INLINE",
     "Standing",
     "function_of",
+    "getters_of",
     "handed_over",
     "inline_region",
     "is_of_test",

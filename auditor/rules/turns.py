@@ -11,14 +11,24 @@ tries again, has an `excuse`; the one that repeats a statement is the innermost 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from auditor.model.knowledge import QUERY
 from auditor.model.span import Frame
-from auditor.model.tape import Entry
+from auditor.model.tape import CauseKind, Entry
 from auditor.rules.excuses import excuse_of
 from auditor.rules.queries.loops import LOOPS
-from auditor.rules.recorded import Standing, handed_over, inline_region, names_of
+from auditor.rules.recorded import (
+    EMITTING,
+    GETTERS,
+    Standing,
+    getters_of,
+    handed_over,
+    inline_region,
+    names_of,
+)
 from auditor.source.facts import Call, Const, Expr, FunctionFacts, Lambda, Name, Region, dotted
 from auditor.source.program import last_step
 from auditor.source.project import Project
@@ -84,9 +94,39 @@ def turns_of(project: Project, entry: Entry, path: Sequence[Standing]) -> Iterat
         applied = _applied(standing, depth, inner)
         if applied is not None:
             yield applied
-        for region in _loops_around(standing):
+        around = _loops_around(standing)
+        is_resumed = inner is not None and _is_resumed(standing, inner)
+        if is_resumed or (inner is None and _is_of_iterable(project, entry, standing)):
+            around = itertools.islice(around, 1, None)
+        for region in around:
             excuse = excuse_of(project, entry, path, depth=depth, loop=region)
             yield _turn(standing, depth, region, excuse)
+
+
+def _is_resumed(standing: Standing, inner: Standing) -> bool:
+    """Whether the line does not call the inner function but goes on with it: the loop that consumes
+    a generator turns as often as the generator's own loop does."""
+    if inner.function is None or not inner.function.is_generator or inline_region(inner) >= 0:
+        return False
+    call = standing.event
+    return not isinstance(call, Call) or last_step(call.func) not in names_of(inner)
+
+
+def _is_of_iterable(project: Project, entry: Entry, standing: Standing) -> bool:
+    """Whether it is going through a query that emits, and nothing inside the loop: no call there
+    does, or what is gone through is a query that nobody has executed yet."""
+    function, event = standing.function, standing.event
+    if entry.cause.kind is not CauseKind.EXPLICIT or function is None or event is None:
+        return False
+    if not isinstance(event, Call):
+        return True
+    if last_step(event.func) in EMITTING:
+        return False
+    loop = next((r for r in function.ancestors(event.region) if r.kind in LOOPS), None)
+    if loop is None or loop.kind == "while":
+        return False
+    scope = project.program.scope_of(function)
+    return project.inference.value(scope, max(loop.first - 1, 0), loop.expr).kind == QUERY
 
 
 def _turn(standing: Standing, depth: int, region: Region, excuse: str) -> Turn:
@@ -129,10 +169,10 @@ def _is_outside(standing: Standing, loop: Region) -> bool:
 def _applied(standing: Standing, depth: int, inner: Standing | None) -> Turn | None:
     """`map(load, keys)` and `sorted(rows, key=lambda row: row.owner.name)`."""
     call = standing.event
-    if inner is None or not isinstance(call, Call) or last_step(call.func) not in _APPLYING:
+    if not isinstance(call, Call) or last_step(call.func) not in _APPLYING:
         return None
-    names = names_of(inner)
-    if not handed_over(call, names):
+    names = names_of(inner) if inner is not None else frozenset[str]()
+    if not (handed_over(call, names) if inner is not None else any(getters_of(call))):
         return None
     given = [a for a in call.args if not _is_function(a, names)]
     base = getattr(call.func, "base", None)
@@ -142,7 +182,7 @@ def _applied(standing: Standing, depth: int, inner: Standing | None) -> Turn | N
 
 
 def _is_function(expr: Expr, names: frozenset[str]) -> bool:
-    is_part = isinstance(expr, Call) and last_step(expr.func) == "partial"
+    is_part = isinstance(expr, Call) and last_step(expr.func) in {"partial", *GETTERS}
     return is_part or isinstance(expr, Lambda) or dotted(expr).rpartition(".")[2] in names
 
 

@@ -1,6 +1,7 @@
 """The runner of live scenarios: small programs on a real engine, and what must be said of them.
 
-A program is `models.py` of this folder, which it imports, and its own source with
+A program is the models of this folder (`models.txt`, or another that the test names), which it
+imports, and its own source with
 
     def run(session): ...         gets a Session; `run(engine)` gets the Engine
     async def run(session): ...   gets an AsyncSession; `run(engine)` an AsyncEngine
@@ -35,7 +36,7 @@ from auditor.registry import catalogue
 from auditor.rule import OnTape
 from auditor.runtime.rehearsal import rehearsed
 
-Scenario = Callable[[str], None]
+Scenario = Callable[..., None]
 
 HEAD = """
 from sqlalchemy import delete, insert, select, text, update
@@ -68,9 +69,9 @@ _RULES = tuple(r for r in catalogue().rules if any(isinstance(c, OnTape) for c i
 def scenario(tmp_path: Path) -> Scenario:
     """Runs a program and compares what is said with what its marks ask for."""
 
-    def check(source: str) -> None:
+    def check(source: str, models: str = "models") -> None:
         program = _program(source)
-        models = (Path(__file__).parent / "models.txt").read_text("utf-8")
+        models = (Path(__file__).parent / f"{models}.txt").read_text("utf-8")
         tape = rehearsed((("live_models.py", models), ("program.py", program)), tmp_path)
         assert _said(tape, tmp_path, program) == _expected(program)
 

@@ -174,14 +174,14 @@ RULE = Rule(
             """,
         ),
         LiveExample(
-            "recorded: a page, and few rows",
+            "recorded: a page, and one row",
             _RUN
             + """
             def run(engine):
                 with orm.Session(engine) as session:
-                    few = session.scalars(sa.select(Label).where(Label.id < 3)).all()
+                    one = session.scalars(sa.select(Label).where(Label.id < 2)).all()
                     page = session.scalars(sa.select(Label).limit(10)).all()
-                    return len(few), len(page)
+                    return len(one), len(page)
             """,
         ),
     ),

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from auditor.rules.queries.holders import Holder, Holders, holders_of
 from auditor.rules.queries.row_loops import LoopUse, Use, use_of_loop
-from auditor.rules.recorded import Standing
+from auditor.rules.recorded import Standing, inline_region
 from auditor.source.facts import (
     Arithmetic,
     At,
@@ -94,14 +94,28 @@ NONE_OR_SOME = "`len()`, to see whether there is one"
 def fate_of(project: Project, path: Sequence[Standing]) -> Fate | None:
     """The one thing that is done with the rows of the statement which the path emits; None when
     they are used as rows, when several things are done with them, or when that cannot be told."""
-    if not path or not isinstance(path[0].event, Call):
+    depth, call = _emitting(path)
+    if call is None:
         return None
-    walk = _Walk(project, path, 0, _STEPS, frozenset())
-    call = path[0].event
+    walk = _Walk(project, path, depth, _STEPS, frozenset())
     name = last_step(call.func)
     if name in _ONE_OF_MANY:
         return Fate(Use.FIRST, call.at, walk.standing, f"`.{name}()`")
     return _only(list(_fates(walk, call))) if name not in _ONE else None
+
+
+def _emitting(path: Sequence[Standing]) -> tuple[int, Call | None]:
+    """The call that gives the rows, and where on the path it stands: a generator expression over a
+    query emits when it is first asked."""
+    if not path:
+        return 0, None
+    region = inline_region(path[0])
+    function, call = path[0].function, path[0].event
+    if region >= 0 and function is not None and function.regions[region].kind == "comprehension":
+        outer = path[1] if len(path) > 1 else path[0]
+        call = function.regions[region].expr if outer.function is function else None
+        return 1, call if isinstance(call, Call) else None
+    return 0, call if isinstance(call, Call) else None
 
 
 def _only(fates: Sequence[Fate]) -> Fate | None:
@@ -276,7 +290,11 @@ def _outside(walk: _Walk, given: Return) -> Iterator[Fate]:
     if not isinstance(outer.event, Call) or last_step(outer.event.func) != function.name:
         yield Fate(Use.ROWS, given.at, walk.standing)
         return
-    yield from _fates(walk._replace(depth=depth, seen=frozenset()), outer.event)
+    outside = walk._replace(depth=depth, seen=frozenset())
+    if outside.holders is None or not outside.holders.of(outer.event):
+        yield _rows(outside, outer.event)  # dropped: it says nothing of what others do with them
+    else:
+        yield from _fates(outside, outer.event)
 
 
 def _named(walk: _Walk, bind: Bind) -> Iterator[Fate]:

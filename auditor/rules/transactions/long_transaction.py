@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from auditor.model.evidence import Executions, SourcePath, Step
 from auditor.model.finding import Confidence, Severity
 from auditor.model.span import Frame
-from auditor.model.tape import UNKNOWN_FRAME, IncidentKind, Site, Tape, TransactionEntry
+from auditor.model.tape import (
+    UNKNOWN_FRAME,
+    CauseKind,
+    IncidentKind,
+    Site,
+    Tape,
+    TransactionEntry,
+)
 from auditor.rule import Hit, Hits, LiveExample, OnTape, Rule
+from auditor.rules.recorded import is_of_test, path_of_entry
 from auditor.rules.transactions.happened import incidents, is_prepared, line_of, span_at
+from auditor.rules.turns import repeated_by
 from auditor.source.project import Project
 
 
@@ -40,10 +49,29 @@ def over(tape: Tape, project: Project, limits: Limits) -> Hits:
         if key not in writing or key in reported or is_prepared(project, one.site, one.opened):
             continue
         gap = one.longest_gap if told.get(one.opened, 0.0) < one.longest_gap / 2 else 0.0
-        how = _how(one, limits, gap)
+        if is_of_test(one.opened, one.site.frame):
+            continue
+        how = _how(replace(one, most_statements=_pieces(tape, project, one)), limits, gap)
         if how:
             reported.add(key)
             yield _hit(project, one, how)
+
+
+def _pieces(tape: Tape, project: Project, one: TransactionEntry) -> int:
+    """The statements of the longest transaction, those of one flush as one: the program asked once,
+    and databases that return no keys of several rows get a statement for each."""
+    if one.most_statements == 0:
+        return 0
+    courses = (c for c in tape.courses if (c.kind, c.opened) == (one.kind, one.opened))
+    ran = {(step.shape, step.site) for course in courses for step in course.steps}
+    spare = 0
+    for entry in tape.entries:
+        is_flush = entry.cause.kind in {CauseKind.FLUSH, CauseKind.AUTOFLUSH}
+        if not is_flush or entry.test != one.test or (entry.shape, entry.site) not in ran:
+            continue
+        if repeated_by(project, entry, path_of_entry(project, entry)) is None:
+            spare += entry.most_in_unit - 1
+    return max(one.most_statements - spare, 1)
 
 
 def _told_gaps(tape: Tape, project: Project) -> dict[Frame, float]:
@@ -140,6 +168,29 @@ RULE = Rule(
                 with Session(engine) as session:
                     for number in range(400):
                         session.execute(sa.text("SELECT n FROM t WHERE n = :n"), {"n": number})
+            """,
+        ),
+        LiveExample(
+            "one flush of many rows",
+            """
+            import sqlalchemy as sa
+            from sqlalchemy import orm
+
+            Base = orm.declarative_base()
+
+            class Row(Base):
+                __tablename__ = "t"
+                id = sa.Column(sa.Integer, primary_key=True)
+                number = sa.Column(sa.Integer)
+
+            def prepare(engine):
+                Base.metadata.create_all(engine)
+
+            def run(engine):
+                with orm.Session(engine) as session, session.begin():
+                    session.add_all(Row(id=n) for n in range(400))
+                    for row in session.new:
+                        row.number = sa.literal(row.id) + 1  # an expression: a statement for each
             """,
         ),
     ),
