@@ -29,6 +29,9 @@ LINES_SHOWN = 3
 TOLD = ("DBA301", "DBA606", "DBA201", "DBA101")
 """Codes whose first finding is shown: slow, wrong, silent, unsafe."""
 
+QUERIES = "DBA3"
+"""How the codes of rules about queries and loads begin."""
+
 WITNESSES = (
     ("source", (SourcePath, SchemaFact)),
     ("session", (Executions,)),
@@ -262,13 +265,14 @@ def _joined(report: Report, colours: Colours) -> Iterator[str]:
             yield from _prose(line, indent=margin, hanging=17)
 
 
-def _weight(finding: Finding) -> tuple[int, int]:
-    """How many witnesses a finding has, and how often its statements were executed."""
+def _weight(finding: Finding) -> tuple[int, bool, int]:
+    """How many witnesses a finding has, whether it is about queries (others share the evidence of
+    their line), and how often its statements were executed."""
     witnesses = sum(
         any(isinstance(one, kinds) for one in finding.evidence) for _, kinds in WITNESSES
     )
     executions = sum(e.executions for e in finding.evidence if isinstance(e, Executions))
-    return (witnesses, executions)
+    return (witnesses, finding.code.startswith(QUERIES), executions)
 
 
 def _next_steps() -> Iterator[str]:

@@ -170,7 +170,7 @@ def _measured(workload: Workload) -> LawResult:
     grid = tuple(values for _, values in own.sizes)
     outcome: Fit | Refusal
     try:
-        outcome = infer(counts.statements, own.variables, grid)
+        outcome = infer(counts.statements, own.variables, grid, glance=counts.glance)
         counts.confirm(next(iter(counts.at)))
     except Uncountable as difference:
         outcome = Refusal(str(difference), {})

@@ -44,7 +44,7 @@ class Uncountable(Exception):  # noqa: N818  not an error: a reason to refuse a 
 
 
 class Counts:
-    """The counts of one workload by sizes; each is taken twice, on a database filled anew."""
+    """The counts of one workload by sizes, each on a database filled anew."""
 
     def __init__(self, workload: Workload, progress: Callable[[str], None]) -> None:
         self.workload = workload
@@ -56,7 +56,7 @@ class Counts:
         """Measures other than the statements that did not repeat, and how."""
 
     def statements(self, sizes: Sizes) -> int:
-        """How many statements the call executes at `sizes`. Raises Uncountable."""
+        """How many statements the call executes at `sizes`, counted twice. Raises Uncountable."""
         if not self.at:
             self._warm_up(sizes)
         if sizes in self._glanced:
@@ -67,7 +67,9 @@ class Counts:
         return self.at[sizes].statements
 
     def glance(self, sizes: Sizes) -> int:
-        """The same, counted once: enough where a prediction is what it is held against."""
+        """The same, counted once: enough where other points hold it against a law."""
+        if not self.at:
+            self._warm_up(sizes)
         if sizes not in self.at:
             self.at[sizes] = self._once(sizes)
             self._glanced.add(sizes)

@@ -72,7 +72,8 @@ def infer(
     """The law of `measure` over `variables`, whose sizes `grid` gives; asks for few points, each
     once. The grid is extended where its points would fit any law.
 
-    `glance` may count hold-outs more cheaply; where it tells a law wrong, `measure` is asked too.
+    `glance` may count more cheaply; `measure` is asked too at the ends of the grid, and wherever
+    what was glanced at tells a law wrong.
     `reach` says to which size of a variable the law is put to the test, under the empty name that
     of all others.
     """
@@ -108,7 +109,11 @@ class _Inference:
 
     def run(self) -> Fit | Refusal:
         self._count_all(grids.corner_lines(self._grid))
-        fit = self._polynomial() or self._stepped()
+        fit = self._polynomial()
+        if fit is None:
+            self._count_again(tuple(self._points))
+            fit = self._stepped()
+        self._count_again(tuple(self._points) if fit is None else self._corners)
         return fit or Refusal(self._reason, {**self._points, **self._held}, self._failed)
 
     # Polynomials: the degree in each variable is read off lines of the grid.
@@ -312,9 +317,16 @@ class _Inference:
 
     def _count(self, sizes: Sizes) -> int:
         if sizes not in self._points:
-            self._points[sizes] = self._measure(sizes)
+            self._points[sizes] = self._glance(sizes)
             self._held.pop(sizes, None)
         return self._points[sizes]
+
+    def _count_again(self, wanted: Sequence[Sizes]) -> None:
+        """Have points measured that were glanced at: where no law was found it may be that the
+        counts do not repeat, and where one was found its ends show that they do."""
+        if self._glance is not self._measure:
+            for sizes in wanted:
+                self._measure(sizes)
 
     def _named(self, sizes: Sizes) -> dict[str, int]:
         return dict(zip(self._variables, sizes, strict=True))

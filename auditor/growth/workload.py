@@ -43,6 +43,7 @@ class Workload:
         try:
             call = self.settled(self.scenario.populate(self.subject, **sizes))
         except (Exception, SystemExit) as error:
+            raise_if_interrupted(error)
             raise ScenarioError(
                 f"scenario `{self.scenario.name}` failed while it was populated {at}:"
                 f" {blamed(error)}"
@@ -60,6 +61,7 @@ class Workload:
         try:
             call()
         except (Exception, SystemExit) as error:
+            raise_if_interrupted(error)
             if not is_declared(error, self.scenario.declared):
                 raise ScenarioError(
                     f"scenario `{self.scenario.name}` failed in the measured call with"
@@ -90,6 +92,16 @@ def prepared(database: ScratchDatabase, *scenarios: Scenario) -> Iterator[tuple[
         for one in scenarios:
             create_seeded_tables(one, database)
         yield tuple(Workload(one, database, subject, settled) for one in scenarios)
+
+
+def raise_if_interrupted(error: BaseException) -> None:
+    """Raises KeyboardInterrupt where one brought the error about. oslo.db on SQLite makes a
+    PendingRollbackError of a Ctrl-C that ends a statement: no failure of the scenario."""
+    chain = [error]
+    while (cause := chain[-1].__cause__ or chain[-1].__context__) and cause not in chain:
+        chain.append(cause)
+    if any(isinstance(one, KeyboardInterrupt) for one in chain):
+        raise KeyboardInterrupt from error
 
 
 def is_declared(error: BaseException, declared: tuple[str, ...]) -> bool:

@@ -138,22 +138,36 @@ def test_few_points_are_asked_for_and_each_once() -> None:
     assert len(asked) == len(set(asked)) == 24
 
 
-def test_a_hold_out_is_glanced_at_and_measured_again_only_where_it_fails() -> None:
+def asked_of(count: Callable[[int], int]) -> list[tuple[str, int]]:
+    """What is asked, and how, to find the law of a count along one variable."""
     asked: list[tuple[str, int]] = []
 
     def measure(sizes: tuple[int, ...]) -> int:
         asked.append(("measured", sizes[0]))
-        return min(sizes[0], 8)
+        return count(sizes[0])
 
     def glance(sizes: tuple[int, ...]) -> int:
         asked.append(("glanced at", sizes[0]))
-        return min(sizes[0], 8)
+        return count(sizes[0])
 
     infer(measure, ("a",), (GRID,), glance=glance)
+    return asked
 
-    assert asked[:5] == [
-        *(("measured", 1), ("measured", 2), ("measured", 4)),
+
+def test_a_law_is_found_by_glances_and_measured_at_the_ends_of_the_grid() -> None:
+    held = (9, 3, 5, 6, 7, 8, 11, 24, 25)
+
+    assert asked_of(lambda n: 3 * n) == [
+        *(("glanced at", n) for n in (1, 2, 4, *held)),
+        *(("measured", 1), ("measured", 4)),
+    ]
+
+
+def test_where_a_hold_out_fails_all_that_was_glanced_at_is_measured() -> None:
+    assert asked_of(lambda n: min(n, 8))[:8] == [
+        *(("glanced at", 1), ("glanced at", 2), ("glanced at", 4)),
         *(("glanced at", 9), ("measured", 9)),
+        *(("measured", 1), ("measured", 2), ("measured", 4)),
     ]
 
 
