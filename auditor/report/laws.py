@@ -38,6 +38,7 @@ from auditor.model.law import (
 from auditor.model.span import Frame
 from auditor.report.contracts import contracts_as_json, lines_of
 from auditor.report.measures import measure_lines, measures_as_json, time_lines
+from auditor.report.scans import scan_lines, scans_as_json
 
 _COLUMNS = re.compile(r"^SELECT [^()]*? FROM ")
 _MOST_SITES = 12
@@ -84,6 +85,7 @@ def law_as_json(result: LawResult) -> dict[str, Any]:
         "notes": list(result.notes),
         **measures_as_json(result, growth_in_words),
         **contracts_as_json(result),
+        **scans_as_json(result.scans),
     }
 
 
@@ -166,6 +168,7 @@ def _lines(result: LawResult) -> Iterator[str]:
     yield from (f"    {line}" for line in measure_lines(result, growth_in_words))
     yield from (f"    {line}" for line in time_lines(result.timings))
     yield from (f"    {line}" for line in lines_of(result))
+    yield from (f"    {line}" for line in scan_lines(result.scans))
     yield from (f"    note: {note}" for note in result.notes)
     for term in result.terms:
         yield ""

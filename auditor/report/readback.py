@@ -23,6 +23,7 @@ from auditor.report.evidence import (
 )
 from auditor.report.json import SCHEMA
 from auditor.report.measures import measures_from_json
+from auditor.report.scans import scans_from_json
 from auditor.report.tapes import problem_from_json, tape_from_json
 
 Json = Mapping[str, Any]
@@ -94,6 +95,7 @@ def _law(value: Json) -> LawResult:
         notes=tuple(value["notes"]),
         **measures_from_json(value),
         **contracts_from_json(value),
+        **scans_from_json(value),
     )
 
 

@@ -168,7 +168,7 @@ def test_no_law_of_a_generated_function_is_wrong_and_few_are_refused() -> None:
     assert found["right"] >= 18
 
 
-@pytest.mark.parametrize("seed", (1, 2, 3))
+@pytest.mark.parametrize("seed", [1, 2, 3])
 def test_the_law_of_a_generated_program_is_right_on_a_real_session(seed: int) -> None:
     wanted = program(seed, *SMALL)
     (result,) = profile(scenario_of(wanted))

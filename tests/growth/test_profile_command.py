@@ -137,6 +137,12 @@ NOT_EMPTY = (
     "`sqlite:///full.db` is not empty: it holds tables (1, such as `t`), and every row of it would"
     " be deleted; give `sqlite://` for a scratch database, or say --i-know-this-is-a-test-database"
 )
+NO_REACH = (
+    "--reach: `{}` is no size to reach: write a whole number up to 1000000, such as `1001`, or"
+    " `labels=1001` for one size of the scenario"
+)
+UNKNOWN_SIZE = "--reach: no scenario has a size `labels`; they have `books`, `shelves`"
+NO_TIME = "option `--time` does not take a value."
 NO_SCENARIO = "missing argument `SCENARIOS...`; `auditor profile --help` lists what there is"
 
 
@@ -150,6 +156,12 @@ NO_SCENARIO = "missing argument `SCENARIOS...`; `auditor profile --help` lists w
         (["library_scenarios.py::leaving"], LEAVES),
         (["library_scenarios.py::library", "--db", "oracle://scott:tiger@host/"], UNKNOWN_DATABASE),
         (["library_scenarios.py::library", "--db", "sqlite:///full.db"], NOT_EMPTY),
+        *(
+            (["library_scenarios.py::library", "--reach", text], NO_REACH.format(text))
+            for text in ("far", "0", "-1", "1.5", "1000001", "²", "books=", "=5", "two words=5")
+        ),
+        (["library_scenarios.py::library", "--reach", "labels=5"], UNKNOWN_SIZE),
+        (["library_scenarios.py::library", "--time=5"], NO_TIME),
         ([], NO_SCENARIO),
     ],
 )
