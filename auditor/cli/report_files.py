@@ -30,14 +30,14 @@ class ReportFile:
     path: Path
 
 
-def report_file(written: str, option: str = "--report") -> ReportFile:
-    """`out.sarif`, or `gitlab:out.json` where the name does not say the format. Raises AuditorError
-    for a format that is none, and a file that cannot be written."""
+def report_file(written: str, option: str = "--report", folder: Path = Path()) -> ReportFile:
+    """`out.sarif`, or `gitlab:out.json` where the name does not say the format; relative to
+    `folder`. Raises AuditorError for a format that is none, and a file that cannot be written."""
     name, colon, rest = written.partition(":")
     if colon and rest and _is_format(name):
-        found = ReportFile(name, Path(rest))
+        found = ReportFile(name, folder / rest)
     else:
-        path = Path(written)
+        path = folder / written
         if path.suffix.lower() not in SUFFIXES:
             suffixes = ", ".join(f"`{suffix}`" for suffix in SUFFIXES)
             raise SettingsError(

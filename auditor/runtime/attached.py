@@ -27,7 +27,8 @@ ROOT = "AUDITOR_RECORD_ROOT"
 LAST_CALLS = ("_exit", "execv", "execve")
 """Of `os`: the end without atexit, which multiprocessing takes for its children, and what all
 other `exec` functions call to become another program."""
-EVERY = 1.0  # seconds between writes, and at least 20 times as long as a write takes
+EVERY = 1.0  # seconds between writes, and at least `RATIO` times as long as a write takes
+RATIO = 40
 
 _sleep = time.sleep
 _start_thread = _thread.start_new_thread
@@ -82,7 +83,6 @@ class PartWriter:
                 self._written = executed
                 forget_lost(self._path)
             except Exception as error:  # noqa: BLE001 - disk full, folder gone: the program goes on
-                self._ledger.lose("tape", f"a part could not be written: {error}")
                 note_lost(self._path, str(error))
 
     def _keep_writing(self, ledger: Ledger) -> None:
@@ -91,7 +91,7 @@ class PartWriter:
             _sleep(pause)
             began = time.monotonic()
             self.flush()
-            pause = max(EVERY, 20 * (time.monotonic() - began))
+            pause = max(EVERY, RATIO * (time.monotonic() - began))
 
 
 def _unused_part(folder: Path) -> Path:

@@ -186,4 +186,4 @@ class Books:
 
 
 def _in_order(errors: dict[str, int]) -> tuple[tuple[str, int], ...]:
-    return tuple(sorted(errors.items()))
+    return tuple(sorted(errors.copy().items()))

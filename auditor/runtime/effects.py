@@ -109,7 +109,7 @@ class Effects:
                 self._wrappers[id(original)] = (original, self._watched(original, row.what))
             patches.put(owner, row.name, self._wrappers[id(original)][1])
         for module in _new_modules(self._scanned):
-            names = list(vars(module).items())
+            names = vars(module).copy().items()
             self._aliases += [(module, name) for name, each in names if id(each) in self._wrappers]
         for module, name in self._aliases:
             found = self._wrappers.get(id(vars(module).get(name)))
@@ -179,7 +179,7 @@ def _owner(row: Row) -> Any:
 
 def _new_modules(scanned: dict[str, int]) -> Iterator[ModuleType]:
     """The modules of the program that were loaded since the last time."""
-    for name, module in list(sys.modules.items()):
+    for name, module in sys.modules.copy().items():
         if scanned.get(name) == id(module):
             continue
         scanned[name] = id(module)

@@ -39,6 +39,8 @@ from auditor.runtime.transactions import Unit
 
 MOST_RAW_KEYS = 4096  # about 5 kB each; entries are found again by their resolved key
 
+_NONE: frozenset[str] = frozenset()
+
 RawKey = tuple[Any, ...]
 """(StatementFacts, transaction kind, running test, Lane, offset, offset, ...), innermost first."""
 
@@ -120,7 +122,7 @@ class Ledger:
         """Everything seen so far."""
         tape = Tape(
             entries=tuple(
-                entry_of(key, cell, self._read.get(key.test, ()))
+                entry_of(key, cell, self._read.get(key.test, _NONE).copy())
                 for key, cell in in_fixed_order(self._entries.copy().items())
             ),
             losses=tuple(self.losses.copy()),

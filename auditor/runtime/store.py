@@ -99,7 +99,7 @@ def note_lost(part: Path, message: str) -> None:
 
 
 def forget_lost(part: Path) -> None:
-    """Takes that back: the part is written now, and tells of it itself. Never raises."""
+    """Takes that back: the part is written now, and nothing is lost. Never raises."""
     with contextlib.suppress(OSError):
         part.with_suffix(LOST).unlink(missing_ok=True)
 

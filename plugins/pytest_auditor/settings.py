@@ -3,28 +3,18 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 from auditor import baseline, config
 from auditor.baseline import Known
+from auditor.cli.report_files import ReportFile, report_file
 from auditor.model.errors import AuditorError, SettingsError
 from auditor.model.settings import Settings
-from auditor.report import FORMATS, renderer
 from auditor.runtime import budgets
 from auditor.runtime.budgets import Measured
-
-SUFFIXES = {
-    ".txt": "text",
-    ".json": "json",
-    ".sarif": "sarif",
-    ".md": "markdown",
-    ".xml": "junit",
-    ".html": "html",
-    ".htm": "html",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +25,7 @@ class Chosen:
     tape: Path
     settings: Settings
     is_failing: bool
-    reports: tuple[tuple[str, Path], ...]
+    reports: tuple[ReportFile, ...]
     baseline: Path | None
     known: tuple[Known, ...]
     budgets: dict[str, dict[str, int]] | None
@@ -57,8 +47,8 @@ def _chosen(given: pytest.Config) -> Chosen:
     limits = _path(given, "auditor_budgets")
     written = _path(given, "auditor_write_budgets")
     reports = tuple(_report(folder, text) for text in given.getoption("auditor_report"))
-    for path in (*(path for _, path in reports), *([written] if written else [])):
-        _refuse_unwritable(path)
+    if written:
+        _refuse_unwritable(written)
     return Chosen(
         tape=Path(os.path.abspath(folder / given.getoption("auditor_tape"))),
         settings=config.load(given.rootpath),
@@ -81,29 +71,9 @@ def _read_budgets(path: Path) -> dict[str, dict[str, int]]:
     return budgets.read(path, f"pytest --auditor-write-budgets {path.name}")
 
 
-def _report(folder: Path, text: str) -> tuple[str, Path]:
-    """`sarif:out.json` and `out.sarif` as format and file."""
-    format_name, colon, rest = text.partition(":")
-    if not (colon and rest and _is_format(format_name)):
-        format_name, rest = SUFFIXES.get(Path(text).suffix.lower(), ""), text
-    if not format_name:
-        suffixes = ", ".join(f"`{suffix}`" for suffix in SUFFIXES)
-        raise SettingsError(
-            f"--auditor-report `{text}` does not say its format: end the name in one of {suffixes},"
-            " or write FORMAT:FILE, such as `gitlab:report.json`"
-        )
-    renderer(format_name)
-    return format_name, Path(os.path.abspath(folder / rest))
-
-
-def _is_format(name: str) -> bool:
-    if name in FORMATS:
-        return True
-    try:
-        renderer(name)
-    except SettingsError:
-        return False
-    return True
+def _report(folder: Path, text: str) -> ReportFile:
+    found = report_file(text, "--auditor-report", folder)
+    return replace(found, path=Path(os.path.abspath(found.path)))
 
 
 def _refuse_unwritable(path: Path) -> None:

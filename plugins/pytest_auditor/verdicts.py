@@ -97,8 +97,8 @@ class Verdicts:
         report = self._report
         if report is None:
             return
-        for format_name, path in self._chosen.reports:
-            self._write(path, lambda: render(report, format_name))  # noqa: B023 - called at once
+        for file in self._chosen.reports:
+            self._write(file.path, lambda: render(report, file.format))  # noqa: B023 - called at once
 
     def _write(self, path: Path, text: Callable[[], str]) -> None:
         try:

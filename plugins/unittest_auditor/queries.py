@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from auditor.growth.calls import SIZES
+from auditor.growth.promises import Given, Runner, hold
 from auditor.model.errors import SettingsError
 from auditor.model.tape import Tape
 from auditor.runtime import snapshots as files
 from auditor.runtime.expectations import Block, Expectation, at_most, exactly, held_to, none
 from auditor.runtime.pausable import Pausable
 from auditor.runtime.reviewed_file import Lines
-from unittest_auditor import scaling
 from unittest_auditor.attached import attach
 from unittest_auditor.checks import warn
 from unittest_auditor.kept import UPDATE, add_snapshots
@@ -38,6 +38,11 @@ class Queries:
         self._chosen = chosen
         self._recording = recording
         self._sections: set[str] = set()
+        self._runner = Runner(
+            failure=self._failure,
+            refused=lambda said: self._failure(f"usage error: {said}"),
+            unseen=self._unseen,
+        )
 
     def count(self, *total: int, engine: Any = None, **by_kind: int) -> Block:
         """Wants exactly so many statements: `count(3)`, `count(select=2, insert=1)`."""
@@ -72,8 +77,7 @@ class Queries:
     ) -> Any:
         """Wants as many statements of `call(n)` at every size; gives the law. Where functions are
         `async def` and a loop runs, the law is to be awaited."""
-        given = scaling.Given(call, setup, reset, tuple(sizes), str(at_most))
-        return scaling.hold("constant", given, self._case, self._unseen)
+        return hold(Given("constant", call, setup, reset, sizes, at_most), self._runner)
 
     def linear(
         self,
@@ -86,8 +90,7 @@ class Queries:
     ) -> Any:
         """Wants statements that grow with the size and no faster, and with `at_most="20 + n"` never
         more than that."""
-        given = scaling.Given(call, setup, reset, tuple(sizes), str(at_most))
-        return scaling.hold("linear", given, self._case, self._unseen)
+        return hold(Given("linear", call, setup, reset, sizes, at_most), self._runner)
 
     def _unseen(self) -> AbstractContextManager[Any]:
         return self._recording.paused() if self._recording is not None else nullcontext()

@@ -85,8 +85,10 @@ def project(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, loaded: None
 ) -> pytest.Pytester:
     """A project with labels, their rules, and a session with three of each; no CI."""
-    for name in ("CI", "BUILD_NUMBER", "PYTEST_CURRENT_TEST", "PYTEST_ADDOPTS"):
+    for name in ("CI", "BUILD_NUMBER", "PYTEST_CURRENT_TEST"):
         monkeypatch.delenv(name, raising=False)
+    # Its plug-in imports hypothesis anew at the end of each inner run: two seconds.
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:hypothesispytest")
     pytester.makepyfile(app=APP, conftest=CONFTEST)
     pytester.makeini("[pytest]")
     return pytester

@@ -55,14 +55,14 @@ def test_a_law_that_is_not_as_promised_is_shown_with_the_sites_of_what_grows(
     result.assert_outcomes(failed=2)
     result.stdout.fnmatch_lines(
         [
-            "`scaling.constant`: it is not constant in n",
+            "wanted constant growth: it is not constant in n",
             "test_constant.listing on its own engine: 1 + n statements",
             "    linear in n",
             "    n  statements *",
             "    1           2 *",
             "    hold-out n=9: predicted 10, measured 10",
             "*executed at app.py:31 in listing",
-            "`scaling.linear`: it is not at most n (at n=1)",
+            "wanted linear growth: it is not at most n (at n=1)",
         ]
     )
 
@@ -96,11 +96,11 @@ def test_no_law_is_given_where_a_call_leaves_something_behind(project: pytest.Py
     result.stdout.fnmatch_lines(
         [
             (
-                "`scaling.linear`: no law: not repeatable: at n=1 one call executed * statements"
+                "wanted linear growth: no law: not repeatable: at n=1 one call executed *"
                 " and an equal one *"
             ),
             "Each measurement is `reset()`, `setup(n)`, then the counted `call(n)`*",
-            "`scaling.constant`: no law: NO STATEMENT WAS SEEN at any size: does the call use the*",
+            "wanted constant growth: no law: NO STATEMENT WAS SEEN at any size: *",
         ]
     )
 
@@ -137,8 +137,8 @@ def test_what_the_call_raises_is_the_failure(project: pytest.Pytester) -> None:
 @pytest.mark.parametrize(
     ("written", "said"),
     [
-        ("constant(3)", "the call is `3`: give a function of n, such as `lambda n: f(n)`"),
-        ("constant(print, setup=3)", "`setup` is `3`, not a function"),
+        ("constant(3)", "`constant`: `call` is `3`: give a function, such as `lambda n: f(n)`"),
+        ("constant(print, setup=3)", "`constant`: `setup` is `3`: give a function, such as*"),
         ("constant(print, sizes=(2,))", "`sizes` is `(2,)`: give two different sizes or more,*"),
         ("constant(print, sizes=(1, -2))", "sizes?`n`? is `(1, -2)`: give one or more distinct*"),
         ("linear(print, at_most='n +')", "*`at_most=?n +?` cannot be read: *"),
@@ -199,4 +199,4 @@ def test_asynchronous_calls_run_on_the_loop_of_the_test(project: pytest.Pytester
     )
     result = run(project)
     result.assert_outcomes(passed=2, failed=1)
-    result.stdout.fnmatch_lines(["`scaling.constant`: it is not constant in n"])
+    result.stdout.fnmatch_lines(["wanted constant growth: it is not constant in n"])

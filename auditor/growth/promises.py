@@ -1,9 +1,10 @@
-"""Holds a call to a law of growth, measured on the test's own engine."""
+"""A test's promise of how a call grows: measured, and kept or told. Test runners' adapters stand on
+this; they say which exception fails a test, and what the test is held to meanwhile."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -26,28 +27,39 @@ HINT = (
     " `reset=` to take away what the call or its set-up leaves behind, such as rows or objects in a"
     " session"
 )
-Unseen = Callable[[], AbstractContextManager[Any]]
 
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """The arguments of `constant` and `linear`, as written."""
+    """What a test says of a call, as written. `growth` is `constant` or `linear`."""
 
+    growth: str
     call: Any
     setup: Any
     reset: Any
-    sizes: tuple[int, ...]
-    at_most: str
+    sizes: Sequence[int]
+    at_most: str | int
 
 
-def hold(growth: str, given: Given, case: Any, unseen: Unseen) -> Any:
-    """The law of a call that grows as promised, to await if it is asynchronous and a loop runs.
-    Raises the test case's failure if it does not, and what the call itself raises."""
+@dataclass(frozen=True, slots=True)
+class Runner:
+    """How the test's runner wants it: `failure` makes the exception that fails a test, `refused`
+    the one for arguments that mean nothing, `unseen` leaves a block out of what the test is held
+    to."""
+
+    failure: Callable[[str], BaseException]
+    refused: Callable[[str], BaseException]
+    unseen: Callable[[], AbstractContextManager[Any]]
+
+
+def hold(given: Given, runner: Runner) -> Any:
+    """The law of a call that grows as promised, to await if a function is `async def` and a loop
+    runs. Raises the runner's failure if it does not, and what the call itself raises."""
     for name in ("call", "setup", "reset"):
         value = getattr(given, name)
         if not callable(value) and not (value is None and name != "call"):
-            raise case.failureException(
-                f"usage error: `{growth}`: `{name}` is `{value!r:.60}`: give a function, such as"
+            raise runner.refused(
+                f"`{given.growth}`: `{name}` is `{value!r:.60}`: give a function, such as"
                 " `lambda n: f(n)`"
             )
     scaled = ScaledCall(
@@ -56,44 +68,43 @@ def hold(growth: str, given: Given, case: Any, unseen: Unseen) -> Any:
         given.setup,
         given.reset,
         given.sizes,
-        grows=f"{growth} in n",
-        at_most=given.at_most,
+        grows=f"{given.growth} in n",
+        at_most=str(given.at_most),
     )
     if scaled.is_asynchronous and _has_loop():
-        return _awaited(growth, scaled, case, unseen)
+        return _awaited(given.growth, scaled, runner)
     try:
-        with unseen():
+        with runner.unseen():
             result = law_of_call(scaled)
     except ScenarioError as error:
-        raise _raised(error, case) from None
-    return _kept(growth, result, case)
+        raise _raised(error, runner) from None
+    return _kept(given.growth, result, runner)
 
 
-async def _awaited(growth: str, scaled: ScaledCall, case: Any, unseen: Unseen) -> LawResult:
+async def _awaited(growth: str, scaled: ScaledCall, runner: Runner) -> LawResult:
     try:
-        with unseen():
+        with runner.unseen():
             result = await law_of_awaited_call(scaled)
     except ScenarioError as error:
-        raise _raised(error, case) from None
-    return _kept(growth, result, case)
+        raise _raised(error, runner) from None
+    return _kept(growth, result, runner)
 
 
-def _kept(growth: str, result: LawResult, case: Any) -> LawResult:
+def _kept(growth: str, result: LawResult, runner: Runner) -> LawResult:
     broken = breaches(result)
     if result.law is not None and not broken:
         return result
     head = f"wanted {growth} growth: {'; '.join(broken) or f'no law: {result.refusal}'}"
     hint = HINT if result.law is None else ""
     parts = (head, hint, law_as_text(result).rstrip("\n"))
-    raise case.failureException("\n".join(part for part in parts if part))
+    raise runner.failure("\n".join(part for part in parts if part))
 
 
-def _raised(error: ScenarioError, case: Any) -> BaseException:
+def _raised(error: ScenarioError, runner: Runner) -> BaseException:
     """What the test's own functions raised, as they raised it; or that nothing can be done with
     the arguments."""
     if isinstance(error, UnusableCall):
-        failure: BaseException = case.failureException(f"usage error: {error}")
-        return failure
+        return runner.refused(str(error))
     return error.__cause__ or error
 
 
