@@ -10,13 +10,13 @@ a judge then says less. `auditor.rules.turns` finds the loops of such a path.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from auditor.engine.recorded_source import OPENED
 from auditor.model.span import Frame
 from auditor.model.tape import CauseKind, Entry
+from auditor.rules.outside import below_test, inside_recording
 from auditor.source.facts import (
     At,
     Attribute,
@@ -101,36 +101,6 @@ def path_of_entry(project: Project, entry: Entry) -> tuple[Standing, ...]:
     return found
 
 
-def below_test(stack: tuple[Frame, ...], test: str) -> tuple[Frame, ...]:
-    """The call path from the function of a test inwards: what runs tests is no part of one."""
-    name = re.split(r"[.:]+", re.split(r"[\[( ]", test, maxsplit=1)[0])[-1]
-    for depth in range(len(stack) - 1, 0, -1):
-        frame = stack[depth]
-        if name and frame.function.rpartition(".")[2] == name and is_test_code(frame):
-            return stack[: depth + 1]
-    return stack
-
-
-def inside_recording(
-    stack: tuple[Frame, ...], opened: Sequence[Frame]
-) -> tuple[tuple[Frame, ...], int]:
-    """The part of a call path that is inside of the block which opened the recording, and the line
-    of its outermost function on which the block begins, 0 if it begins further inside."""
-    shared = 0
-    for one, other in zip(reversed(stack), reversed(opened), strict=False):
-        if one != other:
-            break
-        shared += 1
-    if shared == min(len(stack), len(opened)):  # a block on one line, or on that of its caller
-        shared -= 1
-    if shared < 0:
-        return stack, 0
-    inside = stack[: len(stack) - shared]
-    begins = opened[len(opened) - shared - 1]
-    is_here = (begins.path, begins.function) == (inside[-1].path, inside[-1].function)
-    return inside, begins.line if is_here else 0
-
-
 def standings(
     project: Project, stack: Sequence[Frame], emits: frozenset[str] = EMITTING
 ) -> tuple[Standing, ...]:
@@ -186,23 +156,6 @@ def _prepares(standing: Standing) -> bool:
     decorators = standing.function.decorators if standing.function is not None else ()
     funcs = (d.func if isinstance(d, Call) else d for d in decorators)
     return any(last_step(func) == "fixture" for func in funcs)
-
-
-def is_test_code(frame: Frame) -> bool:
-    """Whether a line is of a test, by the name of its file or function."""
-    file = frame.path.rpartition("/")[2]
-    return (
-        file.startswith("test_")
-        or file.endswith("_test.py")
-        or file == "conftest.py"
-        or "/tests/" in f"/{frame.path}"
-    )
-
-
-def is_of_test(repeats: Frame, emits: Frame) -> bool:
-    """Whether it is a test that calls the program again and again: the line that repeats is of a
-    test, the line that emits is not."""
-    return is_test_code(repeats) and not is_test_code(emits)
 
 
 def _modules(project: Project) -> dict[str, ModuleFacts]:
@@ -383,9 +336,7 @@ __all__ = [
     "getters_of",
     "handed_over",
     "inline_region",
-    "is_of_test",
     "is_set_up",
-    "is_test_code",
     "names_of",
     "path_of_entry",
     "standings",

@@ -14,14 +14,8 @@ from auditor.model.finding import Confidence
 from auditor.model.span import Frame, Span
 from auditor.model.tape import CauseKind, Entry, Tape
 from auditor.rules.excuses import LEAST, depends_on_itself
-from auditor.rules.recorded import (
-    BY_ATTRIBUTE,
-    Standing,
-    is_of_test,
-    is_set_up,
-    path_of_entry,
-    unread,
-)
+from auditor.rules.outside import is_of_test
+from auditor.rules.recorded import BY_ATTRIBUTE, Standing, is_set_up, path_of_entry, unread
 from auditor.rules.turns import Turn, repeated_by, turns_of
 from auditor.source.facts import Call
 from auditor.source.program import last_step

@@ -213,7 +213,7 @@ def _calls_itself(function: FunctionFacts, call: Call) -> bool:
     """A plain name, or a method of `self` or `cls`; `super().load()` is another function."""
     if isinstance(call.func, Name):
         return not function.class_name
-    return dotted(call.func).partition(".")[0] in {"self", "cls"}
+    return dotted(call.func) in {f"self.{function.name}", f"cls.{function.name}"}
 
 
 def _callback(standing: Standing, depth: int, path: Sequence[Standing]) -> Turn | None:

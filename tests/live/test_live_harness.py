@@ -16,7 +16,7 @@ from auditor.engine.judging import judge
 from auditor.model.settings import Settings
 from auditor.model.span import Frame
 from auditor.model.tape import Cause, CauseKind, Entry, Site, Tape
-from auditor.rules.recorded import below_test
+from auditor.rules.outside import below_test
 
 Findings = Callable[[str, str], tuple[list[str], list[str]]]
 

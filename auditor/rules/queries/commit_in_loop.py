@@ -12,9 +12,10 @@ from auditor.model.span import Frame, Span
 from auditor.model.tape import Entry, Tape
 from auditor.rule import Example, Hit, Hits, LiveExample, OnFunction, OnTape, Rule
 from auditor.rules.excuses import LEAST
+from auditor.rules.outside import is_of_test
 from auditor.rules.queries.loops import LOOPS
 from auditor.rules.queries.repeated import Repeated, hit_of, is_in_pieces, repeated_sites
-from auditor.rules.recorded import Standing, is_of_test, is_set_up, path_of_entry
+from auditor.rules.recorded import Standing, is_set_up, path_of_entry
 from auditor.rules.turns import Turn, repeated_by
 from auditor.source.facts import (
     Bind,

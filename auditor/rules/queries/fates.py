@@ -112,9 +112,9 @@ def _emitting(path: Sequence[Standing]) -> tuple[int, Call | None]:
     region = inline_region(path[0])
     function, call = path[0].function, path[0].event
     if region >= 0 and function is not None and function.regions[region].kind == "comprehension":
-        outer = path[1] if len(path) > 1 else path[0]
-        call = function.regions[region].expr if outer.function is function else None
-        return 1, call if isinstance(call, Call) else None
+        rows = function.regions[region].expr
+        is_of_caller = len(path) > 1 and path[1].function is function
+        return 1, rows if is_of_caller and isinstance(rows, Call) else None
     return 0, call if isinstance(call, Call) else None
 
 

@@ -7,6 +7,7 @@ from auditor.model.knowledge import Effect
 from auditor.model.tape import CauseKind, Entry, Tape
 from auditor.rule import Example, Hit, Hits, LiveExample, OnFunction, OnTape, Rule
 from auditor.rules.fixes import class_or_table, one_query
+from auditor.rules.outside import is_of_catalogue
 from auditor.rules.queries.repeated import hit_of, likeliest, repeated_sites
 from auditor.rules.queries.repeated_read import is_same_each_time, is_told
 from auditor.rules.repetitions import Repetition, repetitions
@@ -55,7 +56,8 @@ def check_tape(tape: Tape, project: Project) -> Hits:
 
 
 def _is_query(entry: Entry) -> bool:
-    return entry.cause.kind is CauseKind.EXPLICIT and entry.verb in _ASKING
+    is_asked = entry.cause.kind is CauseKind.EXPLICIT and entry.verb in _ASKING
+    return is_asked and not is_of_catalogue(entry)
 
 
 def _fix(project: Project, found: Repetition) -> str:

@@ -15,10 +15,11 @@ from auditor.model.finding import Confidence
 from auditor.model.span import Frame, Span
 from auditor.model.tape import CauseKind, Entry, Tape
 from auditor.rule import Hit
+from auditor.rules.outside import is_test_code
 from auditor.rules.places import span_at
 from auditor.rules.queries.fates import Fate, fate_of
 from auditor.rules.queries.row_loops import Use
-from auditor.rules.recorded import Standing, is_set_up, is_test_code, path_of_entry
+from auditor.rules.recorded import Standing, is_set_up, path_of_entry
 from auditor.source.facts import At, Test
 from auditor.source.project import Project
 

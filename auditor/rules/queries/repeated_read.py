@@ -11,15 +11,10 @@ from auditor.model.span import Frame, Span
 from auditor.model.tape import CauseKind, Entry, Tape
 from auditor.rule import Hit, Hits, LiveExample, OnTape, Rule
 from auditor.rules.excuses import LEAST
+from auditor.rules.outside import is_of_catalogue, is_of_test, is_test_code
 from auditor.rules.queries.loops import sleeps
 from auditor.rules.queries.recorded_loads import evidence_of
-from auditor.rules.recorded import (
-    Standing,
-    is_of_test,
-    is_set_up,
-    is_test_code,
-    path_of_entry,
-)
+from auditor.rules.recorded import Standing, is_set_up, path_of_entry
 from auditor.rules.repetitions import repetition_of
 from auditor.rules.turns import repeated_by
 from auditor.source.facts import Call
@@ -38,9 +33,8 @@ def check(tape: Tape, project: Project) -> Hits:
     for entry in tape.entries:
         if is_told(project, entry):
             found.setdefault((entry.shape, entry.database), []).append(entry)
-    for same in found.values():
-        if _is_of_test(tape, project, same):
-            continue
+    for all_of_shape in found.values():
+        same = [e for e in all_of_shape if not _is_of_test(tape, project, e)]
         if any(is_same_each_time(e) or not _is_in_loop(tape, project, e) for e in same):
             yield _hit(tape, project, same)
 
@@ -70,6 +64,7 @@ def _is_read(entry: Entry) -> bool:
         and entry.cause.kind is CauseKind.EXPLICIT
         and bool(entry.tables and entry.site.stack)
         and not _READS_ANEW.search(entry.shape)
+        and not is_of_catalogue(entry)
     )
 
 
@@ -154,15 +149,11 @@ def _fork(tape: Tape, entry: Entry) -> Frame | None:
     return shared if len(stacks) > 1 else None
 
 
-def _is_of_test(tape: Tape, project: Project, same: Sequence[Entry]) -> bool:
-    """Whether it is tests that call the program again and again in one transaction of theirs."""
-    for entry in same:
-        fork = _fork(tape, entry)
-        turn = repeated_by(project, entry, path_of_entry(project, entry))
-        line = turn.frame if turn is not None else fork
-        if line is None or not is_of_test(line, entry.site.frame):
-            return False
-    return True
+def _is_of_test(tape: Tape, project: Project, entry: Entry) -> bool:
+    """Whether it is a test that calls the program again and again in one transaction of its own."""
+    turn = repeated_by(project, entry, path_of_entry(project, entry))
+    line = turn.frame if turn is not None else _fork(tape, entry)
+    return line is not None and is_of_test(line, entry.site.frame)
 
 
 _MODEL = """

@@ -10,7 +10,8 @@ from auditor.model.span import Frame, Span
 from auditor.model.tape import CauseKind, Entry, Tape
 from auditor.rule import Hit, Hits, LiveExample, OnTape, Rule
 from auditor.rules.fixes import class_or_table, compared_column
-from auditor.rules.recorded import Standing, is_of_test, is_set_up, path_of_entry
+from auditor.rules.outside import is_of_catalogue, is_of_test
+from auditor.rules.recorded import Standing, is_set_up, path_of_entry
 from auditor.rules.turns import repeated_by
 from auditor.source.project import Project
 from auditor.sql.shape import brief
@@ -50,6 +51,7 @@ def _asks_for_one(entry: Entry) -> bool:
         entry.verb == "SELECT"
         and entry.cause.kind is CauseKind.EXPLICIT
         and entry.most_in_unit == 1
+        and not is_of_catalogue(entry)
         and " IN (" not in entry.shape
         and compared_column(entry.shape) is not None
     )

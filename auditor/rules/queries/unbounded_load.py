@@ -9,12 +9,13 @@ from auditor.model.finding import Confidence, Severity
 from auditor.model.span import Frame, Span
 from auditor.model.tape import CauseKind, Entry, Tape
 from auditor.rule import Example, Hit, Hits, LiveExample, OnFunction, OnTape, Rule
+from auditor.rules.outside import is_test_code
 from auditor.rules.places import span_of
 from auditor.rules.queries.chains import Chain, chains_of, class_named
 from auditor.rules.queries.fates import fate_of
 from auditor.rules.queries.queries_instead import style_of
 from auditor.rules.queries.recorded_loads import evidence_of, is_bounded, rows_each
-from auditor.rules.recorded import Standing, is_set_up, is_test_code, path_of_entry
+from auditor.rules.recorded import Standing, is_set_up, path_of_entry
 from auditor.source.facts import Call, FunctionFacts, ModuleFacts
 from auditor.source.program import last_step
 from auditor.source.project import Project

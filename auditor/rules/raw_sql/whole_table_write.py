@@ -11,11 +11,12 @@ from auditor.model.knowledge import QUERY
 from auditor.model.span import Frame, Span
 from auditor.model.tape import CauseKind, Entry, Tape
 from auditor.rule import Example, Hit, Hits, LiveExample, OnFunction, OnTape, Rule
+from auditor.rules.outside import is_test_code
 from auditor.rules.places import span_of
 from auditor.rules.queries.recorded_loads import evidence_of
 from auditor.rules.raw_sql.sinks import is_migration, texts_given
 from auditor.rules.raw_sql.statements import HOLE, statements_of
-from auditor.rules.recorded import is_set_up, is_test_code, path_of_entry
+from auditor.rules.recorded import is_set_up, path_of_entry
 from auditor.source.facts import (
     At,
     Attribute,

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 from auditor.model.finding import Confidence, Severity
 from auditor.model.knowledge import CONNECTION, DRIVER_CONNECTION, ENGINE
+from auditor.model.span import Frame
 from auditor.model.tape import IncidentKind, Tape
 from auditor.rule import Example, Hit, Hits, LiveExample, OnFunction, OnTape, Rule
+from auditor.rules.outside import is_of_test
 from auditor.rules.places import span_of
-from auditor.rules.transactions.happened import evidence_of, incidents, span_at, times
+from auditor.rules.recorded import Standing
+from auditor.rules.transactions.happened import evidence_of, incidents, path_of, span_at, times
 from auditor.source.facts import (
+    Attribute,
     Bind,
     Call,
     Event,
+    Expr,
     FunctionFacts,
     ModuleFacts,
     Name,
     Return,
+    Subscript,
     Yield,
     dotted,
     walk,
@@ -42,8 +50,12 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
 
 
 def recorded(tape: Tape, project: Project) -> Hits:
-    """Connections that the garbage collector gave back, or nobody before the recording ended."""
+    """Connections that the garbage collector gave back, or nobody before the recording ended. What
+    a test hands to the program is the test's to close."""
     for seen in incidents(tape, project, IncidentKind.LEAKED):
+        maker = _maker(path_of(project, seen.site))
+        if maker is not None and is_of_test(maker, seen.site.frame):
+            continue
         thing, _, how = seen.what.partition(": ")
         said = _LEAKED.format(
             thing=thing, how=_HOW[how], times=times(seen.times), close=_CLOSE[thing]
@@ -53,7 +65,29 @@ def recorded(tape: Tape, project: Project) -> Hits:
             seen.site.frame.function,
             {"said": said},
             evidence_of(seen, "checked out")[-1:],
+            confidence=Confidence.LOW if maker is None and seen.test else Confidence.MEDIUM,
         )
+
+
+def _maker(path: Sequence[Standing]) -> Frame | None:
+    """The innermost line whose function was not handed what it works with as an argument."""
+    for standing in path:
+        function, event = standing.function, standing.event
+        given = {p.name for p in function.parameters} - {"self", "cls"} if function else set()
+        if not isinstance(event, Call) or last_step(event.func) in _OPENS:
+            return standing.frame
+        if given.isdisjoint(_handed(event)):
+            return standing.frame
+    return None
+
+
+def _handed(call: Call) -> Iterator[str]:
+    """The names that a call works with: `session` of `session.query(A)` and of `f(session)`."""
+    expr: Expr | None = call
+    while isinstance(expr, (Attribute, Call, Subscript)):
+        expr = expr.func if isinstance(expr, Call) else expr.base
+    yield from (e.name for e in (expr, *call.args) if isinstance(e, Name))
+    yield from (k.value.name for k in call.keywords if isinstance(k.value, Name))
 
 
 _SAID = (

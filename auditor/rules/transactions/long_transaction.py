@@ -16,7 +16,8 @@ from auditor.model.tape import (
     TransactionEntry,
 )
 from auditor.rule import Hit, Hits, LiveExample, OnTape, Rule
-from auditor.rules.recorded import is_of_test, path_of_entry
+from auditor.rules.outside import is_of_test
+from auditor.rules.recorded import path_of_entry
 from auditor.rules.transactions.happened import incidents, is_prepared, line_of, span_at
 from auditor.rules.turns import repeated_by
 from auditor.source.project import Project
@@ -40,7 +41,7 @@ def recorded(tape: Tape, project: Project) -> Hits:
 
 
 def over(tape: Tape, project: Project, limits: Limits) -> Hits:
-    """Transactions over other limits."""
+    """Transactions over other limits. How long a test takes is the machine's: that is advice."""
     writing = {(course.kind, course.opened) for course in tape.courses}
     told = _told_gaps(tape, project)
     reported: set[tuple[str, Frame]] = set()
@@ -51,17 +52,19 @@ def over(tape: Tape, project: Project, limits: Limits) -> Hits:
         gap = one.longest_gap if told.get(one.opened, 0.0) < one.longest_gap / 2 else 0.0
         if is_of_test(one.opened, one.site.frame):
             continue
-        how = _how(replace(one, most_statements=_pieces(tape, project, one)), limits, gap)
+        many = one.most_statements > limits.statements
+        pieces = _pieces(tape, project, one) if many else one.most_statements
+        how = _how(replace(one, most_statements=pieces), limits, gap)
         if how:
             reported.add(key)
-            yield _hit(project, one, how)
+            is_sure = pieces > limits.statements or not one.test
+            sure = Confidence.MEDIUM if is_sure else Confidence.LOW
+            yield replace(_hit(project, one, how), confidence=sure)
 
 
 def _pieces(tape: Tape, project: Project, one: TransactionEntry) -> int:
     """The statements of the longest transaction, those of one flush as one: the program asked once,
     and databases that return no keys of several rows get a statement for each."""
-    if one.most_statements == 0:
-        return 0
     courses = (c for c in tape.courses if (c.kind, c.opened) == (one.kind, one.opened))
     ran = {(step.shape, step.site) for course in courses for step in course.steps}
     spare = 0
