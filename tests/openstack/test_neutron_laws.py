@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import importlib.util
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -16,10 +17,9 @@ import sqlalchemy
 from auditor.backends.scratch import open_scratch
 from auditor.growth.load import load_scenarios
 from auditor.growth.run import profile
-from auditor.growth.scenario import Scenario
 from auditor.model.law import LawResult, Power
 from auditor_openstack import scenarios
-from auditor_openstack.neutron import prepare
+from auditor_openstack.neutron import Neutron, prepare
 
 pytestmark = [
     pytest.mark.neutron,
@@ -30,6 +30,8 @@ pytestmark = [
     ),
 ]
 
+Heard = dict[str, set[int]]
+"""By sizes, how many statements were heard in the calls."""
 SERVERS = ("sqlite://", "postgresql://")
 GROWS_WITH: Mapping[str, frozenset[str]] = {
     "neutron.metering_sync": frozenset({"labels"}),
@@ -46,24 +48,33 @@ ON_BOTH_SERVERS = ("neutron.metering_sync", "neutron.metering_sync_rule", "neutr
 
 
 @cache
-def law_of(name: str, server: str) -> LawResult:
-    (result,) = profile(ALL[name], database=server)
-    return result
+def measured(name: str, server: str) -> tuple[LawResult, Heard]:
+    """The law, and what a listener of a few lines heard in the same calls."""
+    scenario, heard = ALL[name], Heard()
 
+    def populate(neutron: Neutron, **sizes: int) -> Callable[[], None]:
+        call = scenario.populate(neutron, **sizes)
 
-def counted_plainly(scenario: Scenario, result: LawResult, server: str) -> dict[str, int]:
-    """What a listener of a few lines counts at every point and hold-out of a law."""
-    with open_scratch(server) as database:
-        neutron = prepare(database)
-        counts = {}
-        points = [one.sizes for one in result.points] + [one.sizes for one in result.holdouts]
-        for sizes in points:
-            database.empty()
-            call = scenario.populate(neutron, **dict(sizes))
+        def listened() -> None:
             with listening() as statements:
                 call()
-            counts[str(sizes)] = len(statements)
-        return counts
+            heard.setdefault(str(tuple(sizes.items())), set()).add(len(statements))
+
+        return listened
+
+    (result,) = profile(replace(scenario, populate=populate), database=server)
+    return result, heard
+
+
+def law_of(name: str, server: str) -> LawResult:
+    return measured(name, server)[0]
+
+
+def counted(result: LawResult) -> Heard:
+    """What the law has at each point and hold-out, as the listener would have heard it."""
+    points = [(one.sizes, one.statements) for one in result.points]
+    holdouts = [(one.sizes, one.measured) for one in result.holdouts]
+    return {str(sizes): {statements} for sizes, statements in (*points, *holdouts)}
 
 
 @contextmanager
@@ -96,11 +107,8 @@ def test_every_scenario_has_an_exact_law_on_sqlite(name: str) -> None:
 
 @pytest.mark.parametrize("name", ALL)
 def test_a_plain_listener_counts_the_same_at_every_point(name: str) -> None:
-    result = law_of(name, "sqlite://")
-    measured = {str(one.sizes): one.statements for one in result.points} | {
-        str(one.sizes): one.measured for one in result.holdouts
-    }
-    assert counted_plainly(ALL[name], result, "sqlite://") == measured
+    result, heard = measured(name, "sqlite://")
+    assert heard == counted(result)
 
 
 @pytest.mark.parametrize("name", ON_BOTH_SERVERS)
@@ -111,10 +119,8 @@ def test_the_law_is_the_same_on_postgresql(name: str) -> None:
 
 
 def test_a_plain_listener_on_postgresql_counts_the_same() -> None:
-    result = law_of("neutron.metering_sync", "postgresql://")
-    assert counted_plainly(ALL[result.scenario], result, "postgresql://") == {
-        str(one.sizes): one.statements for one in result.points
-    } | {str(one.sizes): one.measured for one in result.holdouts}
+    result, heard = measured("neutron.metering_sync", "postgresql://")
+    assert heard == counted(result)
 
 
 @pytest.mark.parametrize(("name", "variables"), GROWS_WITH.items())
