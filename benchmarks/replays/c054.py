@@ -17,7 +17,7 @@ from sqlalchemy import orm
 import auditor
 
 
-def opened(database: Any) -> orm.sessionmaker:
+def opened(database: Any) -> orm.sessionmaker[Any]:
     """Octavia's tables, and sessions of the kind it used then."""
     engine = sa.create_engine(database.url)
     models.base_models.BASE.metadata.create_all(engine)
@@ -30,7 +30,7 @@ def opened(database: Any) -> orm.sessionmaker:
     target="octavia.db.repositories:AmphoraRepository.get_lb_for_amphora",
 )
 def lb_for_amphora(
-    sessions: orm.sessionmaker, listeners: int, pools: int, amphorae: int
+    sessions: orm.sessionmaker[Any], listeners: int, pools: int, amphorae: int
 ) -> Callable[[], Any]:
     """A load balancer with its listeners, pools and amphorae; one of those asks for it."""
     auditor.seed(

@@ -17,7 +17,7 @@ from sqlalchemy import orm
 import auditor
 
 
-def opened(database: Any) -> orm.sessionmaker:
+def opened(database: Any) -> orm.sessionmaker[Any]:
     """Octavia's tables, and sessions of the kind it used then."""
     engine = sa.create_engine(database.url)
     models.base_models.BASE.metadata.create_all(engine)
@@ -30,7 +30,7 @@ def opened(database: Any) -> orm.sessionmaker:
     target="octavia.db.repositories:BaseRepository.get_all",
 )
 def all_load_balancers(
-    sessions: orm.sessionmaker, balancers: int, listeners: int
+    sessions: orm.sessionmaker[Any], balancers: int, listeners: int
 ) -> Callable[[], Any]:
     """Load balancers with a VIP and `listeners` listeners each."""
     auditor.seed(

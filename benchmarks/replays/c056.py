@@ -21,7 +21,7 @@ import auditor
 LONG_AGO = datetime(2018, 1, 1)  # noqa: DTZ001  Octavia keeps UTC without saying so
 
 
-def opened(database: Any) -> orm.sessionmaker:
+def opened(database: Any) -> orm.sessionmaker[Any]:
     """Octavia's tables, and sessions of the kind it used then."""
     engine = sa.create_engine(database.url)
     models.base_models.BASE.metadata.create_all(engine)
@@ -35,7 +35,9 @@ def opened(database: Any) -> orm.sessionmaker:
     prepare=opened,
     target="octavia.controller.housekeeping.house_keeping:DatabaseCleanup.delete_old_amphorae",
 )
-def old_amphorae(sessions: orm.sessionmaker, amphorae: int, listeners: int) -> Callable[[], Any]:
+def old_amphorae(
+    sessions: orm.sessionmaker[Any], amphorae: int, listeners: int
+) -> Callable[[], Any]:
     """Deleted amphorae of one load balancer that has `listeners` listeners."""
     auditor.seed(
         sessions.kw["bind"],
@@ -48,4 +50,5 @@ def old_amphorae(sessions: orm.sessionmaker, amphorae: int, listeners: int) -> C
             "listener.default_pool_id": None,
         },
     )
-    return house_keeping.DatabaseCleanup().delete_old_amphorae
+    work: Callable[[], Any] = house_keeping.DatabaseCleanup().delete_old_amphorae
+    return work
