@@ -68,9 +68,16 @@ def outcomes_on(url: str) -> tuple[list[Outcome], float]:
     """What came of all scenarios on one database, and the seconds of processor that it took."""
     began = time.process_time()
     heard: dict[str, Heard] = {one.name: {} for one in ALL}
-    results = profile(*(overheard(one, heard[one.name]) for one in ALL), database=url)
+    listened = (overheard(one, heard[one.name]) for one in ALL)
+    results = profile(*listened, database=url, on_result=say)
     outcomes = [Outcome(one, *confirmed(one, heard[one.scenario])) for one in results]
     return outcomes, time.process_time() - began
+
+
+def say(result: LawResult) -> None:
+    """Tell a result on stderr as soon as it is there."""
+    found = result.law if result.law is not None else result.refusal
+    print(f"{result.scenario} on {result.database}: {found}", file=sys.stderr, flush=True)
 
 
 def overheard(scenario: Scenario, heard: Heard) -> Scenario:
