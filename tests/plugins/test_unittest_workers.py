@@ -111,6 +111,7 @@ def told(given: subprocess.CompletedProcess[str]) -> list[str]:
     return re.findall(r"AssertionError: (.*?)\n\n", text, re.DOTALL)
 
 
+@pytest.mark.slow  # five runs
 def test_workers_write_one_file_of_snapshots_and_keep_to_it(suite: Path) -> None:
     kept = suite / "__queries__" / "test_it.txt"
     on_ci = run(suite, CI="true")
@@ -154,6 +155,7 @@ def test_workers_write_one_file_of_budgets_and_a_test_that_does_more_fails(suite
     ]
 
 
+@pytest.mark.slow
 def test_a_file_of_budgets_that_is_none_fails_every_test(suite: Path) -> None:
     (suite / "budgets.txt").write_text("ten\n")
     refused = told(run(suite, AUDITOR_BUDGETS="budgets.txt"))
@@ -213,7 +215,12 @@ class TestB(unittest.TestCase):
 
 
 @pytest.mark.parametrize(
-    ("options", "status"), [([], 0), (["--fail"], 1), (["--fail", "--baseline", "known.txt"], 0)]
+    ("options", "status"),
+    [
+        pytest.param([], 0, marks=pytest.mark.slow),
+        (["--fail"], 1),
+        pytest.param(["--fail", "--baseline", "known.txt"], 0, marks=pytest.mark.slow),
+    ],
 )
 def test_one_command_runs_the_workers_merges_and_reports(
     suite: Path, options: list[str], status: int
@@ -264,10 +271,10 @@ def test_a_failed_run_keeps_its_status_and_has_its_report(suite: Path) -> None:
             ),
         ),
         (
-            ["--report", "no/out.html"],
-            "auditor: cannot write `no/out.html`: No such file or directory",
+            ["--report", "no/out.json"],
+            "auditor: cannot write `no/out.json`: No such file or directory",
         ),
-        (["--report", "html:."], "auditor: cannot write `.`: it is a folder"),
+        (["--report", "json:."], "auditor: cannot write `.`: it is a folder"),
         (
             ["--baseline", "known.txt"],
             "auditor: `--baseline` needs `--report FILE` or `--fail`: nothing is judged",
