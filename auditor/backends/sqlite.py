@@ -7,7 +7,6 @@ read transaction does not stop `empty()`. Foreign keys stay as the program's con
 
 from __future__ import annotations
 
-import logging
 import os
 import shutil
 import sqlite3
@@ -17,10 +16,10 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from auditor.backends.leftovers import folder_prefix, mention_left_behind
 from auditor.backends.masking import masked
 from auditor.model.errors import DatabaseError
 
-_LOG = logging.getLogger("auditor")
 _PREFIX = "sqlite:///"
 FOLDER_PREFIX = "auditor_scratch_"
 """Of folders with scratch databases, before the number of the process that made them."""
@@ -82,8 +81,8 @@ def open_sqlite(url: str, *, allow_existing: bool = False) -> Iterator[SqliteScr
 
 def _temporary(url: str) -> SqliteScratch:
     scheme = url.split(":", 1)[0]
-    folder = Path(tempfile.mkdtemp(prefix=f"{FOLDER_PREFIX}{os.getpid()}_", dir=fast_folder()))
-    _mention_leftovers(folder)
+    folder = Path(tempfile.mkdtemp(prefix=folder_prefix(FOLDER_PREFIX), dir=fast_folder()))
+    mention_left_behind(folder.parent, FOLDER_PREFIX, "scratch databases")
     path = folder / "scratch.db"
     try:
         _create(path)
@@ -91,32 +90,6 @@ def _temporary(url: str) -> SqliteScratch:
         shutil.rmtree(folder, ignore_errors=True)
         raise
     return SqliteScratch(f"{scheme}:///{path}", path, folder)
-
-
-def _mention_leftovers(own: Path) -> None:
-    """Warn of folders whose process is no more: it was killed before it could remove them."""
-    left = [one for one in own.parent.glob(f"{FOLDER_PREFIX}*_*") if one != own and _is_left(one)]
-    if left:
-        _LOG.warning(
-            "auditor: scratch databases of earlier runs that were killed are left; remove them"
-            " with: rm -r %s",
-            " ".join(sorted(map(str, left))),
-        )
-
-
-def _is_left(folder: Path) -> bool:
-    number = folder.name.removeprefix(FOLDER_PREFIX).partition("_")[0]
-    if not number.isdigit():
-        return False
-    try:
-        if folder.stat().st_uid != os.getuid():
-            return False
-        os.kill(int(number), 0)
-    except ProcessLookupError:
-        return True
-    except (OSError, OverflowError):  # removed meanwhile, or the process is another user's
-        return False
-    return False
 
 
 def _named(url: str, *, allow_existing: bool) -> SqliteScratch:

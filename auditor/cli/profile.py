@@ -11,7 +11,7 @@ from auditor.cli.options import ReportOptions, law_report_options
 from auditor.cli.output import deliver, settings_of, write_atomically
 from auditor.cli.progress import progress_line, terminated_as_interrupted
 from auditor.cli.reach import reach_of
-from auditor.cli.revisions import asked_of, project_of, revision_options
+from auditor.cli.revisions import asked_of, not_empty, project_of, revision_options
 from auditor.cli.twins import with_codes, with_twins
 from auditor.engine import judge
 from auditor.model.contract import KINDS, MEASURES
@@ -59,6 +59,7 @@ class Measured:
 @TEST_DATABASE
 @click.option(
     "--against",
+    callback=not_empty,
     default="",
     metavar="REV",
     help="Measure this revision of the git project too, in a worktree and a process of its own, and"
@@ -73,6 +74,7 @@ class Measured:
 )
 @click.option(
     "--history",
+    callback=not_empty,
     default="",
     metavar="FILE|URL",
     help="Append the laws to this database: a SQLite file, or the URL of a server.",
@@ -178,8 +180,8 @@ def _against(asked: dict[str, Any], progress: Any) -> Measured:
 def _baseline(options: ReportOptions) -> LawFile | None:
     from auditor.growth import law_file  # lazy: imports SQLAlchemy
 
-    if options.write_baseline and options.write_baseline.exists():
-        law_file.read(options.write_baseline)  # what cannot be kept is refused before the work
+    if options.write_baseline:
+        law_file.read_to_write(options.write_baseline)  # refuses before the work what is not kept
     return law_file.read(options.baseline) if options.baseline else None
 
 
@@ -203,7 +205,7 @@ def _write_baseline(found: Measured, asked: dict[str, Any], options: ReportOptio
     path = options.write_baseline
     if path is None:
         return
-    old = law_file.read(path) if path.exists() else law_file.LawFile()
+    old = law_file.read_to_write(path)
     new = law_file.updated(old, found.results, asked["measures"])
     write_atomically(path, law_file.text_of(new))
     changed = len(set(law_file.lines_of(new)) - set(law_file.lines_of(old)))

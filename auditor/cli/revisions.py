@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from auditor.cli.reach import reach_of
 from auditor.model.errors import AuditorError
@@ -64,6 +65,15 @@ def revision_options(command: Command) -> Command:
     for option in reversed(_OPTIONS):
         decorated = option(decorated)
     return decorated  # type: ignore[no-any-return]  # click's decorators keep the signature
+
+
+def not_empty(context: click.Context, option: click.Parameter, value: str) -> str:
+    """A value that is not empty, if one was given: where a variable is not set, `--against "$REV"`
+    must not pass for want of a revision. Raises AuditorError."""
+    is_given = context.get_parameter_source(str(option.name)) is not ParameterSource.DEFAULT
+    if is_given and not value.strip("."):
+        raise AuditorError(f"`{option.opts[0]} {value}` names nothing: was a variable not set?")
+    return value
 
 
 def project_of(asked: dict[str, Any]) -> Project:

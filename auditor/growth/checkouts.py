@@ -196,7 +196,25 @@ def _run(
         if not answer.exists():
             return Side(failure=_ended(child.returncode, masked(asked.databases[0])))
         side: Side = pickle.loads(answer.read_bytes())  # noqa: S301  our own child wrote it
-        return side
+        return _as_in_the_project(side, checkout) if checkout.is_ours else side
+
+
+def _as_in_the_project(side: Side, checkout: Checkout) -> Side:
+    """With the paths that messages name below the project, not in the worktree: it is gone by then,
+    and its name is another one each time."""
+    tops = dict.fromkeys((str(checkout.folder), os.path.realpath(checkout.folder)))
+
+    def shown(text: str) -> str:
+        for top in tops:
+            text = text.replace(f"{top}{os.sep}", "")
+        return text
+
+    problems = tuple(
+        replace(one, subject=shown(one.subject), message=shown(one.message))
+        for one in side.problems
+    )
+    results = tuple(replace(one, refusal=shown(one.refusal)) for one in side.results)
+    return replace(side, failure=shown(side.failure), problems=problems, results=results)
 
 
 def _followed(child: subprocess.Popen[bytes], pipe: Iterator[bytes], progress: Progress) -> None:

@@ -57,11 +57,19 @@ class LawFile:
     end: tuple[str, ...] = ()
 
 
+def read_to_write(path: Path) -> LawFile:
+    """The baseline that a file holds before it is written again: of no laws where there is no file,
+    or nothing in it. Raises SettingsError as `read`."""
+    if not path.exists() or (path.is_file() and not path.stat().st_size):
+        return LawFile()
+    return read(path)
+
+
 def read(path: Path) -> LawFile:
     """The baseline in a file. Raises SettingsError, with the line, if it cannot be read or is no
     baseline of laws."""
     try:
-        text = path.read_text("utf-8")
+        text = path.read_text("utf-8-sig")  # editors may put a mark before it
     except OSError as error:
         raise SettingsError(f"cannot read the baseline `{path}`: {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -71,12 +79,12 @@ def read(path: Path) -> LawFile:
         found = f"`{lines[0][:60]}`" if lines else "an empty file"
         raise SettingsError(
             f"{path}:1: {found} is not the first line of a baseline of laws, `{HEADER}`; write a"
-            " new one with `--write-baseline`"
+            " new one with `--write-baseline`, in another place or after deleting this"
         )
     if not text.endswith("\n"):
         raise SettingsError(
-            f"{path}:{len(lines)}: the file ends in the middle of a line, as if half written; write"
-            " a new one with `--write-baseline`, or end the line"
+            f"{path}:{len(lines)}: the file ends in the middle of a line, as if half written;"
+            " end the line, or delete the file and write a new one with `--write-baseline`"
         )
     return _parsed(path, lines)
 
@@ -157,8 +165,9 @@ def _key(result: LawResult, measure: str) -> tuple[str, str, int]:
 
 
 def _name(scenario: str) -> str:
-    """A name on one line without two spaces in a row."""
-    return " ".join(scenario.split())
+    """A name on one line without two spaces in a row, and none that begins as a comment does."""
+    name = " ".join(scenario.split())
+    return f"\\{name}" if name.startswith("#") else name
 
 
 def _parsed(path: Path, lines: Sequence[str]) -> LawFile:
@@ -190,6 +199,8 @@ def _known(path: Path, number: int, line: str) -> KnownLaw:
     if measure not in _ORDER:
         known = ", ".join(f"`{one}`" for one in _ORDER)
         raise SettingsError(f"{path}:{number}: `{measure}` is not measured: {known} are")
+    if "#" in law:
+        raise SettingsError(f"{path}:{number}: a comment has a line of its own, above the law")
     try:
         return KnownLaw(scenario, database, measure, law_written(law), line=number)
     except ValueError as error:

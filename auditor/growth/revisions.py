@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from auditor.backends.leftovers import folder_prefix, mention_left_behind
 from auditor.model.errors import AuditorError
 
 _QUIET = ("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "gc.auto=0")
@@ -69,8 +70,15 @@ def project_at(folder: Path) -> Project:
 def revision(project: Project, name: str) -> Revision:
     """The commit of a name. Raises AuditorError if there is none."""
     wanted = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
-    refused = f"`{name}`: there is no such revision in `{project.folder}`"
+    refused = f"`{name}`: there is no such revision in `{project.folder}`{_if_shallow(project)}"
     return Revision(name, git(project.folder, *wanted, refused=refused))
+
+
+def _if_shallow(project: Project) -> str:
+    with contextlib.suppress(AuditorError):
+        if git(project.folder, "rev-parse", "--is-shallow-repository") == "true":
+            return ", a shallow clone: `git fetch --unshallow` brings all of them"
+    return ""
 
 
 def head_of(project: Project) -> str:
@@ -91,7 +99,7 @@ def subject_of(project: Project, commit: str) -> str:
 def worktree(project: Project, commit: str) -> Iterator[Path]:
     """The files of a commit in a temporary folder, with git's own records beside them. Raises
     AuditorError if git cannot check it out."""
-    made = Path(tempfile.mkdtemp(prefix=PREFIX))
+    made = _made()
     place = made / "tree"
     try:
         adding = ("worktree", "add", "--detach", "--force", "--quiet", str(place), commit)
@@ -101,6 +109,19 @@ def worktree(project: Project, commit: str) -> Iterator[Path]:
         with _undisturbed():
             _remove(project, place)
             shutil.rmtree(made, ignore_errors=True)
+
+
+def _made() -> Path:
+    """A new temporary folder. Raises AuditorError if there can be none."""
+    try:
+        made = Path(tempfile.mkdtemp(prefix=folder_prefix(PREFIX)))
+    except OSError as error:
+        raise AuditorError(
+            f"a revision needs a temporary folder, and none can be made: {error.strerror};"
+            " TMPDIR names another place"
+        ) from error
+    mention_left_behind(made.parent, PREFIX, "files of revisions")
+    return made
 
 
 def _remove(project: Project, place: Path) -> None:

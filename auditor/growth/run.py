@@ -179,19 +179,28 @@ def _result(scenario: Scenario, database: str, outcome: Fit | Refusal, counts: C
 def _with_why(found: LawResult, fit: Fit, counts: Counts) -> LawResult:
     by_part = {sizes: count.parts for sizes, count in counts.at.items()}
     own = laws_by_part(found.variables, fit.basis, by_part)
-    places = statements_by_place(own, found.target)
+    target = _looked_for(counts.workload.scenario)
+    places = statements_by_place(own, target)
     if "rows" not in counts.unsteady:
-        places += rows_by_place(found.variables, fit.basis, counts.at, target=found.target)
+        places += rows_by_place(found.variables, fit.basis, counts.at, target=target)
     scenario = counts.workload.scenario
     farthest = tuple(map(max, zip(*counts.at, strict=True)))
     return replace(
         found,
-        terms=explained_by(fit.law, own, target=found.target),
+        terms=explained_by(fit.law, own, target=target),
         measures=_measures(scenario, counts, fit.basis),
         measured_to=_named(scenario, farthest),
         notes=(*found.notes, *_batches(counts, farthest)),
         places=places,
     )
+
+
+def _looked_for(scenario: Scenario) -> str:
+    """The function in whose module places are looked for; none where the scenario names only
+    itself: a place is then where the statement was executed, not where the scenario calls."""
+    qualname = getattr(scenario.populate, "__qualname__", "scenario")
+    own = f"{scenario.populate.__module__}:{qualname}"
+    return "" if scenario.target == own else scenario.target
 
 
 def _measures(scenario: Scenario, counts: Counts, basis: Basis | None) -> tuple[MeasureLaw, ...]:

@@ -270,3 +270,56 @@ def test_a_scenario_whose_sizes_are_no_tables_ends_the_command_with_2(
             " metadata; did you mean `shelves`\n"
         ),
     )
+
+
+class Moment(sa.types.TypeDecorator):  # type: ignore[type-arg]
+    """Seconds, given as a time."""
+
+    impl = sa.BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Any) -> Any:
+        return None if value is None else int(value.timestamp())
+
+
+def raising(_: int) -> None:
+    raise KeyError("x")
+
+
+@pytest.fixture
+def moments() -> Iterator[Callable[..., str]]:
+    """Seeds a table whose default its own type refuses, and gives the rows or what was said."""
+    metadata = sa.MetaData()
+    key = sa.Column("id", sa.Integer, primary_key=True)
+    at = sa.Column("at", Moment, default=0, nullable=False)
+    sa.Table("moments", metadata, key, at)
+    engine = sa.create_engine("sqlite://", poolclass=StaticPool, future=True)
+    metadata.create_all(engine)
+
+    def seeded(**hooks: Any) -> str:
+        named = {name.replace("_", "."): hook for name, hook in hooks.items()}
+        try:
+            return str(auditor.seed(engine, metadata, {"moments": 2}, hooks=named))
+        except SeedError as error:
+            return str(error)
+
+    yield seeded
+    engine.dispose()
+
+
+def test_a_default_that_its_own_type_refuses_is_made_up(moments: Callable[..., str]) -> None:
+    assert moments() == "{'moments': 2}"
+
+
+@pytest.mark.parametrize(
+    ("hooks", "message"),
+    [
+        ({"moments_at": raising}, "the hook of `moments.at` failed for row 0: KeyError: 'x'"),
+        ({"moments": raising}, "the hook of `moments` failed for row 0: KeyError: 'x'"),
+        ({"moments_at": 3}, "the hook of `moments.at` gives what its type `Moment()` does not"),
+    ],
+)
+def test_a_hook_that_fails_or_gives_another_type_is_named(
+    hooks: dict[str, Any], message: str, moments: Callable[..., str]
+) -> None:
+    assert moments(**hooks).startswith(message)

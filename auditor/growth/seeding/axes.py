@@ -11,6 +11,7 @@ chooses among the parents that agree with them.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -216,8 +217,9 @@ def _idle(
     to be made up."""
     default: Any = column.default
     if default is not None and default.is_scalar and not wanted.limits.shift:
-        (value,) = processed(column, wanted.dialect)([default.arg])
-        return Constant(value)
+        with contextlib.suppress(Exception):  # the type's own code refuses what was written
+            (value,) = processed(column, wanted.dialect)([default.arg])
+            return Constant(value)
     if column.server_default is not None:
         return Omitted()
     times = (sa.DateTime, sa.Date, sa.Time)

@@ -140,7 +140,11 @@ def _resolved(metadata: sa.MetaData, hooks: Hooks) -> dict[sa.Table, dict[str, H
 
 
 def _of_whole_rows(table: sa.Table, hook: Any) -> dict[str, Hook]:
-    made = hook(0) if callable(hook) else hook
+    try:
+        made = hook(0) if callable(hook) else hook
+    except Exception as error:
+        said = f"{type(error).__name__}: {error}"
+        raise SeedError(f"the hook of `{table.fullname}` failed for row 0: {said}") from error
     if not isinstance(made, Mapping):
         raise SeedError(
             f"hooks[`{table.fullname}`] gives `{made!r:.60}`: a hook of a table gives a mapping of"

@@ -11,6 +11,7 @@ import sys
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 from functools import partial
 from typing import Any
 
@@ -119,6 +120,8 @@ _FORMS: tuple[tuple[Callable[[int], Any], int], ...] = (
     (lambda n: f"name-{n}@example.com", 2**62),
     (lambda n: f"https://example.com/{n}", 2**62),
     (lambda n: n + 1, 2**31 - 2),
+    (lambda n: datetime(2000, 1, 1) + timedelta(seconds=n), 2**31 - 2),  # noqa: DTZ001  no zone
+    (lambda n: datetime(2000, 1, 1, tzinfo=timezone.utc) + timedelta(seconds=n), 2**31 - 2),
 )
 
 

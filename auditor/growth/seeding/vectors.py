@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from auditor.growth.seeding.axes import Axis, Constant, Omitted, Setting
 from auditor.growth.seeding.spread import First
-from auditor.growth.seeding.stored import processed
+from auditor.growth.seeding.stored import Stored, processed
 from auditor.growth.seeding.tables import Reference, column_of
 from auditor.growth.seeding.unique import is_idle
 from auditor.model.errors import SeedError
@@ -73,7 +73,7 @@ class Columns:
         column = column_of(table, name)
         if hook is not None:
             store = processed(column, self.setting.dialect)
-            return lambda rows: store([hook(row) for row in rows])
+            return lambda rows: _hooked(column, hook, store, rows)
         if column in self.identities:
             return self._discriminator(table, column)
         axis = next(one for one in self.axes[table] if name in one.columns)
@@ -164,6 +164,25 @@ class Columns:
                 if first <= row < first + count:
                     return self._identity(heir.child, row - first, heir.identity)
         return own
+
+
+def _hooked(column: sa.Column[Any], hook: Any, store: Stored, rows: Sequence[int]) -> Values:
+    """What a hook gives for rows, as it is stored. Raises SeedError with what it, or the column's
+    type, raised."""
+    given: list[Any] = []
+    try:
+        for row in rows:
+            given.append(hook(row))  # noqa: PERF401  how many went well is told
+    except Exception as error:
+        said = f"{type(error).__name__}: {error}"
+        raise SeedError(f"the hook of `{column}` failed for row {len(given)}: {said}") from error
+    try:
+        return store(given)
+    except Exception as error:
+        raise SeedError(
+            f"the hook of `{column}` gives what its type `{column.type!r:.60}` does not take, such"
+            f" as `{given[0]!r:.60}`: {type(error).__name__}: {error}"
+        ) from error
 
 
 def _picked(choices: list[int] | None, turn: int, axis: Axis, table: sa.Table) -> int | None:

@@ -10,6 +10,7 @@ import pytest
 import sqlalchemy
 
 from auditor.cli.main import run
+from auditor.growth.revisions import PREFIX, project_at, worktree
 
 Commit = Callable[[str, str], str]
 Git = Callable[..., str]
@@ -143,6 +144,8 @@ NO_REPOSITORY = (
             ["--against", "v1", "--python-at", "./gone"],
             "`{project}/gone` is no program that can be run; give the path of a Python",
         ),
+        (["--against="], "`--against ` names nothing: was a variable not set?"),
+        (["--history="], "`--history ` names nothing: was a variable not set?"),
         (["--against", "v1", "--setup", "'"], "`--setup '` cannot be read: No closing quotation"),
         (
             ["--against", "v1", "--setup", ""],
@@ -209,3 +212,66 @@ def test_an_ended_comparison_leaves_nothing_behind(
 
     assert (seen, status) == ([True, 3], 130)
     assert (left_over(), place.parent.exists()) == ([], False)
+
+
+def test_a_revision_that_a_shallow_clone_lacks_is_told_with_the_remedy(
+    project: Path, tmp_path: Path, git: Git, capfd: pytest.CaptureFixture[str]
+) -> None:
+    shallow = tmp_path / "shallow"
+    git("clone", "--quiet", "--depth", "1", project.as_uri(), str(shallow))
+    status = run(["profile", "no.py", "--project", str(shallow), "--against", "HEAD~1"])
+    assert (status, capfd.readouterr().err) == (
+        2,
+        (
+            f"auditor: `HEAD~1`: there is no such revision in `{shallow}`, a shallow clone:"
+            " `git fetch --unshallow` brings all of them\n"
+        ),
+    )
+
+
+def test_what_a_revision_says_of_its_files_names_no_temporary_folder(
+    project: Path, scenarios: str, git: Git, capfd: pytest.CaptureFixture[str]
+) -> None:
+    Path("own.py").write_text("import nowhere\n")
+    git("add", "own.py")
+    git("commit", "--quiet", "-m", "a file that does not run")
+    Path("own.py").write_text(Path(scenarios).read_text())
+    asked = ["--against", "HEAD", "--own-scenarios", "--format", "json"]
+    status = run(["profile", "own.py", *asked])
+    problems = json.loads(capfd.readouterr().out)["problems"]
+    assert (status, problems[0]["message"]) == (
+        2,
+        (
+            "`own.py` does not run: ModuleNotFoundError: No module named 'nowhere'"
+            " (own.py:1 in <module>)"
+        ),
+    )
+
+
+def test_files_of_a_killed_run_are_named_once_at_the_next(
+    project: Path,
+    git: Git,
+    tmp_path: Path,
+    left_over: Callable[[], list[str]],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        pass
+    left = tmp_path / "temporary" / f"{PREFIX}{ended.pid}_abc"
+    left.mkdir()
+    head = git("rev-parse", "HEAD")
+    for _ in range(2):
+        with worktree(project_at(project), head):
+            pass
+    assert [message.rpartition(": ")[2] for message in caplog.messages] == [f"rm -r {left}"]
+    assert left_over() == [left.name]
+
+
+def test_without_a_target_the_place_is_where_the_statement_was_executed(
+    project: Path, scenarios: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    untold = Path(scenarios).read_text().replace(', target="shop.listing:listed"', "")
+    Path(scenarios).write_text(untold)
+    status = run(["profile", scenarios, "--against", "v1", "--select", "DBA320"])
+    first = capfd.readouterr().out.partition("\n")[0]
+    assert (status, WHY in first) == (1, True)

@@ -7,7 +7,7 @@ import pytest
 
 from auditor.cli.main import run
 from auditor.cli.output import write_atomically
-from auditor.growth.law_file import KnownLaw, LawFile, read, text_of, updated
+from auditor.growth.law_file import KnownLaw, LawFile, read, read_to_write, text_of, updated
 from auditor.model.errors import SettingsError
 from auditor.model.law import LawResult, MeasureLaw
 from auditor.model.law_expression import law_written
@@ -82,6 +82,7 @@ def test_measures_that_are_asked_for_get_lines() -> None:
         (f"{TEXT}sync sqlite statements 4\n", "9: `sync sqlite statements 4` is not a line of a"),
         (f"{TEXT}a  sqlite  seconds  4\n", "9: `seconds` is not measured: `statements`, `rows`"),
         (f"{TEXT}a  sqlite  rows  labels*\n", "9: `labels*` is no law: it is not an expression"),
+        (f"{TEXT}a  sqlite  rows  4 # x\n", "9: a comment has a line of its own, above the law"),
         (f"{TEXT}sync  sqlite  rows  1\n", "9: the rows of `sync` on sqlite have a law in line 7"),
     ],
 )
@@ -106,6 +107,24 @@ def test_a_baseline_that_cannot_be_read_is_refused_before_the_work(
             f"auditor: the baseline `{tmp_path / 'odd'}` is not UTF-8 text\n"
         ),
     )
+
+
+def test_a_name_that_begins_as_a_comment_has_one_line(file: Path) -> None:
+    once = updated(read(file), (result("# odd", "1"),), ())
+    file.write_text(text_of(once))
+    assert text_of(updated(read(file), (result("# odd", "1"),), ())) == text_of(once)
+    assert "\\# odd  sqlite  statements  1" in text_of(once).splitlines()
+
+
+@pytest.mark.parametrize("written", [TEXT.replace("\n", "\r\n"), f"\ufeff{TEXT}"])
+def test_what_editors_of_other_systems_write_is_read(file: Path, written: str) -> None:
+    file.write_bytes(written.encode())
+    assert text_of(read(file)) == TEXT
+
+
+def test_a_file_without_anything_in_it_can_be_written(tmp_path: Path) -> None:
+    (tmp_path / "empty").touch()
+    assert read_to_write(tmp_path / "empty") == read_to_write(tmp_path / "none") == LawFile()
 
 
 @pytest.mark.parametrize("fails", ["fsync", "fdopen"])
