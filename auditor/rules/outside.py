@@ -52,7 +52,7 @@ def is_test_code(frame: Frame) -> bool:
     return (
         file.startswith("test_")
         or file.endswith("_test.py")
-        or file == "conftest.py"
+        or file in {"conftest.py", "fixture.py", "fixtures.py"}
         or "/tests/" in f"/{frame.path}"
         or any(_is_of_test_case(name) for name in frame.function.split("."))
     )

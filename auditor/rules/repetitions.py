@@ -187,6 +187,8 @@ def repetition_of(tape: Tape, project: Project, entry: Entry) -> Repetition | No
         return None
     if entry.most_in_unit < LEAST and not _is_apart_by_habit(tape, path, turn):
         return None
+    if entry.most_in_unit < LEAST and _may_be_of_test(project, entry, path):
+        return None
     return Repetition((entry,), path, turn)
 
 
@@ -196,6 +198,13 @@ def _is_repeated_unseen(project: Project, entry: Entry, path: Sequence[Standing]
     if entry.most_in_unit < LEAST_UNREAD or any(turns_of(project, entry, path)):
         return False
     return any(unread(path)) or entry.cause.kind in BY_ATTRIBUTE
+
+
+def _may_be_of_test(project: Project, entry: Entry, path: Sequence[Standing]) -> bool:
+    """Whether a loop of a test is around all: of turns with transactions of their own nobody can
+    tell whose they are."""
+    turns = (turn for turn in turns_of(project, entry, path) if not turn.excuse)
+    return any(is_of_test(turn.frame, path[0].frame) for turn in turns)
 
 
 def _is_apart_by_habit(tape: Tape, path: Sequence[Standing], turn: Turn) -> bool:

@@ -146,14 +146,12 @@ BUGS = {
     """,
     "gather over one session factory": """
         import asyncio
-        from sqlalchemy.ext.asyncio import async_sessionmaker
-        async def total(factory, key):
-            async with factory() as session:
+        async def total(engine, key):
+            async with AsyncSession(engine) as session:
                 query = select(func.sum(Order.total)).where(Order.customer_id == key)
                 return await session.scalar(query)  # emits DBA301
         async def run(engine):
-            factory = async_sessionmaker(engine)
-            return await asyncio.gather(*[total(factory, k) for k in range(1, 7)])  # loops DBA301
+            return await asyncio.gather(*[total(engine, k) for k in range(1, 7)])  # loops DBA301
     """,
 }
 

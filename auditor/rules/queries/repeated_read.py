@@ -128,7 +128,7 @@ def _others(tape: Tape, entry: Entry) -> str:
 def _keep(tape: Tape, project: Project, entry: Entry) -> str:
     """Where one read would do: in the function whose lines lead to it apart, or before the loop."""
     shared = _fork(tape, entry)
-    if shared is not None:
+    if shared is not None and not is_of_test(shared, entry.site.frame):
         return f"read it once in `{shared.function}` and pass the result on"
     turn = repeated_by(project, entry, path_of_entry(project, entry))
     if turn is not None and entry.most_in_unit > 2:  # noqa: PLR2004 - a loop turns more than twice

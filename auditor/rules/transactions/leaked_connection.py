@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from auditor.model.finding import Confidence, Severity
 from auditor.model.knowledge import CONNECTION, DRIVER_CONNECTION, ENGINE
@@ -73,21 +73,36 @@ def _maker(path: Sequence[Standing]) -> Frame | None:
     """The innermost line whose function was not handed what it works with as an argument."""
     for standing in path:
         function, event = standing.function, standing.event
-        given = {p.name for p in function.parameters} - {"self", "cls"} if function else set()
-        if not isinstance(event, Call) or last_step(event.func) in _OPENS:
+        if function is None or not isinstance(event, Call) or last_step(event.func) in _OPENS:
             return standing.frame
-        if given.isdisjoint(_handed(event)):
+        given = {p.name for p in function.parameters} - {"self", "cls"}
+        if given.isdisjoint(_handed(function, event)):
             return standing.frame
     return None
 
 
-def _handed(call: Call) -> Iterator[str]:
-    """The names that a call works with: `session` of `session.query(A)` and of `f(session)`."""
-    expr: Expr | None = call
-    while isinstance(expr, (Attribute, Call, Subscript)):
-        expr = expr.func if isinstance(expr, Call) else expr.base
-    yield from (e.name for e in (expr, *call.args) if isinstance(e, Name))
-    yield from (k.value.name for k in call.keywords if isinstance(k.value, Name))
+def _handed(function: FunctionFacts, call: Call) -> set[str]:
+    """The names that a call works with, and those that they were made of: `session` of
+    `session.query(A).all()`, of `f(session)` and of `query.all()` after `query = f(session)`."""
+    names: set[str] = set()
+    waiting: list[Expr | None] = [call]
+    while waiting:
+        expr = waiting.pop()
+        if isinstance(expr, Name) and expr.name not in names:
+            names.add(expr.name)
+            binds = (e for e in function.events if isinstance(e, Bind))
+            waiting.extend(bind.value for bind in binds if bind.target == expr.name)
+        elif isinstance(expr, (Attribute, Subscript)):
+            waiting.append(expr.base)
+        elif isinstance(expr, Call) and not _makes(expr):
+            waiting.extend((expr.func, *expr.args, *(k.value for k in expr.keywords)))
+    return names
+
+
+def _makes(call: Call) -> bool:
+    """Whether a call makes a session or a connection of what it is given: `Session(engine)`."""
+    name = last_step(call.func)
+    return name in _OPENS or name[:1].isupper()
 
 
 _SAID = (

@@ -10,6 +10,7 @@ from auditor.model.finding import Confidence, Severity
 from auditor.model.span import Frame
 from auditor.model.tape import CauseKind, Course, CourseStep, Site, Tape
 from auditor.rule import Hit, Hits, LiveExample, OnTape, Rule
+from auditor.rules.outside import is_test_code
 from auditor.rules.transactions.happened import (
     ended,
     is_prepared,
@@ -46,7 +47,8 @@ def recorded(tape: Tape, project: Project) -> Hits:
     }
     for course in tape.courses[:_MOST_COURSES]:
         for key, order in _orders(course, flushes):
-            if not is_prepared(project, order.second.site, course.opened):
+            is_of_test = is_test_code(order.second.site.frame)
+            if not is_of_test and not is_prepared(project, order.second.site, course.opened):
                 orders.setdefault((course.database, *key), []).append(order)
     for (database, one, other), there in sorted(orders.items()):
         back = orders.get((database, other, one), []) if one < other else []
