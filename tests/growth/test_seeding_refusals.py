@@ -323,3 +323,17 @@ def test_a_hook_that_fails_or_gives_another_type_is_named(
     hooks: dict[str, Any], message: str, moments: Callable[..., str]
 ) -> None:
     assert moments(**hooks).startswith(message)
+
+
+@pytest.mark.parametrize("default", [lambda: 1, sa.text("7")])
+def test_a_column_with_a_default_of_both_kinds_is_left_to_the_server(default: Any) -> None:
+    metadata = sa.MetaData()
+    key = sa.Column("id", sa.Integer, primary_key=True)
+    both = sa.Column("a", sa.Integer, default=default, server_default="5", nullable=False)
+    filled = sa.Table("filled", metadata, key, both)
+    engine = sa.create_engine("sqlite://", poolclass=StaticPool, future=True)
+    metadata.create_all(engine)
+    auditor.seed(engine, metadata, {"filled": 2})
+    with engine.connect() as connection:
+        assert list(connection.execute(sa.select(filled.c.a)).scalars()) == [5, 5]
+    engine.dispose()

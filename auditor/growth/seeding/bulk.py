@@ -95,8 +95,14 @@ _OWN = "CAST(:sequence AS regclass)"
 
 
 def _execute_many(connection: Connection, rows: Rows) -> None:
-    names = [column_of(rows.table, name).key for name in rows.columns]
-    compiled: Any = rows.table.insert().compile(dialect=connection.dialect, column_keys=names)
+    written = [column_of(rows.table, name) for name in rows.columns]
+    names = [column.name for column in written]
+    plain = sa.table(  # the table itself would add the defaults of columns that are left out
+        rows.table.name,
+        *(sa.column(column.name, column.type) for column in written),
+        schema=rows.table.schema,
+    )
+    compiled: Any = plain.insert().compile(dialect=connection.dialect, column_keys=names)
     order = _parameter_order(compiled, names)
     for block in rows.blocks():
         _run_many(connection, str(compiled), order(list(zip(*block, strict=True))))
