@@ -33,8 +33,11 @@ class Book(Base):
     id = sa.Column(sa.Integer, primary_key=True)
     name = sa.Column(sa.String(20))
 
+ENGINES = []
+
 def filled():
     engine = sa.create_engine("sqlite://", poolclass=sa.pool.StaticPool)
+    ENGINES.append(engine)
     Base.metadata.create_all(engine)
     with engine.begin() as connection:
         connection.execute(sa.insert(Book), [{"name": "x"}] * 9)
@@ -146,6 +149,8 @@ def findings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Findin
         return said, marks
 
     yield check
+    for engine in sys.modules["store"].ENGINES:
+        engine.dispose()
     for name in ("store", "program", "test_books"):
         sys.modules.pop(name, None)
 
