@@ -16,6 +16,9 @@ HOSTILE = """
 
     engine = sa.create_engine("sqlite://", poolclass=sa.pool.StaticPool)
 
+    def teardown_module():
+        engine.dispose()
+
     def select(times, on=engine):
         with on.connect() as connection:
             for _ in range(times):
@@ -82,7 +85,7 @@ HOSTILE = """
             connection.execute(sa.text("create table t (id integer)"))
 
     def test_disposed_in_use(queries):
-        other = sa.create_engine("sqlite:///one.db")
+        other = sa.create_engine("sqlite:///one.db", poolclass=sa.pool.NullPool)
         with queries.count(2, engine=other):
             with other.connect() as connection:
                 connection.execute(sa.text("select 1")).all()
@@ -132,8 +135,8 @@ def test_tests_that_misbehave_end_as_without_the_recorder(project: pytest.Pytest
         "FAILED test_it.py::TestCase::test_passes_unexpectedly",
         "FAILED test_it.py::test_exits",
         "FAILED test_it.py::test_own_error_wins",
-        "SKIPPED [1] test_it.py:27: not here",
-        "SKIPPED [1] test_it.py:31: not now",
+        "SKIPPED [1] test_it.py:30: not here",
+        "SKIPPED [1] test_it.py:34: not now",
         "XFAIL test_it.py::TestCase::test_fails_as_expected",
     ]
     assert ends(project, "--auditor") == bare
