@@ -72,17 +72,23 @@ def test_statements_are_counted_by_kind_and_ddl_is_not() -> None:
         (at_most(5), "6 statements were executed, wanted at most 5"),
         (none(), "6 statements were executed, wanted none"),
         (at_most(select=3), ""),
-        (at_most(9, select=2), f"6 statements were executed ({counts_of}, wanted"),
-        (exactly(select=3, insert=0), f"6 statements were executed ({counts_of}, wanted"),
+        (
+            at_most(9, select=2),
+            "6 statements were executed (select 3, insert 1, savepoint 2), wanted at most 9,"
+            " select 2",
+        ),
+        (
+            exactly(select=3, insert=0),
+            "6 statements were executed (select 3, insert 1, savepoint 2), wanted exactly"
+            " select 3, insert 0",
+        ),
     ],
     ids=str,
 )
 def test_a_complaint_says_what_was_executed_and_what_was_wanted(
     expectation: Expectation, head: str
 ) -> None:
-    kinds = "(select 3, insert 1, savepoint 2)"
-    wanted = head.replace(f"({counts_of}, wanted", f"{kinds}, wanted {expectation}")
-    assert complaint(expectation, TAPE).partition("\n")[0] == wanted
+    assert complaint(expectation, TAPE).partition("\n")[0] == head
 
 
 @pytest.mark.parametrize(
