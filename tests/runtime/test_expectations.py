@@ -74,13 +74,17 @@ def test_statements_are_counted_by_kind_and_ddl_is_not() -> None:
         (at_most(select=3), ""),
         (
             at_most(9, select=2),
-            "6 statements were executed (select 3, insert 1, savepoint 2), wanted at most 9,"
-            " select 2",
+            (
+                "6 statements were executed (select 3, insert 1, savepoint 2), wanted at most 9,"
+                " select 2"
+            ),
         ),
         (
             exactly(select=3, insert=0),
-            "6 statements were executed (select 3, insert 1, savepoint 2), wanted exactly"
-            " select 3, insert 0",
+            (
+                "6 statements were executed (select 3, insert 1, savepoint 2), wanted exactly"
+                " select 3, insert 0"
+            ),
         ),
     ],
     ids=str,

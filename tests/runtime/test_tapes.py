@@ -129,7 +129,7 @@ def test_a_tape_of_another_layout_is_refused(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "a.tape") as database:
         database.execute("UPDATE auditor_tape SET version = 99")
     database.close()
-    with pytest.raises(TapeError, match="recorded by a newer version of auditor.*record again"):
+    with pytest.raises(TapeError, match=r"recorded by a newer version of auditor.*record again"):
         read(tmp_path / "a.tape")
 
 
@@ -138,7 +138,7 @@ def test_an_old_tape_is_to_be_recorded_again(tmp_path: Path) -> None:
         database.execute("CREATE TABLE auditor_tape (version INTEGER, processes INTEGER)")
         database.execute("INSERT INTO auditor_tape VALUES (1, 1)")
     database.close()
-    with pytest.raises(TapeError, match="recorded by an older version of auditor.*record again"):
+    with pytest.raises(TapeError, match=r"recorded by an older version of auditor.*record again"):
         read(tmp_path / "a.tape")
 
 
