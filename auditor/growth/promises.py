@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from auditor.growth.calls import (
+    SIZES,
     ScaledCall,
     UnusableCall,
     breaches,
@@ -50,6 +51,44 @@ class Runner:
     failure: Callable[[str], BaseException]
     refused: Callable[[str], BaseException]
     unseen: Callable[[], AbstractContextManager[Any]]
+
+
+class Scaling:
+    """Measures a call at several sizes and fails the test unless its law is as promised.
+
+    `call` gets the size; so does `setup`, which is not counted. `reset`, without arguments, runs
+    before each set-up. Any of them may be `async def`: then await the result inside an
+    asynchronous test.
+    """
+
+    def __init__(self, runner: Runner) -> None:
+        self._runner = runner
+
+    def constant(
+        self,
+        call: Callable[[int], Any],
+        *,
+        setup: Callable[[int], Any] | None = None,
+        reset: Callable[[], Any] | None = None,
+        sizes: Sequence[int] = SIZES,
+        at_most: str | int = "",
+    ) -> Any:
+        """Wants as many statements of `call(n)` at every size; gives the law. Where functions are
+        `async def` and a loop runs, the law is to be awaited."""
+        return hold(Given("constant", call, setup, reset, sizes, at_most), self._runner)
+
+    def linear(
+        self,
+        call: Callable[[int], Any],
+        *,
+        setup: Callable[[int], Any] | None = None,
+        reset: Callable[[], Any] | None = None,
+        sizes: Sequence[int] = SIZES,
+        at_most: str | int = "",
+    ) -> Any:
+        """Wants statements that grow with the size and no faster, and with `at_most="20 + n"` never
+        more than that."""
+        return hold(Given("linear", call, setup, reset, sizes, at_most), self._runner)
 
 
 def hold(given: Given, runner: Runner) -> Any:

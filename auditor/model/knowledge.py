@@ -108,6 +108,10 @@ class Mode(enum.Enum):
     """A session or connection is opened and closed; nothing commits."""
 
 
+KEEPING = frozenset((Mode.WRITER, Mode.INDEPENDENT_WRITER, Mode.PLAIN, Mode.SAVEPOINT, Mode.SCOPE))
+"""Modes of contexts in which what is written is kept when they end well."""
+
+
 class How(enum.Enum):
     """How an expression is known to be of a kind."""
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from auditor.sql.tables import tables_in
-from auditor.sql.tokens import KEYWORDS, VALUE, tokens_of
+from auditor.sql.tokens import VALUE, is_name, outside, tokens_of
 
 _COMPARES = frozenset({"=", "<", ">", "<=", ">=", "<=>", "IN", "BETWEEN"})
 _MIRRORED = frozenset({"=", "<", ">", "<=", ">=", "<=>"})
@@ -30,7 +30,7 @@ def compared_columns(sql: str) -> Mapping[str, tuple[str, ...]]:
     A column without a table is given to the only table there is; with several it is left out.
     """
     tokens = tokens_of(sql)
-    names = named_tables(sql)
+    names = _named(tokens)
     found: dict[str, dict[str, bool]] = {}
     for qualifier, column, with_value in _compared(tokens):
         owner = qualifier or (next(iter(names)) if len(names) == 1 else "")
@@ -46,7 +46,10 @@ def compared_columns(sql: str) -> Mapping[str, tuple[str, ...]]:
 def named_tables(sql: str) -> Mapping[str, str]:
     """Tables by the name they go by: `{"p": "ports", "routers": "routers"}`; of a table in a
     schema the last part of its name too."""
-    tokens = tokens_of(sql)
+    return _named(tokens_of(sql))
+
+
+def _named(tokens: tuple[str, ...]) -> dict[str, str]:
     names: dict[str, str] = {}
     for table in tables_in(tokens):
         names.update(dict.fromkeys(_names_of(table, tokens), table))
@@ -65,7 +68,7 @@ def _names_of(table: str, tokens: tuple[str, ...]) -> Iterator[str]:
             continue  # a column's name, or its table's
         if after[:1] == ("AS",):
             yield after[1].strip('"')
-        elif after[:1] and _is_name(after[0]):
+        elif after[:1] and is_name(after[0]):
             yield after[0].strip('"')
         else:
             yield parts[-1]
@@ -82,7 +85,7 @@ def _compared(tokens: tuple[str, ...]) -> Iterator[tuple[str, str, bool]]:
 
 def _terms(part: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
     """What a condition demands, each alone: `a AND (b AND c)` is three terms, `a OR b` none."""
-    if "OR" in _flat(part):
+    if any(token == "OR" for _, token in outside(part)):
         return
     terms = tuple(_split(part, "AND"))
     if len(terms) > 1:
@@ -98,11 +101,8 @@ def _terms(part: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
 
 def _parts(tokens: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
     """The tokens of each outermost WHERE and ON."""
-    depth, start = 0, -1
-    for at, token in enumerate(tokens):
-        depth += (token == "(") - (token == ")")
-        if depth:
-            continue
+    start = -1
+    for at, token in outside(tokens):
         if start >= 0 and (token in _ENDS or token in _BEGINS):
             yield tokens[start:at]
             start = -1
@@ -114,14 +114,13 @@ def _parts(tokens: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
 
 def _split(tokens: tuple[str, ...], word: str) -> Iterator[tuple[str, ...]]:
     """Parts between an outermost `word`; the AND of a BETWEEN is none."""
-    depth, start, between = 0, 0, False
-    for at, token in enumerate(tokens):
-        depth += (token == "(") - (token == ")")
-        if depth == 0 and token == "BETWEEN":
+    start, between = 0, False
+    for at, token in outside(tokens):
+        if token == "BETWEEN":
             between = True
-        elif depth == 0 and token == word and between:
+        elif token == word and between:
             between = False
-        elif depth == 0 and token == word:
+        elif token == word:
             yield tokens[start:at]
             start = at + 1
     yield tokens[start:]
@@ -129,7 +128,7 @@ def _split(tokens: tuple[str, ...], word: str) -> Iterator[tuple[str, ...]]:
 
 def _bare(term: tuple[str, ...]) -> tuple[str, ...]:
     """A term without brackets around the whole of it."""
-    closes = (at for at, token in enumerate(_flat(term)) if token == ")")
+    closes = (at for at, token in outside(term) if token == ")")
     if term[:1] == ("(",) and next(closes, -1) == len(term) - 1:
         return term[1:-1]
     return term
@@ -139,26 +138,17 @@ def _of_term(term: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     left, after = _column_at(term, 0)
     if left is not None and term[after : after + 1] and term[after] in _COMPARES:
         yield left
-    operators = [at for at, token in enumerate(_flat(term)) if token in _MIRRORED]
+    operators = [at for at, token in outside(term) if token in _MIRRORED]
     if len(operators) == 1:
         right, end = _column_at(term, operators[0] + 1)
         if right is not None and end == len(term):
             yield right
 
 
-def _flat(term: tuple[str, ...]) -> Iterator[str]:
-    """The tokens, those in brackets made empty."""
-    depth = 0
-    for token in term:
-        depth -= token == ")"
-        yield "" if depth else token
-        depth += token == "("
-
-
 def _column_at(tokens: tuple[str, ...], at: int) -> tuple[tuple[str, str] | None, int]:
     """The column at a place as (table or empty, column), and the place after it."""
     parts: list[str] = []
-    while at < len(tokens) and _is_name(tokens[at]):
+    while at < len(tokens) and is_name(tokens[at]):
         parts.append(tokens[at].strip('"'))
         at += 1
         if tokens[at : at + 1] != (".",):
@@ -167,7 +157,3 @@ def _column_at(tokens: tuple[str, ...], at: int) -> tuple[tuple[str, str] | None
     if not parts or tokens[at : at + 1] == ("(",):
         return None, at
     return (parts[-2] if len(parts) > 1 else "", parts[-1]), at
-
-
-def _is_name(token: str) -> bool:
-    return token != VALUE and token not in KEYWORDS and (token[0].isalpha() or token[0] in '_"')

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from auditor.sql.tokens import KEYWORDS, VALUE, tokens_of
+from auditor.sql.tokens import VALUE, is_name, outside, tokens_of
 
 _ENDS = frozenset(
     ("WHERE", "GROUP", "ORDER", "HAVING", "LIMIT", "OFFSET", "FETCH", "FOR", "WINDOW", ";")
@@ -51,28 +51,18 @@ def untied_tables(sql: str) -> tuple[str, ...]:
 
 
 def _flat(tokens: list[str]) -> Iterator[str]:
-    return (token for _, token in _outside(tokens))
-
-
-def _outside(tokens: list[str]) -> Iterator[tuple[int, str]]:
-    """The tokens that stand in no parentheses, with their places."""
-    depth = 0
-    for at, token in enumerate(tokens):
-        depth -= token == ")"
-        if depth == 0:
-            yield at, token
-        depth += token == "("
+    return (token for _, token in outside(tokens))
 
 
 def _groups(tokens: list[str]) -> list[str]:
-    start = next((at for at, token in _outside(tokens) if token == "FROM"), -1)
+    start = next((at for at, token in outside(tokens) if token == "FROM"), -1)
     if start < 0:
         return []
-    end = next((at for at, t in _outside(tokens) if at > start and t in _ENDS), len(tokens))
+    end = next((at for at, t in outside(tokens) if at > start and t in _ENDS), len(tokens))
     members, ties = _members(tokens[start + 1 : end])
     names = [member.name for member in members]
     if end < len(tokens) and tokens[end] == "WHERE":
-        after = (at for at, t in _outside(tokens) if at > end and t in _ENDS)
+        after = (at for at, t in outside(tokens) if at > end and t in _ENDS)
         condition = tokens[end + 1 : next(after, len(tokens))]
         for part in _parts(condition):
             ties.append(_named(part, names))
@@ -131,7 +121,7 @@ def _member(tokens: list[str], at: int) -> tuple[_Member, int]:
     while tokens[at : at + 1] == ["."]:
         parts.append(tokens[at + 1])
         at += 2
-    if not _can_name(parts[-1]):
+    if not is_name(parts[-1]):
         raise _Unknown
     is_call = tokens[at : at + 1] == ["("]
     at = _closing(tokens, at) if is_call else at
@@ -144,7 +134,7 @@ def _member(tokens: list[str], at: int) -> tuple[_Member, int]:
 def _alias(tokens: list[str], at: int) -> tuple[str, int]:
     if tokens[at : at + 1] == ["AS"]:
         return tokens[at + 1], at + 2
-    if at < len(tokens) and _can_name(tokens[at]) and tokens[at] not in _JOINS:
+    if at < len(tokens) and is_name(tokens[at]) and tokens[at] not in _JOINS:
         return tokens[at], at + 1
     return "", at
 
@@ -156,16 +146,16 @@ def _condition(tokens: list[str], at: int) -> tuple[list[str], int]:
     if tokens[at : at + 1] != ["ON"]:
         return [], at
     rest = tokens[at + 1 :]
-    end = next((n for n, token in _outside(rest) if token in _JOINS or token == ","), len(rest))
+    end = next((n for n, token in outside(rest) if token in _JOINS or token == ","), len(rest))
     return rest[:end], at + 1 + end
 
 
 def _parts(condition: list[str]) -> Iterator[list[str]]:
     """The parts of a condition that AND joins."""
     part: list[str] = []
-    outside = {at for at, _ in _outside(condition)}
+    joining = {at for at, token in outside(condition) if token == "AND"}
     for at, token in enumerate(condition):
-        if token == "AND" and at in outside:
+        if at in joining:
             yield part
             part = []
         else:
@@ -187,7 +177,7 @@ def _named(part: list[str], names: list[str]) -> set[str]:
 
 def _is_bare(part: list[str], at: int, token: str) -> bool:
     return (
-        _can_name(token)
+        is_name(token)
         and part[at - 1 : at] != ["."]
         and part[at + 1 : at + 2] not in (["."], ["("])
     )
@@ -219,7 +209,3 @@ def _closing(tokens: list[str], at: int) -> int:
         if depth == 0:
             return place + 1
     raise _Unknown
-
-
-def _can_name(token: str) -> bool:
-    return token != VALUE and token not in KEYWORDS and (token[0].isalpha() or token[0] in '_"')

@@ -7,7 +7,7 @@ the rest and are never passed on, so nothing made from these tokens can hold a b
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 LONGEST = 65_536  # characters read of one statement; a longer one is cut after a `)` or `,`
 VALUE = "?"
@@ -69,6 +69,21 @@ def tokens_of(sql: str) -> tuple[str, ...]:
     while found and found[-1] == ";":
         found.pop()
     return tuple(found)
+
+
+def outside(tokens: Sequence[str]) -> Iterator[tuple[int, str]]:
+    """Yields place and text of the tokens that stand in no brackets, and of the brackets."""
+    depth = 0
+    for at, token in enumerate(tokens):
+        depth -= token == ")"
+        if depth == 0:
+            yield at, token
+        depth += token == "("
+
+
+def is_name(token: str) -> bool:
+    """Whether a token names a table, a column or an alias."""
+    return token != VALUE and token not in KEYWORDS and (token[0].isalpha() or token[0] in '_"')
 
 
 def _raw(text: str) -> Iterator[tuple[str, str]]:

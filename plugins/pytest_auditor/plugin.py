@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from auditor.growth.promises import Scaling
     from pytest_auditor.queries import Queries
-    from pytest_auditor.scaling import Scaling
     from pytest_auditor.snapshots import Kept
 
 MARKERS = (
@@ -166,6 +166,6 @@ def queries(request: pytest.FixtureRequest) -> Queries:
 @pytest.fixture
 def scaling(request: pytest.FixtureRequest) -> Scaling:
     """Measures how the statements of a call grow: `scaling.constant(lambda n: ...)`, `linear`."""
-    from pytest_auditor.scaling import Scaling  # lazy: pulls SQLAlchemy in
+    from pytest_auditor.scaling import scaling_of  # lazy: pulls SQLAlchemy in
 
-    return Scaling(request.node)
+    return scaling_of(request.node)

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from auditor.growth.calls import SIZES
-from auditor.growth.promises import Given, Runner, hold
+from auditor.growth.promises import Runner, Scaling
 from auditor.model.errors import SettingsError
 from auditor.model.tape import Tape
 from auditor.runtime import snapshots as files
@@ -25,7 +23,7 @@ from unittest_auditor.settings import Chosen, is_on_ci
 __unittest = True  # unittest leaves frames of this module out of tracebacks
 
 
-class Queries:
+class Queries(Scaling):
     """Counts the statements of blocks of one test, for `with` and `async with`.
 
     Blocks may be nested. `engine` (or several as a tuple) leaves the statements of other engines
@@ -38,10 +36,12 @@ class Queries:
         self._chosen = chosen
         self._recording = recording
         self._sections: set[str] = set()
-        self._runner = Runner(
-            failure=self._failure,
-            refused=lambda said: self._failure(f"usage error: {said}"),
-            unseen=self._unseen,
+        super().__init__(
+            Runner(
+                failure=self._failure,
+                refused=lambda said: self._failure(f"usage error: {said}"),
+                unseen=self._unseen,
+            )
         )
 
     def count(self, *total: int, engine: Any = None, **by_kind: int) -> Block:
@@ -65,32 +65,6 @@ class Queries:
             self._compare(section, tape)
 
         return Block(check, engine=engine, root=self._chosen.root)
-
-    def constant(
-        self,
-        call: Callable[[int], Any],
-        *,
-        setup: Callable[[int], Any] | None = None,
-        reset: Callable[[], Any] | None = None,
-        sizes: Sequence[int] = SIZES,
-        at_most: str | int = "",
-    ) -> Any:
-        """Wants as many statements of `call(n)` at every size; gives the law. Where functions are
-        `async def` and a loop runs, the law is to be awaited."""
-        return hold(Given("constant", call, setup, reset, sizes, at_most), self._runner)
-
-    def linear(
-        self,
-        call: Callable[[int], Any],
-        *,
-        setup: Callable[[int], Any] | None = None,
-        reset: Callable[[], Any] | None = None,
-        sizes: Sequence[int] = SIZES,
-        at_most: str | int = "",
-    ) -> Any:
-        """Wants statements that grow with the size and no faster, and with `at_most="20 + n"` never
-        more than that."""
-        return hold(Given("linear", call, setup, reset, sizes, at_most), self._runner)
 
     def _unseen(self) -> AbstractContextManager[Any]:
         return self._recording.paused() if self._recording is not None else nullcontext()

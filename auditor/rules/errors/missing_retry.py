@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from auditor.model.finding import Confidence, Severity
-from auditor.model.knowledge import Effect
+from auditor.model.knowledge import KEEPING, Effect
 from auditor.model.span import Span
 from auditor.rule import Example, Hit, Hits, OnModule, Rule
 from auditor.rules.errors.caught import catches, handlers_of, is_broad
-from auditor.rules.errors.open_transactions import KEEPING, does, sites_within
+from auditor.rules.errors.open_transactions import does, sites_within
 from auditor.rules.errors.retries import repeats_on, retries_of
 from auditor.rules.places import span_of
 from auditor.source.facts import Call, FunctionFacts, ModuleFacts

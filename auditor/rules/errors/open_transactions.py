@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from auditor.model.knowledge import ISSUES, ContextRow, Effect, Mode
+from auditor.model.knowledge import ISSUES, KEEPING, ContextRow, Effect, Mode
 from auditor.source.facts import Call, FunctionFacts, ModuleFacts, Region
 from auditor.source.project import Project
 from auditor.source.sites import Site
 
-KEEPING = frozenset((Mode.WRITER, Mode.INDEPENDENT_WRITER, Mode.PLAIN, Mode.SAVEPOINT, Mode.SCOPE))
-"""Contexts that keep what is written in them when they end well."""
 APART = frozenset((Mode.SAVEPOINT, Mode.INDEPENDENT_READER, Mode.INDEPENDENT_WRITER))
 """Contexts whose failure leaves the transaction around them usable."""
 CHANGES = frozenset((Effect.WRITE, Effect.STATEMENT, Effect.FLUSH, Effect.PENDING, Effect.COMMIT))

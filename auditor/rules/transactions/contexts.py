@@ -26,8 +26,6 @@ from auditor.source.project import Project, position_of
 from auditor.source.results import context_of
 from auditor.source.sites import Site
 
-KEEPING = frozenset((Mode.WRITER, Mode.INDEPENDENT_WRITER, Mode.PLAIN, Mode.SAVEPOINT, Mode.SCOPE))
-"""Contexts in which what is written is kept when they end well."""
 FACADE = frozenset(
     (Mode.READER, Mode.WRITER, Mode.INDEPENDENT_READER, Mode.INDEPENDENT_WRITER, Mode.SAVEPOINT)
 )

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 from auditor.model.evidence import SourcePath, Step
 from auditor.model.finding import Confidence, Severity
-from auditor.model.knowledge import Effect, Mode
+from auditor.model.knowledge import KEEPING, Effect, Mode
 from auditor.rule import Example, Hit, Hits, OnFunction, OnTape, Rule
 from auditor.rules.errors.open_transactions import work_within
 from auditor.rules.places import span_of
-from auditor.rules.transactions.contexts import KEEPING, Open, contexts_around
+from auditor.rules.transactions.contexts import Open, contexts_around
 from auditor.rules.transactions.side_effect_seen import HARMS, LIVE_BAD, LIVE_GOOD, recorded
 from auditor.source.facts import (
     Compare,
