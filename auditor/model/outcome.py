@@ -25,6 +25,11 @@ class Verdict(enum.Enum):
     """The error left a session or context that cannot be used any more."""
     MASKED = "masked"
     """Another error, raised while handling it, hid the database error."""
+    MISREPORTED = "misreported"
+    """The error that reached the caller says something else than what happened."""
+    REPEATED_EFFECT = "repeated-effect"
+    """Result and state are right, but a retry did something outside the database twice, or changed
+    what it had been given."""
     RETRIED_IN_VAIN = "retried-in-vain"
     """The call was retried until it gave up, or retried what can never succeed."""
     HUNG = "hung"
@@ -50,11 +55,21 @@ class StateChange:
 
 
 @dataclass(frozen=True, slots=True)
+class Retried:
+    """A function that a retry decorator or loop called more than once in a run: `attempts` in all,
+    the first included."""
+
+    function: Frame
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
 class FaultOutcome:
     """One fault, at one statement of one workload, and what came of it.
 
-    `statement` counts from 1 in the order of the run without faults. `mode` is `once` or
-    `persistent`. `escaped` is the class of the error that reached the caller, empty if none.
+    `scenario` is the name of the workload: a scenario, or the id of a test. `statement` counts
+    from 1 in the order of the run without faults. `mode` is `once` or `persistent`. `escaped` is
+    the class of the error that reached the caller, empty if none.
     """
 
     scenario: str
@@ -78,6 +93,12 @@ class FaultOutcome:
     """Other statements that this outcome stands for: same shape, call path and progress."""
     stack: tuple[Frame, ...] = ()
     """The user's call path to the statement, innermost first; the first frame is `site`."""
+    subject: str = ""
+    """What is violated, where a table has several: `router_id -> routers.id`, a key's columns."""
+    retried: tuple[Retried, ...] = ()
+    """What was called again because of the fault, innermost first."""
+    effects: tuple[str, ...] = ()
+    """What was done outside the database more often than without the fault, in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,3 +122,7 @@ class SweepCoverage:
     not_applicable: int
     not_reached: int
     left_out: int
+    unreached: tuple[int, ...] = ()
+    """The ordinals behind `not_reached`."""
+    untried: tuple[int, ...] = ()
+    """The ordinals behind `left_out`."""

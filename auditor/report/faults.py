@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from auditor.model.outcome import FaultOutcome, StateChange, SweepCoverage, Verdict
+from auditor.model.outcome import FaultOutcome, Retried, StateChange, SweepCoverage, Verdict
 from auditor.model.span import Frame
 from auditor.report.evidence import counted, frame_as_json
 from auditor.sql.shape import brief
@@ -38,7 +38,7 @@ def fault_as_json(outcome: FaultOutcome) -> dict[str, Any]:
 
 def coverage_as_json(coverage: SweepCoverage) -> dict[str, Any]:
     """One key for each field; `sizes` by variable."""
-    found = {field.name: getattr(coverage, field.name) for field in fields(coverage)}
+    found = {field.name: _plain(getattr(coverage, field.name)) for field in fields(coverage)}
     return {**found, "sizes": dict(coverage.sizes)}
 
 
@@ -67,6 +67,8 @@ def _plain(value: Any) -> Any:
         return frame_as_json(value)
     if isinstance(value, Verdict):
         return value.value
+    if isinstance(value, Retried):
+        return {"function": frame_as_json(value.function), "attempts": value.attempts}
     if isinstance(value, StateChange):
         return {"table": value.table, "missing": value.missing, "added": value.added}
     return [_plain(one) for one in value] if isinstance(value, tuple) else value
@@ -154,6 +156,8 @@ _TOLD = (
     Verdict.HUNG,
     Verdict.BROKEN_SESSION,
     Verdict.MASKED,
+    Verdict.MISREPORTED,
+    Verdict.REPEATED_EFFECT,
     Verdict.RETRIED_IN_VAIN,
     Verdict.LEAKED,
     Verdict.NOT_REACHED,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import fields
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import MISSING, Field, fields
 from fractions import Fraction
 from typing import Any
 
@@ -12,7 +12,7 @@ from auditor.model.errors import AuditorError
 from auditor.model.finding import Confidence, Finding, Severity
 from auditor.model.law import ExplainedTerm, Holdout, LawResult, Point, TermSite
 from auditor.model.law_text import law_of
-from auditor.model.outcome import FaultOutcome, StateChange, SweepCoverage, Verdict
+from auditor.model.outcome import FaultOutcome, Retried, StateChange, SweepCoverage, Verdict
 from auditor.model.report import Report
 from auditor.report.contracts import contracts_from_json
 from auditor.report.evidence import (
@@ -129,7 +129,7 @@ def _site(value: Json) -> TermSite:
 
 
 def _fault(value: Json) -> FaultOutcome:
-    found = {field.name: value[field.name] for field in fields(FaultOutcome)}
+    found: dict[str, Any] = {one.name: value[one.name] for one in _told(FaultOutcome, value)}
     return FaultOutcome(**{name: _FAULT.get(name, _same)(one) for name, one in found.items()})
 
 
@@ -142,8 +142,19 @@ def _changes(values: Iterable[Json]) -> tuple[StateChange, ...]:
 
 
 def _coverage(value: Json) -> SweepCoverage:
-    found = {field.name: value[field.name] for field in fields(SweepCoverage)}
+    found: dict[str, Any] = {one.name: value[one.name] for one in _told(SweepCoverage, value)}
+    for name in ("unreached", "untried"):
+        found[name] = tuple(found.get(name, ()))
     return SweepCoverage(**{**found, "sizes": _sizes(value)})
+
+
+def _told(kind: Any, value: Json) -> Iterator[Field[Any]]:
+    """The fields of a dataclass that are to be read: one with a default may be missing."""
+    return (one for one in fields(kind) if one.name in value or one.default is MISSING)
+
+
+def _retried(values: Iterable[Json]) -> tuple[Retried, ...]:
+    return tuple(Retried(frame_from_json(v["function"]), int(v["attempts"])) for v in values)
 
 
 _FAULT: Mapping[str, Callable[[Any], Any]] = {
@@ -154,4 +165,6 @@ _FAULT: Mapping[str, Callable[[Any], Any]] = {
     "handlers": frames_from_json,
     "folded": tuple,
     "stack": frames_from_json,
+    "retried": _retried,
+    "effects": tuple,
 }

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
@@ -182,7 +183,7 @@ def test_the_list_names_every_fault_and_where_it_happens() -> None:
 
 
 def coverage(**counts: int) -> SweepCoverage:
-    zeros = dict.fromkeys(
+    zeros: dict[str, Any] = dict.fromkeys(
         ("statements", "points", "folded", "not_applicable", "not_reached", "left_out"), 0
     )
     return SweepCoverage("s", "sqlite", "deadlock", "once", (), **{**zeros, **counts})
