@@ -20,6 +20,7 @@ _PLUGIN = "neutron.services.metering.metering_plugin:MeteringPlugin"
 _FEW = (1, 2, 4)
 _PAIR = (1, 3)
 _LABEL_GONE = "neutron_lib.exceptions.metering.MeteringLabelNotFound"
+_RULE_GONE = "neutron_lib.exceptions.metering.MeteringLabelRuleNotFound"
 
 
 def _seed(
@@ -99,6 +100,18 @@ def metering_labels(neutron: Neutron, *, labels: int, routers: int, rules: int) 
 
 
 @scenario(
+    name="neutron.metering_rules",
+    target=f"{_MIXIN}.get_metering_label_rules",
+    sizes={"labels": _PAIR, "rules": _FEW},
+    prepare=prepare,
+)
+def metering_rules(neutron: Neutron, *, labels: int, rules: int) -> Call:
+    """The API's list of all rules: `rules` of each of `labels` private labels."""
+    _seed(neutron, labels=labels, routers=1, rules=rules)
+    return lambda: neutron.metering.get_metering_label_rules(neutron.context())
+
+
+@scenario(
     name="neutron.metering_label_create",
     target=f"{_PLUGIN}.create_metering_label",
     sizes={"labels": _FEW, "routers": _PAIR},
@@ -174,3 +187,18 @@ def metering_label_delete(neutron: Neutron, *, labels: int, routers: int, rules:
     `routers` routers in its project."""
     _seed(neutron, labels=labels, routers=routers, rules=rules)
     return lambda: neutron.metering.delete_metering_label(neutron.context(), seed.identity("label"))
+
+
+@scenario(
+    name="neutron.metering_rule_delete",
+    target=f"{_PLUGIN}.delete_metering_label_rule",
+    sizes={"routers": _PAIR, "rules": _FEW},
+    prepare=prepare,
+    declared=[_RULE_GONE],
+)
+def metering_rule_delete(neutron: Neutron, *, routers: int, rules: int) -> Call:
+    """Deletes one of the `rules` of a label and tells the agents of its `routers` routers."""
+    _seed(neutron, labels=1, routers=routers, rules=rules)
+    return lambda: neutron.metering.delete_metering_label_rule(
+        neutron.context(), seed.identity("rule")
+    )

@@ -5,12 +5,20 @@ Importing this module imports nothing of Neutron: `auditor_openstack.neutron.pre
 
 from __future__ import annotations
 
+from auditor_openstack.local_ips import (
+    local_ip_association_create,
+    local_ip_association_create_retried,
+    local_ip_association_delete,
+    local_ip_associations,
+)
 from auditor_openstack.metering import (
     metering_label_create,
     metering_label_delete,
     metering_labels,
     metering_rule_create,
     metering_rule_create_retried,
+    metering_rule_delete,
+    metering_rules,
     metering_sync,
     metering_sync_rule,
     metering_sync_shared,
@@ -35,12 +43,18 @@ __all__ = [
     "l3_sync",
     "l3_sync_floating_ips",
     "l3_sync_interfaces",
+    "local_ip_association_create",
+    "local_ip_association_create_retried",
+    "local_ip_association_delete",
+    "local_ip_associations",
     "metering_label_create",
     "metering_label_delete",
     "metering_labels",
     "metering_rpc_sync",
     "metering_rule_create",
     "metering_rule_create_retried",
+    "metering_rule_delete",
+    "metering_rules",
     "metering_sync",
     "metering_sync_rule",
     "metering_sync_shared",
