@@ -29,6 +29,7 @@ from auditor.faults.inject import Shot, Watch
 from auditor.faults.judge import class_name
 from auditor.faults.keys import TableKeys, read_keys
 from auditor.faults.oracle import Delta, delta, fresh_keys, known_ids, snapshot
+from auditor.faults.repeatable import Learned
 from auditor.growth.workload import Workload
 
 _SLEEPERS = (("oslo_db.api", "time"), ("tenacity.nap", "time"), ("backoff._sync", "time"))
@@ -49,9 +50,20 @@ class Run:
     result_by_role: Any
     dead_sessions: int
 
-    def equals(self, other: Run) -> bool:
+    def equals(self, other: Learned) -> bool:
         """Whether two calls gave the same result."""
         return bool(self.result == other.result or self.result_by_role == other.result_by_role)
+
+    def learned(self, keys: Mapping[str, TableKeys]) -> Learned:
+        """What later runs are compared with; `keys` are those of the database."""
+        return Learned(
+            statements=tuple(self.watch.statements),
+            commits=tuple(self.watch.commits),
+            keys=keys,
+            delta=self.delta,
+            result=self.result,
+            result_by_role=self.result_by_role,
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from auditor.faults.bench import Run, make_call
 from auditor.faults.catalogue import Fault, Moment
@@ -12,6 +13,7 @@ from auditor.faults.inject import Executed, Shot
 from auditor.faults.judge import Ending, class_name, verdict_of
 from auditor.faults.oracle import changes
 from auditor.faults.plan import Plan, Point
+from auditor.faults.repeatable import Learned
 from auditor.growth.scenario import Scenario
 from auditor.growth.workload import is_declared
 from auditor.model.outcome import FaultOutcome, SweepCoverage, Verdict
@@ -77,7 +79,7 @@ def pending_outcome(request: Request, point: Point) -> FaultOutcome:
 
 
 def judged_outcome(
-    request: Request, point: Point, run: Run, expected: Run, pending: FaultOutcome
+    request: Request, point: Point, run: Run, expected: Learned, pending: FaultOutcome
 ) -> FaultOutcome:
     """The outcome of a run, held against the run without a fault."""
     if not run.watch.fired:
@@ -106,7 +108,7 @@ def judged_outcome(
     )
 
 
-def _ending(request: Request, shot: Shot, run: Run, expected: Run) -> Ending:
+def _ending(request: Request, shot: Shot, run: Run, expected: Learned) -> Ending:
     return Ending(
         error=run.error,
         shown=run.watch.shown,
@@ -120,13 +122,11 @@ def _ending(request: Request, shot: Shot, run: Run, expected: Run) -> Ending:
     )
 
 
-def _attempts(point: Executed, run: Run, expected: Run) -> int:
+def _attempts(point: Executed, run: Run, expected: Learned) -> int:
     """How often the failed work was begun: its executions beyond those of the run without fault."""
 
-    def times(one: Run) -> int:
-        return sum(
-            each.signature == point.signature
-            for each in (*one.watch.statements, *one.watch.commits)
-        )
+    def times(*executed: Iterable[Executed]) -> int:
+        return sum(each.signature == point.signature for each in chain.from_iterable(executed))
 
-    return max(1, 1 + times(run) - times(expected))
+    now = times(run.watch.statements, run.watch.commits)
+    return max(1, 1 + now - times(expected.statements, expected.commits))

@@ -15,23 +15,20 @@ from __future__ import annotations
 
 import gc
 import os
-import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from types import FrameType
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NoReturn
 
 from auditor.backends.database import ScratchDatabase
-from auditor.faults.bench import Bench, make_call
-from auditor.faults.catalogue import Moment
-from auditor.faults.fault_free import fault_free_run
+from auditor.faults.bench import Bench
 from auditor.faults.oracle import plain_engine
-from auditor.faults.outcomes import Request, coverage_of, judged_outcome, pending_outcome
+from auditor.faults.outcomes import Request, coverage_of, pending_outcome
 from auditor.faults.plan import Point, plan_for
+from auditor.faults.repeatable import GiveUp, Learned, Repeatable
+from auditor.faults.scenario_runs import ScenarioRuns
 from auditor.growth.workload import prepared
 from auditor.model.errors import AuditorError, DatabaseError
-from auditor.model.outcome import FaultOutcome, SweepCoverage, Verdict
-from auditor.runtime.sites import Place, places_from, site_of
+from auditor.model.outcome import FaultOutcome, SweepCoverage
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,63 +84,49 @@ def work(request: Request, database: ScratchDatabase, send: Send) -> None:
             prepared(database, request.scenario) as (workload,),
             plain_engine(database.url) as engine,
         ):
-            _sweep(request, Bench(workload, request.sizes, engine, request.root), send)
+            bench = Bench(workload, request.sizes, engine, request.root)
+            _sweep(request, ScenarioRuns(request, bench), send)
         send(Finished())
     except AuditorError as error:
         send(Refused(type(error), str(error)))
 
 
-def _sweep(request: Request, bench: Bench, send: Send) -> None:
+def _sweep(request: Request, workload: Repeatable, send: Send) -> None:
     gc.freeze()  # what is loaded by now stays; collecting after each run is 50 times faster
-    expected = fault_free_run(bench, repeated=bool(request.done))
-    points: list[Point] = []
-    for fault in request.faults:
-        watch = expected.watch
-        plan = plan_for(
-            fault,
-            watch.statements if fault.moment is Moment.STATEMENT else watch.commits,
-            bench.keys(),
-            at=request.at,
-            persistent=request.mode == "persistent",
-        )
-        send(Planned(coverage_of(request, plan)))
-        points += plan.points
-    for number, point in enumerate(points):
+    expected = workload.fault_free(repeated=bool(request.done))
+    for number, point in enumerate(_planned(request, expected, send)):
         if number in request.done:
             continue
         pending = pending_outcome(request, point)
         send(Began(number, pending))
         try:
-            with _time_limit(request, number, pending, send):
-                run = bench.run(point.shot)
+            outcome = workload.outcome(point, expected, pending, _end_with(number, send))
         except DatabaseError:
             send(Stuck())
             os._exit(1)
-        send(Ended(number, judged_outcome(request, point, run, expected, pending)))
+        send(Ended(number, outcome))
 
 
-@contextmanager
-def _time_limit(request: Request, number: int, pending: FaultOutcome, send: Send) -> Iterator[None]:
-    """End this process if the run takes too long, and say at which line it was. The parent goes
-    on with a new process: locks and transactions of this one are in an unknown state."""
+def _planned(request: Request, expected: Learned, send: Send) -> list[Point]:
+    points: list[Point] = []
+    for fault in request.faults:
+        plan = plan_for(
+            fault,
+            expected.struck_by(fault),
+            expected.keys,
+            at=request.at,
+            persistent=request.mode == "persistent",
+        )
+        send(Planned(coverage_of(request, plan)))
+        points += plan.points
+    return points
 
-    def give_up(signum: int, frame: FrameType | None) -> None:
-        stack = site_of(_inside_call(frame), request.root).stack
-        note = f"the call did not end within {request.seconds:g} seconds"
-        send(Ended(number, replace(pending, verdict=Verdict.HUNG, traceback=stack, note=note)))
+
+def _end_with(number: int, send: Send) -> GiveUp:
+    """Ends this process with the outcome of its run; the parent goes on with a new one."""
+
+    def give_up(outcome: FaultOutcome) -> NoReturn:
+        send(Ended(number, outcome))
         os._exit(1)
 
-    before = signal.signal(signal.SIGALRM, give_up)
-    signal.setitimer(signal.ITIMER_REAL, request.seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-
-
-def _inside_call(frame: FrameType | None) -> list[Place]:
-    places = places_from(frame)
-    codes = [code for code, _ in places]
-    boundary = make_call.__code__
-    return places[: codes.index(boundary)] if boundary in codes else places
+    return give_up
