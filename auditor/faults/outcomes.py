@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import chain
 
@@ -24,7 +24,8 @@ _LONGEST_MESSAGE = 400  # characters
 @dataclass(frozen=True, slots=True)
 class Request:
     """What to do. `database` is its name in reports, `replay` the command without fault and
-    ordinal; `done` are the numbers of runs that need not be made."""
+    ordinal. `turns` gives, of so many runs, the numbers of those to make, one when the one before
+    has ended; `repeats`: an earlier process has seen that the workload repeats itself."""
 
     scenario: Scenario
     faults: tuple[Fault, ...]
@@ -35,7 +36,8 @@ class Request:
     replay: str
     seconds: float
     root: str
-    done: frozenset[int] = frozenset()
+    turns: Callable[[int], Iterable[int]] = range
+    repeats: bool = False
 
 
 def coverage_of(request: Request, plan: Plan) -> SweepCoverage:

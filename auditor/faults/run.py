@@ -188,7 +188,12 @@ class _Conversation:
 
     def _hear_out(self) -> None:
         """All that one child says, until it is over or the child has died."""
-        request = replace(self._request, done=frozenset(self._ended))
+        done = frozenset(self._ended)
+        request = replace(
+            self._request,
+            turns=lambda runs: [number for number in range(runs) if number not in done],
+            repeats=bool(done),
+        )
         with _child(request, self._scratch) as messages:
             while not self._is_over:
                 if not messages.poll(self._patience()):

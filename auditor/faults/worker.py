@@ -93,10 +93,10 @@ def work(request: Request, database: ScratchDatabase, send: Send) -> None:
 
 def _sweep(request: Request, workload: Repeatable, send: Send) -> None:
     gc.freeze()  # what is loaded by now stays; collecting after each run is 50 times faster
-    expected = workload.fault_free(repeated=bool(request.done))
-    for number, point in enumerate(_planned(request, expected, send)):
-        if number in request.done:
-            continue
+    expected = workload.fault_free(repeated=request.repeats)
+    points = _planned(request, expected, send)
+    for number in request.turns(len(points)):
+        point = points[number]
         pending = pending_outcome(request, point)
         send(Began(number, pending))
         try:
