@@ -29,8 +29,14 @@ class Moment(enum.Enum):
     """When a fault comes."""
 
     STATEMENT = "in place of a statement"
+    RIVAL = "before a statement, by a second session; the statement then runs"
     BEFORE_COMMIT = "at COMMIT, before it took effect"
     AFTER_COMMIT = "at COMMIT, after it took effect"
+
+    @property
+    def unit(self) -> str:
+        """What the points of such a fault are: `statement` or `COMMIT`, each counted from 1."""
+        return "statement" if self in (Moment.STATEMENT, Moment.RIVAL) else "COMMIT"
 
 
 class Needs(enum.Enum):

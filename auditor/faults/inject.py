@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import CodeType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 import sqlalchemy as sa
 from sqlalchemy import event
@@ -61,16 +61,25 @@ class Executed:
     filtered: bool
 
 
+class Rival(Protocol):
+    """A second session, as a value that can be pickled. What it raises is a defect of ours."""
+
+    def act(self, context: Any, executed: Executed) -> None:
+        """Interfere. `context` is SQLAlchemy's execution context of the statement to come."""
+
+
 @dataclass(frozen=True, slots=True)
 class Shot:
     """A fault aimed at one statement or COMMIT. `persistent`: every later execution of the same
-    shape from the same call path fails too."""
+    shape from the same call path fails too. `rival` acts right before the statement, which then
+    runs: no error is made."""
 
     fault: Fault
     row: FaultRow
     target: Target
     point: Executed
     persistent: bool = False
+    rival: Rival | None = None
 
     def hits(self, executed: Executed, fired: int) -> bool:
         """Whether this execution fails, when `fired` have failed before."""
@@ -129,9 +138,21 @@ class Watch:
         if facts.verb in WRITES:
             self._writing.add(id(connection))
         shot = self._shot
-        is_aimed = shot is not None and shot.fault.moment is Moment.STATEMENT
-        if shot is not None and is_aimed and shot.hits(executed, self.fired):
+        is_aimed = shot is not None and shot.fault.moment.unit == "statement"
+        if shot is None or not is_aimed or not shot.hits(executed, self.fired):
+            return
+        if shot.rival is None:
             self._strike(shot, connection, _values(context))
+        self._interfere(shot.rival, context, executed)
+
+    def _interfere(self, rival: Rival, context: Any, executed: Executed) -> None:
+        """Let the second session act; what it executes is none of the program's."""
+        self.fired += 1
+        try:
+            rival.act(context, executed)
+        except Exception as defect:
+            self.defect = defect
+            raise
 
     def _on_commit(self, connection: Any) -> None:
         self._attend(connection.engine)
@@ -150,7 +171,7 @@ class Watch:
         shot = self._shot
         if (
             shot is not None
-            and shot.fault.moment is not Moment.STATEMENT
+            and shot.fault.moment.unit == COMMIT
             and shot.hits(executed, self.fired)
         ):
             self._replace_commit(shot, connection)

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from auditor.faults.catalogue import Fault, FaultError, Moment, row_for, target_of
+from auditor.faults.catalogue import Fault, FaultError, row_for, target_of
 from auditor.faults.inject import Executed, Shot
 from auditor.faults.keys import TableKeys
 from auditor.faults.rows import FAULTS, POSTGRESQL_ROWS, SQLITE_ROWS
@@ -96,7 +96,7 @@ def faults_of(dialect: str) -> tuple[Fault, ...]:
 def _asked_for(
     fault: Fault, shots: Sequence[Shot | None], executed: Sequence[Executed], at: int
 ) -> Shot:
-    what = "statement" if fault.moment is Moment.STATEMENT else "COMMIT"
+    what = fault.moment.unit
     if not 1 <= at <= len(executed):
         raise FaultError(
             f"there is no {what} {at}: without a fault the call executes {len(executed)};"

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn, Protocol
 
-from auditor.faults.catalogue import Fault, Moment
+from auditor.faults.catalogue import Fault
 from auditor.faults.inject import Executed
 from auditor.faults.keys import TableKeys
 from auditor.faults.oracle import Delta
@@ -38,7 +38,7 @@ class Learned:
 
     def struck_by(self, fault: Fault) -> tuple[Executed, ...]:
         """Where a fault may be aimed, its moment considered."""
-        return self.statements if fault.moment is Moment.STATEMENT else self.commits
+        return self.commits if fault.moment.unit == "COMMIT" else self.statements
 
 
 class Repeatable(Protocol):

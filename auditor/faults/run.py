@@ -21,7 +21,7 @@ from time import monotonic
 from auditor.backends.database import ScratchDatabase
 from auditor.backends.masking import masked
 from auditor.backends.scratch import dialect_of, open_scratch
-from auditor.faults.catalogue import Fault, FaultError, Moment, fault_named
+from auditor.faults.catalogue import Fault, FaultError, fault_named
 from auditor.faults.outcomes import Request
 from auditor.faults.plan import MODES, applies_to, faults_of
 from auditor.faults.rows import FAULTS
@@ -128,7 +128,7 @@ def chosen_faults(
         known = ", ".join(f"`{one.name}`" for one in faults_of(dialect))
         if known and not applies_to(fault, dialect):  # no faults at all: no scratch database either
             raise FaultError(f"`{dialect}` never has the fault `{fault.name}`: it has {known}")
-    if at is not None and len({fault.moment is Moment.STATEMENT for fault in found}) > 1:
+    if at is not None and len({fault.moment.unit for fault in found}) > 1:
         raise FaultError(
             f"`--at {at}` means a statement for some of these faults and a COMMIT for others;"
             " name one fault"
