@@ -142,14 +142,14 @@ _RETRIES = Table(
     "neutron-lib retries",
     (
         RetryRow(
-            f"{_API}.retry_db_errors", _API_DOC, _RETRIED,
+            f"{_API}.retry_db_errors", _API_DOC, _RETRIED, copies=True,
             samples=(f"{_IMPORT}@db_api.retry_db_errors\ndef f():\n    pass\n",),
             near_misses=(
                 "from app.db import api as db_api\n@db_api.retry_db_errors\ndef f():\n    pass\n",
             ),
         ),
         RetryRow(
-            f"{_API}.retry_if_session_inactive", _API_DOC, _RETRIED, steps_back=True,
+            f"{_API}.retry_if_session_inactive", _API_DOC, _RETRIED, steps_back=True, copies=True,
             samples=(
                 f"{_IMPORT}@db_api.retry_if_session_inactive()\ndef f(context):\n    pass\n",
                 f"{_IMPORT}@db_api.retry_if_session_inactive('ctx')\ndef f(ctx):\n    pass\n",
