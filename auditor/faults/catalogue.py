@@ -48,6 +48,10 @@ class Needs(enum.Enum):
     NOT_NULL = "a NOT NULL column that the statement writes"
     CHECK = "a CHECK constraint"
     LENGTH = "a column of limited length that the statement writes"
+    ROW = "a row that the statement finds by its key"
+    CHANGED = "a column beside the keys that the statement writes or compares"
+    PARENT = "a foreign key that the statement writes"
+    CHILD = "a foreign key of another table that forbids to delete what it refers to"
 
 
 @dataclass(frozen=True, slots=True)
