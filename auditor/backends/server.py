@@ -233,7 +233,12 @@ def _create(connection: Connection, name: str, admin: URL) -> None:
 
 
 def _mention_leftovers(kind: ServerKind, connection: Connection, admin: URL) -> None:
-    idle = [name for name in _column(connection, kind.idle_databases) if name.startswith(PREFIX)]
+    own = f"{PREFIX}{os.getpid()}_"
+    idle = [
+        name
+        for name in _column(connection, kind.idle_databases)
+        if name.startswith(PREFIX) and not name.startswith(own)
+    ]
     if idle:
         _LOG.warning(
             "auditor: `%s` holds scratch databases that nobody is connected to, left by an earlier"

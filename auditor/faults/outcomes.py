@@ -12,11 +12,11 @@ from auditor.faults.handlers import handlers_of, user_frames
 from auditor.faults.inject import Executed, Shot
 from auditor.faults.judge import Ending, class_name, verdict_of
 from auditor.faults.oracle import changes
-from auditor.faults.plan import Plan, Point
+from auditor.faults.plan import Point
 from auditor.faults.repeatable import Learned
 from auditor.growth.scenario import Scenario
 from auditor.growth.workload import is_declared
-from auditor.model.outcome import FaultOutcome, SweepCoverage, Verdict
+from auditor.model.outcome import FaultOutcome, Verdict
 
 _LONGEST_MESSAGE = 400  # characters
 
@@ -25,7 +25,8 @@ _LONGEST_MESSAGE = 400  # characters
 class Request:
     """What to do. `database` is its name in reports, `replay` the command without fault and
     ordinal. `turns` gives, of so many runs, the numbers of those to make, one when the one before
-    has ended; `repeats`: an earlier process has seen that the workload repeats itself."""
+    has ended; `repeats`: an earlier process has seen that the workload repeats itself.
+    `tells_code`: the parent wants to know which code runs."""
 
     scenario: Scenario
     faults: tuple[Fault, ...]
@@ -38,25 +39,7 @@ class Request:
     root: str
     turns: Callable[[int], Iterable[int]] = range
     repeats: bool = False
-
-
-def coverage_of(request: Request, plan: Plan) -> SweepCoverage:
-    """What the plan will try, if every run of it is made."""
-    folded = sum(len(point.folded) for point in plan.points)
-    tried = len(plan.points) + folded + plan.not_applicable
-    return SweepCoverage(
-        scenario=request.scenario.name,
-        database=request.database,
-        fault=plan.fault.name,
-        mode=request.mode,
-        sizes=tuple(request.sizes.items()),
-        statements=plan.statements,
-        points=len(plan.points),
-        folded=folded,
-        not_applicable=plan.not_applicable,
-        not_reached=0,
-        left_out=plan.statements - tried,
-    )
+    tells_code: bool = False
 
 
 def pending_outcome(request: Request, point: Point) -> FaultOutcome:

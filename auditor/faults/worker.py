@@ -21,8 +21,9 @@ from typing import NoReturn
 
 from auditor.backends.database import ScratchDatabase
 from auditor.faults.bench import Bench
+from auditor.faults.certificate import planned_coverage
 from auditor.faults.oracle import plain_engine
-from auditor.faults.outcomes import Request, coverage_of, pending_outcome
+from auditor.faults.outcomes import Request, pending_outcome
 from auditor.faults.plan import Point, plan_for
 from auditor.faults.repeatable import GiveUp, Learned, Repeatable
 from auditor.faults.scenario_runs import ScenarioRuns
@@ -117,7 +118,7 @@ def _planned(request: Request, expected: Learned, send: Send) -> list[Point]:
             at=request.at,
             persistent=request.mode == "persistent",
         )
-        send(Planned(coverage_of(request, plan)))
+        send(Planned(planned_coverage(request, plan)))
         points += plan.points
     return points
 

@@ -126,3 +126,7 @@ class SweepCoverage:
     """The ordinals behind `not_reached`."""
     untried: tuple[int, ...] = ()
     """The ordinals behind `left_out`."""
+    impossible: tuple[int, ...] = ()
+    """The ordinals behind `not_applicable`."""
+    needs: str = ""
+    """What a statement must be, or have, for the fault to be possible."""

@@ -57,7 +57,7 @@ def _report(value: Json) -> Report:
         counted={key: int(count) for key, count in value["counted"].items()},
         tape=None if tape is None else tape_from_json(tape),
         laws=_each(_law, value.get("laws", ())),
-        faults=_each(_fault, value.get("faults", ())),
+        faults=_each(fault_from_json, value.get("faults", ())),
         coverage=_each(_coverage, value.get("coverage", ())),
     )
 
@@ -128,7 +128,8 @@ def _site(value: Json) -> TermSite:
     )
 
 
-def _fault(value: Json) -> FaultOutcome:
+def fault_from_json(value: Json) -> FaultOutcome:
+    """The outcome that `fault_as_json` made plain. Raises KeyError, TypeError or ValueError."""
     found: dict[str, Any] = {one.name: value[one.name] for one in _told(FaultOutcome, value)}
     return FaultOutcome(**{name: _FAULT.get(name, _same)(one) for name, one in found.items()})
 
@@ -143,7 +144,7 @@ def _changes(values: Iterable[Json]) -> tuple[StateChange, ...]:
 
 def _coverage(value: Json) -> SweepCoverage:
     found: dict[str, Any] = {one.name: value[one.name] for one in _told(SweepCoverage, value)}
-    for name in ("unreached", "untried"):
+    for name in ("unreached", "untried", "impossible"):
         found[name] = tuple(found.get(name, ()))
     return SweepCoverage(**{**found, "sizes": _sizes(value)})
 

@@ -90,7 +90,7 @@ def test_the_worst_run_has_its_verdict_and_the_next_one_too(
 def test_a_hang_that_no_signal_interrupts_is_ended_from_outside(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("auditor.faults.run._GRACE", 0.3)
+    monkeypatch.setattr("auditor.faults.supervision.GRACE", 0.3)
 
     def deaf() -> None:
         import signal  # a name of the program's own
@@ -198,6 +198,8 @@ def test_each_statement_is_in_exactly_one_count() -> None:
         not_applicable=1,
         not_reached=0,
         left_out=0,
+        impossible=(4,),
+        needs="INSERT or UPDATE or DELETE or MERGE or REPLACE",
     )
 
 
