@@ -2,35 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from auditor.model.evidence import SourcePath, Step
 from auditor.model.finding import Confidence, Severity
 from auditor.model.knowledge import Effect
 from auditor.rule import Example, Hit, Hits, OnFunction, Rule
 from auditor.rules.errors.kept_changes import kept_changes
+from auditor.rules.errors.later_work import LATER, Work, work_after
 from auditor.rules.errors.open_transactions import does, transaction_around
 from auditor.rules.errors.repeated_bodies import Repeated, is_retried, repeated_bodies
 from auditor.rules.errors.separate_transactions import first_of_two
 from auditor.rules.places import span_of
-from auditor.source.facts import FunctionFacts, ModuleFacts, Raise, Region, Return
+from auditor.source.facts import FunctionFacts, ModuleFacts
 from auditor.source.project import Project
 from auditor.source.sites import Site
-
-_FAILING = frozenset((Effect.WRITE, Effect.STATEMENT, Effect.FLUSH, Effect.COMMIT))
-_LATER = frozenset((*_FAILING, Effect.PENDING))
-"""Work that can fail at the commit of the transaction around it."""
-_LOOPS = frozenset(("for", "while"))
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """The database work of a function that can fail, its sites in order."""
-
-    project: Project
-    module: ModuleFacts
-    function: FunctionFacts
-    sites: tuple[Site, ...]
 
 
 def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hits:
@@ -40,7 +24,7 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
             site
             for site in project.sites(function)
             if body.region.first <= site.position < body.region.last
-            and does(project, site, _LATER)
+            and does(project, site, LATER)
             and not is_retried(project, site)
         )
         work = Work(project, module, function, sites)
@@ -53,7 +37,7 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
 def _changes(work: Work, body: Repeated) -> Hits:
     told: set[str] = set()
     for change in kept_changes(work.project, work.module, work.function, body):
-        after = _after(work, change.position, change.event.region)
+        after = work_after(work, change.position, change.event.region)
         if after is None or change.what in told:
             continue
         told.add(change.what)
@@ -67,7 +51,7 @@ def _messages(work: Work, body: Repeated) -> Hits:
             continue
         if not work.project.effects.of_site(site).get(Effect.MESSAGE):
             continue
-        after = _after(work, site.position, site.region)
+        after = work_after(work, site.position, site.region)
         if after is None:
             continue
         way = work.project.effects.way(site, Effect.MESSAGE)
@@ -82,8 +66,8 @@ def _earlier(work: Work, body: Repeated) -> Hits:
         return
     first, second, line = found
     what = (
-        f"`{first.what.replace('*.', '')}` on line {first.at.line} is committed before the transaction of line {line}"
-        f" begins, and {body.by} repeats both: a second try does the first again"
+        f"`{first.what.replace('*.', '')}` on line {first.at.line} is committed before the"
+        f" transaction of line {line} begins, and {body.by} repeats both: a second try does the first again"
     )
     yield _hit(work, body, first.position, what=what, after=second)
 
@@ -106,63 +90,6 @@ def _hit(work: Work, body: Repeated, position: int, *, what: str, after: Site) -
         fields,
         (SourcePath(steps),),
         confidence=confidence,
-    )
-
-
-def _after(work: Work, position: int, region: int) -> Site | None:
-    """The first work after an event that can fail in the same run, at once or when the transaction
-    around the event ends; None if there is none."""
-    opened = transaction_around(work.project, work.module, work.function, region)
-    if opened is not None:
-        inside = opened.region
-        for site in work.sites:
-            if inside.first <= site.position < inside.last and _meets(work, region, site):
-                return site
-    for site in work.sites:
-        is_failing = does(work.project, site, _FAILING) is not None
-        is_later = site.position > position or _turns_again(work.function, region, site)
-        is_met = is_failing and is_later and _meets(work, region, site)
-        if is_met and not _is_left_before(work.function, position, region, site):
-            return site
-    return None
-
-
-def _meets(work: Work, region: int, site: Site) -> bool:
-    """Whether one run can come to both: not in the other branch of a test, nor in a handler."""
-    function = work.function
-    own = {around.index for around in function.ancestors(region)}
-    for around in function.ancestors(site.region):
-        if around.index in own:
-            continue
-        if around.kind == "handler" or around.partner in own:
-            return around.kind in {"finally", "try-else", "loop-else"}
-        partners = (function.regions[one].partner for one in own)
-        if around.kind == "if" and around.index in partners:
-            return False
-    return True
-
-
-def _turns_again(function: FunctionFacts, region: int, site: Site) -> bool:
-    """Whether a loop has both, so that the work of the next turn comes after."""
-    own = {r.index for r in function.ancestors(region) if r.kind in _LOOPS}
-    return any(around.index in own for around in function.ancestors(site.region))
-
-
-def _is_left_before(function: FunctionFacts, position: int, region: int, site: Site) -> bool:
-    """Whether a branch with the event is left for good before the site."""
-    reached = {around.index for around in function.ancestors(site.region)}
-    for around in function.ancestors(region):
-        if around.index in reached:
-            return False
-        if _leaves(function, around, position):
-            return True
-    return False
-
-
-def _leaves(function: FunctionFacts, region: Region, position: int) -> bool:
-    return any(
-        event.region == region.index and isinstance(event, (Return, Raise))
-        for event in function.events[position : region.last]
     )
 
 
