@@ -67,7 +67,8 @@ def _earlier(work: Work, body: Repeated) -> Hits:
     first, second, line = found
     what = (
         f"`{first.what.replace('*.', '')}` on line {first.at.line} is committed before the"
-        f" transaction of line {line} begins, and {body.by} repeats both: a second try does the first again"
+        f" transaction of line {line} begins, and {body.by} repeats both: a second"
+        " try does the first again"
     )
     yield _hit(work, body, first.position, what=what, after=second)
 
