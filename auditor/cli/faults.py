@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,13 +12,10 @@ import click
 from auditor.cli.options import ReportOptions, report_options
 from auditor.cli.output import deliver
 from auditor.cli.progress import progress_line, terminated_as_interrupted
-from auditor.model.errors import ScenarioError
-from auditor.model.finding import Problem
 from auditor.model.outcome import SweepCoverage
 from auditor.model.report import Report
 
 if TYPE_CHECKING:
-    from auditor.faults.run import Sweep
     from auditor.growth.scenario import Scenario
 
 
@@ -25,11 +23,12 @@ if TYPE_CHECKING:
 @click.argument("scenarios", nargs=-1, metavar="SCENARIOS...")
 @click.option(
     "--db",
-    "database",
-    default="sqlite://",
+    "databases",
+    multiple=True,
+    default=("sqlite://",),
     metavar="URL",
     help="Where to run: sqlite:// (default), postgresql or mysql (a server is started), or the URL"
-    " of a server.",
+    " of a server. Give it several times to compare.",
 )
 @click.option(
     "--fault",
@@ -49,15 +48,31 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--mode",
-    type=click.Choice(("once", "persistent")),
+    type=click.Choice(("once", "persistent", "both")),
     default="once",
-    help="Whether a statement fails once (default) or whenever it comes.",
+    help="Whether a statement fails once (default), whenever it comes, or first the one and then"
+    " the other.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1, max=64),
+    metavar="N",
+    help="Processes that share the runs, with a scratch database each; 2 if not given and the"
+    " machine has two cores. The report does not depend on it.",
+)
+@click.option(
+    "--resume",
+    "journal",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Keep every outcome in this file at once. If a sweep was interrupted, the same command"
+    " goes on with it.",
 )
 @click.option(
     "--budget",
     type=click.FloatRange(min=0, min_open=True),
     metavar="SECONDS",
-    help="Stop after so long, for each scenario; what was not tried is counted.",
+    help="Stop after so long, for each scenario, database and mode; what was not tried is listed.",
 )
 @click.option(
     "--timeout",
@@ -91,35 +106,39 @@ def faults_command(
 
 
 def _report(targets: Sequence[str], options: ReportOptions, asked: dict[str, Any]) -> Report:
-    asked = {**asked, "budget_seconds": asked["budget"], "timeout_seconds": asked["timeout"]}
-    asked = {name: value for name, value in asked.items() if name not in {"budget", "timeout"}}
-    sweeps: list[Sweep] = []
-    failures: list[ScenarioError] = []
-    problems: list[Problem] = []
+    from auditor.faults.run import Terms  # lazy: imports SQLAlchemy
+    from auditor.faults.several import Workload, sweep_several  # lazy: with it
+
+    terms = Terms(
+        faults=asked["faults"],
+        mode=asked["mode"],
+        at=asked["at"],
+        budget_seconds=asked["budget"],
+        timeout_seconds=asked["timeout"],
+        workers=asked["workers"] or min(2, len(os.sched_getaffinity(0))),
+    )
     with terminated_as_interrupted(), progress_line(options) as progress:
-        for reference, scenario in _named(targets):
-            try:
-                sweeps.append(_swept(scenario, reference, progress, asked))
-            except ScenarioError as error:
-                failures.append(error)
-                problems.append(
-                    Problem(f"scenario {scenario.name}", str(error), hides_results=True)
-                )
-    if failures and not sweeps:
-        raise failures[0]
-    coverage = tuple(one for swept in sweeps for one in swept.coverage)
+        found = sweep_several(
+            [Workload(reference, scenario) for reference, scenario in _named(targets)],
+            asked["databases"],
+            terms,
+            allow_existing=asked["allow_existing"],
+            journal=asked["journal"],
+            progress=progress,
+        )
+    if found.is_torn:
+        click.echo(
+            f"auditor: the last line of `{asked['journal']}` had no end: the sweep was killed while"
+            " it was written; that run was made again",
+            err=True,
+        )
+    coverage = tuple(one for swept in found.sweeps for one in swept.coverage)
     return Report(
-        faults=tuple(outcome for swept in sweeps for outcome in swept.outcomes),
+        faults=tuple(outcome for swept in found.sweeps for outcome in swept.outcomes),
         coverage=coverage,
-        problems=(*problems, *(_not_tried(coverage) if asked["at"] is None else ())),
+        problems=found.problems,
         counted=_counted(coverage),
     )
-
-
-def _swept(scenario: Scenario, reference: str, progress: Any, asked: dict[str, Any]) -> Sweep:
-    from auditor.faults.run import sweep_with_coverage  # lazy: imports SQLAlchemy
-
-    return sweep_with_coverage(scenario, reference=reference, progress=progress, **asked)
 
 
 def _named(targets: Sequence[str]) -> Iterator[tuple[str, Scenario]]:
@@ -153,17 +172,6 @@ def _counted(coverage: Sequence[SweepCoverage]) -> dict[str, int]:
         "statements_folded": sum(one.folded for one in coverage),
         "statements_not_applicable": sum(one.not_applicable for one in coverage),
     }
-
-
-def _not_tried(coverage: Sequence[SweepCoverage]) -> Iterator[Problem]:
-    for one in coverage:
-        if one.left_out:
-            yield Problem(
-                f"scenario {one.scenario}",
-                f"{one.left_out} of {one.statements} statements were not tried with `{one.fault}`:"
-                " the budget was spent",
-                hides_results=True,
-            )
 
 
 def _catalogue() -> Iterator[str]:

@@ -27,6 +27,7 @@ GRACE = 5.0
 _SECONDS_TO_START = 600.0  # preparing a workload may boot a whole service
 _MOST_DEATHS = 20
 """Workers lost before the sweep gives up: each costs the preparation anew."""
+INTERRUPTED = "the sweep was interrupted"
 
 
 class Memory(Protocol):
@@ -106,7 +107,7 @@ class Supervision:
         except KeyboardInterrupt:
             if state.runs is None:
                 raise
-            state.stopped = "it was interrupted"
+            state.stopped = INTERRUPTED
         finally:
             for place in list(self._places):
                 self._close(place)

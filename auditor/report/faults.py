@@ -22,6 +22,7 @@ from typing import Any
 from auditor.model.outcome import FaultOutcome, Retried, StateChange, SweepCoverage, Verdict
 from auditor.model.span import Frame
 from auditor.report.evidence import counted, frame_as_json
+from auditor.report.fault_databases import differences, differences_as_text
 from auditor.sql.shape import brief
 
 _SHAPE_WIDTH = 70
@@ -42,20 +43,29 @@ def coverage_as_json(coverage: SweepCoverage) -> dict[str, Any]:
     return {**found, "sizes": dict(coverage.sizes)}
 
 
-def faults_as_text(outcomes: Sequence[FaultOutcome], coverage: Sequence[SweepCoverage] = ()) -> str:
-    """The sweep for people: for each scenario and database its coverage, then what was not good."""
+def faults_as_text(
+    outcomes: Sequence[FaultOutcome],
+    coverage: Sequence[SweepCoverage] = (),
+    *,
+    verbose: bool = False,
+) -> str:
+    """The sweep for people: for each scenario and database its coverage, then what was not good;
+    behind all, where databases differ. `verbose` lists the statements that were not hit."""
     keys = dict.fromkeys([*map(_sweep_of, coverage), *map(_sweep_of, outcomes)])
-    return "\n".join(
+    sweeps = "\n".join(
         "".join(
             f"{line}\n"
             for line in _of_one_sweep(
                 key,
                 [one for one in coverage if _sweep_of(one) == key],
                 [one for one in outcomes if _sweep_of(one) == key],
+                verbose=verbose,
             )
         )
         for key in keys
     )
+    compared = differences_as_text(differences(outcomes, coverage))
+    return sweeps + "".join(f"{line}\n" for line in compared)
 
 
 def _sweep_of(one: FaultOutcome | SweepCoverage) -> tuple[str, str, str]:
@@ -78,6 +88,8 @@ def _of_one_sweep(
     key: tuple[str, str, str],
     coverage: Sequence[SweepCoverage],
     outcomes: Sequence[FaultOutcome],
+    *,
+    verbose: bool,
 ) -> Iterator[str]:
     scenario, database, mode = key
     sizes = "".join(f", {name}={size}" for name, size in (coverage[0].sizes if coverage else ()))
@@ -90,6 +102,8 @@ def _of_one_sweep(
         verdicts = _verdicts([one for one in outcomes if one.fault == name])
         said = [part for part in (certificates.get(name, ""), verdicts) if part]
         yield f"    {name:<{width}}  {': '.join(said)}"
+        if verbose:
+            yield from (f"        {line}" for line in _not_hit(coverage, name))
     for group in _groups(one for one in outcomes if not one.verdict.is_good):
         yield ""
         yield from (f"    {line}" for line in _of_group(group))
@@ -113,6 +127,31 @@ def certificate(coverage: SweepCoverage) -> str:
     if coverage.left_out:
         parts.append(f"{coverage.left_out:,} not tried")
     return ", ".join(parts)
+
+
+def _not_hit(coverage: Sequence[SweepCoverage], fault: str) -> Iterator[str]:
+    """The statements that were not hit, by reason."""
+    for one in coverage:
+        if one.fault == fault:
+            needs = f": it needs {one.needs}" if one.needs else ""
+            for numbers, reason in (
+                (one.impossible, f"cannot happen at {{}}{needs}"),
+                (one.unreached, "not executed again: {}"),
+                (one.untried, "not tried: {}"),
+            ):
+                if numbers:
+                    yield reason.format(ranges(numbers))
+
+
+def ranges(numbers: Sequence[int]) -> str:
+    """`1-4, 7, 9-10` for ascending numbers."""
+    found: list[list[int]] = []
+    for number in numbers:
+        if found and number == found[-1][-1] + 1:
+            found[-1][1:] = [number]
+        else:
+            found.append([number])
+    return ", ".join("-".join(map(str, one)) for one in found)
 
 
 def _verdicts(outcomes: Sequence[FaultOutcome]) -> str:

@@ -1,6 +1,7 @@
 """The JSON interface, `auditor/report/1`: keys in a fixed order; docs/report.schema.json.
 
-`laws`, `faults`, `coverage` and `tape` are present when there is something in them.
+`laws`, `faults`, `coverage` and `tape` are present when there is something in them, `databases`
+(where they differ) when faults were swept on several.
 """
 
 from __future__ import annotations
@@ -51,6 +52,15 @@ def report_as_json(report: Report) -> dict[str, Any]:
         from auditor.report.faults import coverage_as_json  # lazy: a scan has no faults
 
         found["coverage"] = [coverage_as_json(one) for one in report.coverage]
+    databases = {one.database for one in report.faults} | {o.database for o in report.coverage}
+    if len(databases) > 1:
+        from auditor.report.fault_databases import (  # lazy: a scan has no faults
+            difference_as_json,
+            differences,
+        )
+
+        compared = differences(report.faults, report.coverage)
+        found["databases"] = [difference_as_json(one) for one in compared]
     if report.tape is not None:
         found["tape"] = tape_as_json(report.tape)
     return found

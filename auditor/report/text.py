@@ -83,7 +83,7 @@ def render(
             for line in _finding(finding, colours, verbose=verbose)
         ),
         _laws(report),
-        _faults(report),
+        _faults(report, verbose=verbose),
         tape_as_text(report.tape) if summary and report.tape is not None else "",
         "".join(f"{problem_line(problem, colours)}\n" for problem in report.problems),
         summary_of(report) if summary else "",
@@ -146,12 +146,12 @@ def _laws(report: Report) -> str:
     return "\n".join(f"{law_as_text(law).rstrip()}\n" for law in report.laws)
 
 
-def _faults(report: Report) -> str:
+def _faults(report: Report, *, verbose: bool) -> str:
     if not report.faults and not report.coverage:
         return ""
     from auditor.report.faults import faults_as_text  # lazy: a scan has no faults
 
-    return f"{faults_as_text(report.faults, report.coverage).rstrip()}\n"
+    return f"{faults_as_text(report.faults, report.coverage, verbose=verbose).rstrip()}\n"
 
 
 def _totals(findings: tuple[Finding, ...]) -> str:
