@@ -35,7 +35,7 @@ def databases_at(url: str, *, allow_existing: bool = False) -> Iterator[Database
         )
         return
     with open_scratch(url, allow_existing=allow_existing) as first:
-        server = make_url(first.url).set(database=None).render_as_string(hide_password=False)
+        server = make_url(first.url).set(database="").render_as_string(hide_password=False)
         unused = [first]
 
         def open_next() -> AbstractContextManager[ScratchDatabase]:
