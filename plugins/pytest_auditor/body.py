@@ -3,13 +3,14 @@ method without `setUp` and `tearDown`, which pytest runs in the same phase."""
 
 from __future__ import annotations
 
-import functools
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import pytest
+
+from auditor.runtime.case_body import inside
 
 
 @contextmanager
@@ -22,7 +23,7 @@ def around_body(item: pytest.Item, block: AbstractContextManager[Any]) -> Iterat
         return
     case: Any = item
     method = case.obj
-    case.obj = _inside(block, method)
+    case.obj = inside(block, method)
     try:
         yield
     finally:
@@ -35,12 +36,3 @@ def _is_of_test_case(item: pytest.Item) -> bool:
 
 def _body(item: pytest.Item) -> Any:
     return getattr(item, "obj", None)
-
-
-def _inside(block: AbstractContextManager[Any], method: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(method)
-    def run(*arguments: Any, **named: Any) -> Any:
-        with block:
-            return method(*arguments, **named)
-
-    return run

@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 
 from auditor.growth.calls import SIZES
 from auditor.model.errors import AuditorError
+from auditor.runtime.case_body import around_body, method_of
 from auditor.runtime.expectations import Block, ExpectationError
-from unittest_auditor.body import around_body, method_of
 from unittest_auditor.checks import Body
 from unittest_auditor.marks import marks_of
 from unittest_auditor.queries import Queries

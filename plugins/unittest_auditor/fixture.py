@@ -20,7 +20,7 @@ from typing import Any
 import fixtures
 
 from auditor.runtime import expectations
-from unittest_auditor.body import method_of
+from auditor.runtime.case_body import method_of
 from unittest_auditor.checks import Body
 from unittest_auditor.marks import Marks, marks_of
 from unittest_auditor.queries import Queries

@@ -1,4 +1,4 @@
-"""The body of a test: its method, without `setUp`, `tearDown` and fixtures."""
+"""The body of a `unittest.TestCase`: its method, without `setUp`, `tearDown` and fixtures."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ _MISSING = object()
 
 def method_of(case: Any) -> Any:
     """The method that a test case runs; None if it has none of that name."""
-    return getattr(case, case._testMethodName, None)  # noqa: SLF001 - a subclass of ours
+    return getattr(case, case._testMethodName, None)  # noqa: SLF001 - the only name of it
 
 
 @contextmanager
 def around_body(case: Any, block: AbstractContextManager[Any]) -> Iterator[None]:
     """Has the method of a test case run inside `block`, while this block runs the test case."""
-    name, method = case._testMethodName, method_of(case)  # noqa: SLF001 - a subclass of ours
+    name, method = case._testMethodName, method_of(case)  # noqa: SLF001 - the only name of it
     if method is None:  # the runner says so better
         yield
         return
     before = case.__dict__.get(name, _MISSING)
-    case.__dict__[name] = _inside(block, method)
+    case.__dict__[name] = inside(block, method)
     try:
         yield
     finally:
@@ -35,7 +35,8 @@ def around_body(case: Any, block: AbstractContextManager[Any]) -> Iterator[None]
             case.__dict__[name] = before
 
 
-def _inside(block: AbstractContextManager[Any], method: Callable[..., Any]) -> Callable[..., Any]:
+def inside(block: AbstractContextManager[Any], method: Callable[..., Any]) -> Callable[..., Any]:
+    """The method, asynchronous or not, run inside a block."""
     if inspect.iscoroutinefunction(method):
 
         @functools.wraps(method)
