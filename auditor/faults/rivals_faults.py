@@ -47,6 +47,9 @@ RIVAL_FAULTS = (
 )
 
 
+RIVAL_DIALECTS = ("sqlite", "postgresql", "mysql")
+
+
 def rival_row(fault: Fault, dialect: str) -> FaultRow:
     """In place of a row of the tables: what happens is left to the database."""
     return FaultRow(

@@ -99,6 +99,9 @@ class FaultOutcome:
     """What was called again because of the fault, innermost first."""
     effects: tuple[str, ...] = ()
     """What was done outside the database more often than without the fault, in words."""
+    in_turn: str = ""
+    """What the call does when the other session has acted before it: `returns`, or the class it
+    raises; empty for faults without another session."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,170 @@
+"""What another session does right before a statement: from the statement to changes of rows.
+
+    vanished          DELETE the row that the statement finds         and those that must go first
+    stale             UPDATE it
+    taken             INSERT a row with the key that is sent
+    parent-vanished   DELETE the row that is referred to
+    child-added       INSERT a row that refers to the one to delete
+
+Only rows that are stored count: of what the call has not committed no other session knows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from auditor.faults.catalogue import Fault, Needs, Target
+from auditor.faults.keys import TableKeys
+from auditor.faults.rivals_desk import Change, Refused, Row
+from auditor.faults.rivals_rows import Schema, changed, insertion, is_uuid
+from auditor.faults.rivals_text import Parameters, rows_query, sent_values
+
+_MOST_ROWS = 200
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Statement:
+    """A statement about to run: its text, its first set of parameters and, as far as SQLAlchemy
+    knows them, the types of its table's columns. `known` are the ids stored before the call."""
+
+    sql: str
+    parameters: Parameters
+    kinds: Mapping[str, Any]
+    known: frozenset[str]
+
+    @property
+    def sent(self) -> Row:
+        """The values that it writes, by column."""
+        return sent_values(self.sql, self.parameters)
+
+
+def statement_of(context: Any, known: frozenset[str]) -> Statement:
+    """The statement of an execution context."""
+    several = context.parameters or [()]
+    subject = getattr(getattr(context, "compiled", None), "statement", None)
+    table = getattr(subject, "table", None)
+    columns = table.columns if table is not None and hasattr(table, "columns") else ()
+    return Statement(
+        sql=context.statement,
+        parameters=several[0],
+        kinds={column.name: column.type for column in columns},
+        known=known,
+    )
+
+
+def changes_for(
+    fault: Fault, target: Target, statement: Statement, schema: Schema
+) -> tuple[Change, ...]:
+    """The rows that the other session writes, in order. Raises Refused if it cannot."""
+    return tuple(_ACTS[fault.needs](target, statement, schema))
+
+
+def _vanish(target: Target, statement: Statement, schema: Schema) -> list[Change]:
+    return _deletion(schema, target.table, _found(target.table, statement, schema))
+
+
+def _go_stale(target: Target, statement: Statement, schema: Schema) -> list[Change]:
+    row = _found(target.table, statement, schema)
+    values = []
+    for column in target.columns:
+        new = changed(schema, target.table, column, row[column], statement.kinds.get(column))
+        if new is not None:
+            values.append((column, new))
+    if not values:
+        raise Refused("no other value is plausible for what the statement writes or compares")
+    return [Change("UPDATE", target.table, schema.key_of(target.table, row), tuple(values))]
+
+
+def _take(target: Target, statement: Statement, schema: Schema) -> list[Change]:
+    sent = statement.sent
+    base = (
+        {}
+        if statement.sql.lstrip()[:6].upper() == "INSERT"
+        else _found(target.table, statement, schema)
+    )
+    row = {**base, **sent}
+    fixed = _values(target.columns, row)
+    if any(is_uuid(value) and str(value) not in statement.known for value in fixed.values()):
+        raise Refused("the key is made by the call itself: no other session can have it")
+    if schema.desk.where(target.table, tuple(fixed.items()), most=1):
+        raise Refused("the key is taken already")
+    return insertion(schema, target.table, fixed, row)
+
+
+def _orphan(target: Target, statement: Statement, schema: Schema) -> list[Change]:
+    values = _values(target.columns, statement.sent)
+    pairs = tuple(zip(target.other_columns, values.values(), strict=True))
+    parents = schema.desk.where(target.other_table, pairs, most=1)
+    if not parents:
+        raise Refused(
+            f"the row of `{target.other_table}` that it refers to is not stored yet: no other"
+            " session can delete it"
+        )
+    return _deletion(schema, target.other_table, parents[0])
+
+
+def _add_child(target: Target, statement: Statement, schema: Schema) -> list[Change]:
+    parent = _found(target.other_table, statement, schema)
+    fixed = {
+        column: parent[other]
+        for column, other in zip(target.columns, target.other_columns, strict=True)
+    }
+    like = next(iter(schema.desk.where(target.table, (), most=1)), {})
+    return insertion(schema, target.table, fixed, like)
+
+
+_ACTS: Mapping[Needs, Callable[[Target, Statement, Schema], list[Change]]] = {
+    Needs.ROW: _vanish,
+    Needs.CHANGED: _go_stale,
+    Needs.UNIQUE: _take,
+    Needs.PARENT: _orphan,
+    Needs.CHILD: _add_child,
+}
+
+
+def _found(table: str, statement: Statement, schema: Schema) -> Row:
+    """The first stored row that the statement is about."""
+    query = rows_query(statement.sql, statement.parameters)
+    if query is None:
+        raise Refused("which rows the statement is about could not be told")
+    rows = schema.desk.rows(*query)
+    if not rows:
+        raise Refused(f"no stored row of `{table}` fits the statement: nothing to interfere with")
+    return rows[0]
+
+
+def _values(columns: tuple[str, ...], row: Row) -> dict[str, Any]:
+    """The values of a key. Raises Refused if one is NULL or unknown."""
+    values = {column: row.get(column) for column in columns}
+    if any(value is None for value in values.values()):
+        raise Refused(f"no value is sent for `{', '.join(columns)}`")
+    return values
+
+
+def _deletion(schema: Schema, table: str, row: Row) -> list[Change]:
+    """DELETE of a row, after those that must go before it; what the database deletes along with
+    it is left to the database."""
+    changes: list[Change] = []
+    _delete(schema, table, row, changes, set())
+    return changes
+
+
+def _delete(schema: Schema, table: str, row: Row, changes: list[Change], seen: set[Any]) -> None:
+    key = schema.key_of(table, row)
+    if (table, key) in seen:
+        return
+    seen.add((table, key))
+    if len(seen) > _MOST_ROWS:
+        raise Refused(f"more than {_MOST_ROWS} rows would have to be deleted before it")
+    own = schema.keys.get(table)
+    for foreign in _restricting(own):
+        values = zip(foreign.columns, (row[c] for c in foreign.other_columns), strict=True)
+        for child in schema.desk.where(foreign.table, tuple(values)):
+            _delete(schema, foreign.table, child, changes, seen)
+    changes.append(Change("DELETE", table, key))
+
+
+def _restricting(keys: TableKeys | None) -> tuple[Any, ...]:
+    return tuple(one for one in keys.referred_by if one.restricts) if keys is not None else ()

@@ -1,0 +1,227 @@
+"""What may come of a call with which another session interfered: what a serial order would give.
+
+    first    the other session, then the call on that database
+    last     the call, then the other session
+    alone    the other session only: the state in which a call that fails must leave everything
+
+The call did well if its result and the state are those of one of the orders, or if it failed with
+an error of its own and left nothing. It did not if it raised what the database said, or wrote over
+the other session's change, or spoke of another row than the one that is gone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from auditor.faults.bench import Bench, Run
+from auditor.faults.catalogue import Target
+from auditor.faults.inject import Executed
+from auditor.faults.judge import (
+    Ending,
+    chain,
+    class_name,
+    is_database_error,
+    is_domain_error,
+    is_made_of,
+    verdict_of,
+)
+from auditor.faults.oracle import Delta
+from auditor.faults.repeatable import Learned
+from auditor.faults.rivals import Aim, OtherSession, Part
+from auditor.faults.rivals_desk import Change
+from auditor.faults.rivals_faults import RIVAL_FAULTS
+from auditor.faults.rivals_targets import rival_targets
+from auditor.model.outcome import Verdict
+
+_TOLD_APART = frozenset({"taken", "parent-vanished"})
+"""Faults of which a statement may have several, so that a program may mistake one for another."""
+_SHORTEST_NAME = 4
+"""Characters of a key's value, at least, for its being in a message to mean anything."""
+
+
+class Orders:
+    """The serial orders of a call and the same changes, each made when it is first asked for."""
+
+    def __init__(self, bench: Bench, changes: tuple[Change, ...], since: float) -> None:
+        self._bench = bench
+        self._changes = changes
+        self._since = since
+
+    @cached_property
+    def first(self) -> Run:
+        """The other session, then the call."""
+        return self._run(Part.FIRST)
+
+    @cached_property
+    def last(self) -> Run:
+        """The call, then the other session as far as it still can."""
+        return self._run(Part.LAST)
+
+    @cached_property
+    def alone(self) -> Delta:
+        """What the other session changes by itself."""
+        return self._run(Part.ALONE).delta
+
+    def _run(self, part: Part) -> Run:
+        bench = self._bench
+        other = OtherSession(
+            bench.engine, bench.keys(), part, changes=self._changes, since=self._since
+        )
+        return bench.run(other=other)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Interfered:
+    """A call with which another session interfered. `expected` is the call without it, `orders`
+    makes the serial orders of given changes. `declared` and `attempts` as in `Ending`."""
+
+    run: Run
+    other: OtherSession
+    aim: Aim
+    expected: Learned
+    orders: Callable[[tuple[Change, ...]], Orders]
+    declared: bool
+    attempts: int
+
+    @property
+    def own(self) -> Orders:
+        """The serial orders of what the other session did."""
+        return self.orders(self.other.changes)
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """`baseline` is the state that the call should have left, `in_turn` what the call does when
+    the other session has gone first: `returns`, or the class it raises."""
+
+    verdict: Verdict
+    note: str
+    baseline: Delta
+    in_turn: str
+
+
+def aims_at(target: Target, executed: Executed, bench: Bench) -> tuple[Aim, ...]:
+    """The rest of what another session could do before the statement that a program may mistake
+    for this."""
+    keys = bench.keys().get(executed.table.rpartition(".")[2])
+    return tuple(
+        Aim(fault, one)
+        for fault in RIVAL_FAULTS
+        if fault.name in _TOLD_APART
+        for one in rival_targets(fault, executed.verb, executed.sql, keys)
+        if one != target
+    )
+
+
+def judgement_of(case: Interfered) -> Judgement:
+    """The verdict on the call, by the serial orders."""
+    run, own = case.run, case.own
+    in_turn = class_name(own.first.error) if own.first.error else "returns"
+    if run.error is None or run.equals(case.expected):
+        verdict, note = _of_returned(case)
+        return Judgement(verdict, note, own.first.delta, in_turn)
+    verdict, note = _of_raised(case, run.error)
+    return Judgement(verdict, note, own.alone, in_turn)
+
+
+def _of_returned(case: Interfered) -> tuple[Verdict, str]:
+    run, own = case.run, case.own
+    if not run.dead_sessions and any(_is_that_of(run, order) for order in _orders(own)):
+        return Verdict.RECOVERED, ""
+    if run.delta == case.expected.delta and own.alone:
+        return Verdict.SWALLOWED, "the change that the other session had stored is lost"
+    ending = replace(_ending(case), same_result=False)
+    verdict, note = verdict_of(replace(ending, error=None))
+    if verdict is Verdict.SWALLOWED and ending.done:
+        return verdict, "the result is that of no order in which the two could have come"
+    return verdict, note
+
+
+def _orders(own: Orders) -> Iterator[Run]:
+    yield own.first
+    yield own.last
+
+
+def _is_that_of(run: Run, order: Run) -> bool:
+    return order.error is None and run.delta == order.delta and _same_result(run, order)
+
+
+def _same_result(run: Run, order: Run) -> bool:
+    return bool(run.result == order.result or run.result_by_role == order.result_by_role)
+
+
+def _of_raised(case: Interfered, error: BaseException) -> tuple[Verdict, str]:
+    verdict, note = verdict_of(replace(_ending(case), same_result=False))
+    if verdict is Verdict.MASKED and not is_made_of(error, case.run.watch.shown):
+        return verdict, "the program went on as if the other session had done nothing"
+    if verdict is Verdict.REPORTED and not case.declared:
+        mistaken = _mistaken_for(case, error)
+        if mistaken is not None:
+            named = mistaken.target.subject or mistaken.fault.summary
+            said = f"the call says this of `{named}` ({mistaken.fault.name}): that did not happen"
+            return Verdict.MISREPORTED, said
+    return verdict, note
+
+
+def _ending(case: Interfered) -> Ending:
+    run, own = case.run, case.own
+    error = run.error
+    is_as_first = _same_result(run, own.first) and run.delta == own.first.delta
+    return Ending(
+        error=error,
+        shown=run.watch.shown,
+        unchanged=run.delta == own.alone or (error is not None and is_as_first),
+        done=any(run.delta == order.delta for order in _orders(own)),
+        same_result=False,
+        declared=case.declared or (error is not None and is_domain_error(error)),
+        attempts=case.attempts,
+        dead_sessions=run.dead_sessions,
+    )
+
+
+def _mistaken_for(case: Interfered, error: BaseException) -> Aim | None:
+    """What else the error tells of, proven by the call that meets just that; None if there is no
+    proof."""
+    own = case.own.first
+    if _says_the_same(own, error) and _found_by_itself(own):
+        return None
+    for aim, changes in case.other.others:
+        instead = case.orders(changes).first
+        if not _says_the_same(instead, error):
+            continue
+        if _found_by_itself(instead) or _names_only(error, changes, case.other.changes):
+            return aim
+    return None
+
+
+def _says_the_same(run: Run, error: BaseException) -> bool:
+    other = run.error
+    if other is None or type(other) is not type(error):
+        return False
+    return str(other) == str(error)
+
+
+def _found_by_itself(run: Run) -> bool:
+    """Whether the call raised its error because it had looked, and not because the database had
+    refused a statement."""
+    return run.error is not None and not any(map(is_database_error, chain(run.error)))
+
+
+def _names_only(error: BaseException, others: Sequence[Change], own: Sequence[Change]) -> bool:
+    """Whether the message names a row of the other changes and none of those that were made."""
+    text = str(error)
+    told = [_named(changes, text) for changes in (others, own)]
+    return told[0] and not told[1]
+
+
+def _named(changes: Sequence[Change], text: str) -> bool:
+    values: list[Any] = [value for one in changes for _, value in (one.key or one.values)]
+    return any(
+        len(str(value)) >= _SHORTEST_NAME and re.search(rf"\b{re.escape(str(value))}\b", text)
+        for value in values
+        if value is not None
+    )
