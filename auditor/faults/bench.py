@@ -8,7 +8,6 @@ oslo.db's default lasts minutes.
 
 from __future__ import annotations
 
-import gc
 import os
 import random
 import sys
@@ -28,6 +27,7 @@ from auditor.faults.catalogue import FaultError
 from auditor.faults.inject import Shot, Watch
 from auditor.faults.judge import class_name
 from auditor.faults.keys import TableKeys, read_keys
+from auditor.faults.left_open import Begun, forget_frames
 from auditor.faults.oracle import Delta, delta, fresh_keys, known_ids, snapshot
 from auditor.faults.repeatable import Learned
 from auditor.growth.workload import Workload
@@ -40,8 +40,8 @@ _LONGEST_WAIT = 0.001  # seconds
 @dataclass(frozen=True, slots=True, eq=False)
 class Run:
     """One call. `result` is what it returned, masked, or the class it raised; `result_by_role` the
-    same with generated whole-number keys masked too. `dead_sessions` and `open_connections` are
-    what it left."""
+    same with generated whole-number keys masked too. It left `dead_sessions`, and `unclean` of
+    them and of connections in a transaction."""
 
     watch: Watch
     error: BaseException | None
@@ -49,6 +49,7 @@ class Run:
     result: Any
     result_by_role: Any
     dead_sessions: int
+    unclean: int = 0
 
     def equals(self, other: Learned) -> bool:
         """Whether two calls gave the same result."""
@@ -63,6 +64,7 @@ class Run:
             delta=self.delta,
             result=self.result,
             result_by_role=self.result_by_role,
+            unclean=self.unclean,
         )
 
 
@@ -83,7 +85,8 @@ class Bench:
             call = self.workload.populated(self.sizes)
         before = snapshot(self.engine)
         watch = Watch(shot, make_call.__code__, self.root)
-        with sessions_begun() as sessions:
+        begun = Begun()
+        with begun.watching():
             with watch.watching(), no_waiting():
                 value, error = make_call(call)
             if os.getpid() != own_process:
@@ -96,15 +99,17 @@ class Bench:
             volatile = frozenset(self.workload.scenario.volatile)
             mask = Mask(known_ids(before), began, time(), volatile=volatile)
             result = (class_name(error),) if error else canonical(value, mask)
-            dead = sum(not session.is_active for session in sessions())
             after = snapshot(self.engine)
+            if watch.fired:
+                forget_frames([*watch.shown, *([error] if error else [])])
+            left = begun.left_behind()
             keys = self.keys()
             masked = delta(before, after, mask, keys, volatile=volatile)
             by_role = replace(mask, fresh=fresh_keys(before, after, keys))
             result_by_role = result if error else canonical(value, by_role)
             del call, value
-            _let_go(sessions())
-        return Run(watch, error, masked, result, result_by_role, dead)
+            begun.let_go()
+        return Run(watch, error, masked, result, result_by_role, left.dead_sessions, left.unclean)
 
     def keys(self) -> Mapping[str, TableKeys]:
         """What can be violated in the database; the schema stays, so it is read once."""
@@ -176,13 +181,3 @@ def sessions_begun() -> Iterator[Any]:
         yield lambda: list(seen)
     finally:
         event.remove(orm.Session, "after_begin", begun)
-
-
-def _let_go(sessions: list[orm.Session]) -> None:
-    """End what the call left open, so that the next run finds the database free."""
-    for session in sessions:
-        try:
-            session.close()
-        except Exception:  # noqa: BLE001, S112 - a session that cannot even be closed is lost anyway
-            continue
-    gc.collect()

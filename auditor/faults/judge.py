@@ -1,14 +1,16 @@
 """The verdict on one faulted call: a table of questions to how it ended, asked in order.
 
 returned      state and result as without the fault       recovered
-              a session that cannot be used               broken-session
               state neither as before nor as success      half-committed
+              a session that cannot be used               broken-session
               else                                        swallowed
 raised        state neither as before nor as success      half-committed
               the session the error had broken            broken-session, masked if in a handler
               a declared error, or one made of the fault  reported
+                but all is stored, and a later error told   misreported
+                but a transaction is left open              broken-session
               an error that has nothing to do with it     masked
-              a database error                            retried-in-vain or leaked
+              a database error, or a retry library's      retried-in-vain or leaked
 """
 
 from __future__ import annotations
@@ -29,6 +31,8 @@ _DATABASE_PACKAGES = (
     "aiosqlite",
     "asyncpg",
 )
+_RETRY_PACKAGES = ("tenacity", "backoff", "retrying", "retry", "stamina")
+"""What they raise when they give up says nothing that the database's error does not."""
 _MISTAKES = (
     ArithmeticError,
     AssertionError,
@@ -49,6 +53,7 @@ _DEAD_SESSION = (
     "can't reconnect until invalid",
     "this transaction is inactive",
 )
+_LEFT_OPEN = "a transaction is left open that the call ends where nothing fails"
 _CAUSES = ("__cause__", "__context__", "orig", "inner_exception", "inner_exc", "cause")
 
 
@@ -57,8 +62,10 @@ class Ending:
     """How a faulted call ended. `error` escaped, None if it returned; `shown` are the errors that
     the program was given because of the fault. `unchanged` and `done` compare the state with that
     before the call and that of success, `same_result` what it returned (or raised) with that of
-    success. `dead_sessions` counts sessions left unusable, `declared` the error's standing in the
-    scenario. `stored`: the fault came after its transaction had been stored."""
+    success. `dead_sessions` counts sessions left unusable, `left_open` sessions and connections that
+    the call without a fault leaves clean and this one left dead or in a transaction. `declared` is
+    the error's standing in the scenario. `stored`: the fault came after its transaction had been
+    stored. `in_handler`: the error that escaped was raised inside a handler."""
 
     error: BaseException | None
     shown: Sequence[BaseException]
@@ -69,6 +76,8 @@ class Ending:
     attempts: int
     dead_sessions: int
     stored: bool = False
+    left_open: int = 0
+    in_handler: bool = False
 
 
 def verdict_of(ending: Ending) -> tuple[Verdict, str]:
@@ -81,7 +90,8 @@ def verdict_of(ending: Ending) -> tuple[Verdict, str]:
 
 
 def _of_returned(ending: Ending) -> tuple[Verdict, str]:
-    if ending.done and ending.same_result and not ending.dead_sessions:
+    is_clean = not ending.dead_sessions and not ending.left_open
+    if ending.done and ending.same_result and is_clean:
         return Verdict.RECOVERED, ""
     if not ending.unchanged and not ending.done:
         return (
@@ -90,31 +100,47 @@ def _of_returned(ending: Ending) -> tuple[Verdict, str]:
         )
     if ending.dead_sessions:
         return Verdict.BROKEN_SESSION, "the call returned, and its session cannot be used any more"
+    if ending.left_open:
+        return Verdict.BROKEN_SESSION, f"the call returned, and {_LEFT_OPEN}"
     if ending.done:
         return Verdict.SWALLOWED, "the state is that of success, the result is not"
     return Verdict.SWALLOWED, "the call returned as if done, and nothing of its work is stored"
 
 
 def _of_raised(ending: Ending, error: BaseException) -> tuple[Verdict, str]:
-    is_caused = not set(map(id, chain(error))).isdisjoint(
-        id(one) for shown in ending.shown for one in chain(shown)
-    )
+    is_caused = is_made_of(error, ending.shown)
     if is_dead_session(error):
-        if is_caused and error not in ending.shown:
+        if ending.in_handler or (is_caused and error not in ending.shown):
             return Verdict.MASKED, "a handler used the session that the error had broken"
         return Verdict.BROKEN_SESSION, "the session was used after the error had broken it"
-    if ending.declared or (not is_database_error(error) and is_caused and not _is_mistake(error)):
-        return _of_reported(ending)
-    if not is_database_error(error):
+    is_raw = is_database_error(error) or _package(error) in _RETRY_PACKAGES
+    if ending.declared or (not is_raw and is_caused and not _is_mistake(error)):
+        return _of_reported(ending, error)
+    if not is_raw:
         how = "in handling it" if is_caused else "after it had been swallowed"
         return Verdict.MASKED, f"another error was raised {how}"
     return _of_database_error(ending, error, is_caused=is_caused)
 
 
-def _of_reported(ending: Ending) -> tuple[Verdict, str]:
-    if ending.unchanged or ending.stored:
-        return Verdict.REPORTED, ""
-    return Verdict.HALF_COMMITTED, "the call reported failure, and all of its work is stored"
+def _of_reported(ending: Ending, error: BaseException) -> tuple[Verdict, str]:
+    if not ending.unchanged and not ending.stored:
+        return Verdict.HALF_COMMITTED, "the call reported failure, and all of its work is stored"
+    if ending.stored and _is_of_later_error(ending.shown, error):
+        return Verdict.MISREPORTED, (
+            "the work was stored when the connection was lost; the error is that of doing it again"
+        )
+    if ending.dead_sessions and ending.left_open:
+        return Verdict.BROKEN_SESSION, "the call reported, and its session cannot be used any more"
+    if ending.left_open:
+        return Verdict.BROKEN_SESSION, f"the call reported, and {_LEFT_OPEN}"
+    return Verdict.REPORTED, ""
+
+
+def _is_of_later_error(shown: Sequence[BaseException], error: BaseException) -> bool:
+    """Whether an error was made of another database error than the fault's own, of another class."""
+    found = {id(one) for one in chain(error)}
+    sources = [one for one in shown if id(one) in found]
+    return bool(sources) and all(type(one) is not type(shown[0]) for one in sources)
 
 
 def _of_database_error(
@@ -124,7 +150,8 @@ def _of_database_error(
     if ending.attempts > 1:
         return Verdict.RETRIED_IN_VAIN, f"tried {ending.attempts} times{stored}"
     shown = {class_name(one) for one in ending.shown}
-    if class_name(error) not in shown and is_caused and not _is_request(error):
+    is_another = class_name(error) not in shown and is_database_error(error)
+    if is_another and is_caused and not _is_request(error):
         return Verdict.MASKED, f"another database error hid the first{stored}"
     return Verdict.LEAKED, stored.removeprefix("; ")
 
@@ -144,7 +171,19 @@ def chain(error: BaseException) -> Iterator[BaseException]:
 
 def is_database_error(error: BaseException) -> bool:
     """Whether the error's own class is SQLAlchemy's, oslo.db's or a driver's."""
-    return type(error).__module__.partition(".")[0] in _DATABASE_PACKAGES
+    return _package(error) in _DATABASE_PACKAGES
+
+
+def is_domain_error(error: BaseException) -> bool:
+    """Whether the error is a program's own word for something, and no mistake of Python's kind."""
+    return not is_database_error(error) and not _is_mistake(error)
+
+
+def is_made_of(error: BaseException, shown: Sequence[BaseException]) -> bool:
+    """Whether the error is one of those shown, was raised in handling one, or holds it."""
+    return not set(map(id, chain(error))).isdisjoint(
+        id(one) for each in shown for one in chain(each)
+    )
 
 
 def is_dead_session(error: BaseException) -> bool:
@@ -160,6 +199,10 @@ def class_name(error: BaseException) -> str:
     cls = type(error)
     place = cls.__module__
     return cls.__qualname__ if place == "builtins" else f"{place}.{cls.__qualname__}"
+
+
+def _package(error: BaseException) -> str:
+    return type(error).__module__.partition(".")[0]
 
 
 def _is_mistake(error: BaseException) -> bool:

@@ -8,7 +8,7 @@ from itertools import chain
 
 from auditor.faults.bench import Run, make_call
 from auditor.faults.catalogue import Fault, Moment
-from auditor.faults.handlers import handlers_of, user_frames
+from auditor.faults.handlers import handlers_of, is_raised_in_handler, user_frames
 from auditor.faults.inject import Executed, Shot
 from auditor.faults.judge import Ending, class_name, verdict_of
 from auditor.faults.oracle import changes
@@ -103,6 +103,9 @@ def _ending(request: Request, shot: Shot, run: Run, expected: Learned) -> Ending
         declared=run.error is not None and is_declared(run.error, request.scenario.declared),
         attempts=_attempts(shot.point, run, expected),
         dead_sessions=run.dead_sessions,
+        left_open=max(0, run.unclean - expected.unclean),
+        in_handler=run.error is not None
+        and is_raised_in_handler(run.error, make_call.__code__, request.root),
         stored=shot.fault.moment is Moment.AFTER_COMMIT,
     )
 

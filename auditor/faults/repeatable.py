@@ -35,6 +35,8 @@ class Learned:
     delta: Delta
     result: Any
     result_by_role: Any
+    unclean: int = 0
+    """Sessions and connections that it does not end."""
 
     def struck_by(self, fault: Fault) -> tuple[Executed, ...]:
         """Where a fault may be aimed, its moment considered."""
