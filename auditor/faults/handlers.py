@@ -49,7 +49,7 @@ def handlers_of(
     errors: Iterable[BaseException], boundary: CodeType, root: str
 ) -> tuple[Frame, ...]:
     """The handlers that any of the errors, or what they were made of, came to; innermost error
-    first, each handler once; only those in the user's code, and only those that the source tells."""
+    first, each handler once. Only those in the user's code, and only those the source tells."""
     found: dict[Frame, None] = {}
     for error in errors:
         for one in reversed(list(chain(error))):

@@ -62,9 +62,9 @@ class Ending:
     """How a faulted call ended. `error` escaped, None if it returned; `shown` are the errors that
     the program was given because of the fault. `unchanged` and `done` compare the state with that
     before the call and that of success, `same_result` what it returned (or raised) with that of
-    success. `dead_sessions` counts sessions left unusable, `left_open` sessions and connections that
-    the call without a fault leaves clean and this one left dead or in a transaction. `declared` is
-    the error's standing in the scenario. `stored`: the fault came after its transaction had been
+    success. `dead_sessions` counts sessions left unusable, `left_open` sessions and connections
+    that the call without a fault leaves clean and this one left dead or in a transaction.
+    `declared` is the error's standing in the scenario. `stored`: the fault came after its transaction had been
     stored. `in_handler`: the error that escaped was raised inside a handler."""
 
     error: BaseException | None
@@ -137,7 +137,8 @@ def _of_reported(ending: Ending, error: BaseException) -> tuple[Verdict, str]:
 
 
 def _is_of_later_error(shown: Sequence[BaseException], error: BaseException) -> bool:
-    """Whether an error was made of another database error than the fault's own, of another class."""
+    """Whether an error was made of another database error than the fault's own, and of another
+    class."""
     found = {id(one) for one in chain(error)}
     sources = [one for one in shown if id(one) in found]
     return bool(sources) and all(type(one) is not type(shown[0]) for one in sources)

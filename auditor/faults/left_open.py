@@ -22,7 +22,7 @@ from auditor.faults.judge import chain
 
 @dataclass(frozen=True, slots=True)
 class LeftBehind:
-    """Sessions that refuse all work until they are rolled back, and connections in a transaction."""
+    """Sessions that refuse all work until they are rolled back; connections in a transaction."""
 
     dead_sessions: int
     open_transactions: int
