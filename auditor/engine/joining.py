@@ -14,7 +14,7 @@ from auditor import registry
 from auditor.engine.grounds import grounded
 from auditor.engine.judging import judge
 from auditor.engine.places import where_of
-from auditor.engine.witnesses import executions_at, faults_at, growth_at, is_met
+from auditor.engine.witnesses import executions_at, faults_at, growth_at, is_met, with_measured
 from auditor.model.evidence import Evidence, Executions, FaultSeen, Growth
 from auditor.model.finding import Confidence, Finding, Severity
 from auditor.model.law import LawResult
@@ -139,6 +139,7 @@ def _confirmed(scanned: Finding, live: Finding) -> Finding:
 def _strengthened(finding: Finding, whole: Report) -> Finding:
     """The finding with what the live witnesses saw on its lines. One of a live rule has its own."""
     where = where_of(finding)
+    finding = with_measured(finding, whole.laws)
     evidence: list[Evidence] = []
     if not any(isinstance(one, Executions) for one in finding.evidence) and whole.tape:
         evidence.extend(executions_at(where, whole.tape.entries))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from auditor.engine.places import Where, place_of, stands_at
-from auditor.model.evidence import Evidence, Executions, FaultSeen, Growth
+from auditor.model.evidence import Estimated, Evidence, Executions, FaultSeen, Growth
+from auditor.model.finding import Finding
 from auditor.model.law import LawResult, TermSite
 from auditor.model.law_text import law_of, total_of
 from auditor.model.outcome import FaultOutcome, Verdict
+from auditor.model.predicted import Predicted, is_target, verdict
 from auditor.model.span import Frame
 from auditor.model.tape import Entry
 
@@ -76,3 +79,28 @@ def faults_at(where: Where, outcomes: Iterable[FaultOutcome]) -> tuple[Evidence,
             key, FaultSeen(one.scenario, one.fault, one.shape, one.verdict.value, one.replay)
         )
     return tuple(found.values())
+
+
+def with_measured(finding: Finding, laws: Iterable[LawResult]) -> Finding:
+    """The finding, each estimate of its function with what laws of that function say of it; one
+    that holds what they say already stays as it is."""
+    if not any(isinstance(one, Estimated) for one in finding.evidence):
+        return finding
+    module = finding.span.path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+    same = [law for law in laws if is_target(law.target, module, finding.function)]
+    told = tuple(_measured(one, same) for one in finding.evidence)
+    return replace(finding, evidence=told)
+
+
+def _measured(one: Evidence, laws: Iterable[LawResult]) -> Evidence:
+    """An estimate with a sentence for each law; other evidence as it is."""
+    if not isinstance(one, Estimated):
+        return one
+    predicted = Predicted(one.sure, one.possible)
+    told = (
+        f"measured, {law.scenario} on {law.database}: {law.law}; the estimate"
+        f" {verdict(law.law, predicted)}"
+        for law in laws
+        if law.law is not None
+    )
+    return replace(one, measured=tuple(dict.fromkeys((*one.measured, *told))))

@@ -82,4 +82,20 @@ class Plan:
     plan: str
 
 
-Evidence = SourcePath | Executions | Growth | SchemaFact | FaultSeen | Plan
+@dataclass(frozen=True, slots=True)
+class Estimated:
+    """Read from the source by scan: how many statements a call of the whole function issues, such
+    as `1 + 2*|labels|`, and the lengths that they grow with, for sure and at most. `notes` say
+    what is not counted. `measured` is what laws of the same function say of that, a sentence each,
+    put in when results are joined."""
+
+    kind: ClassVar[str] = "estimate"
+    function: str
+    statements: str
+    sure: tuple[str, ...]
+    possible: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    measured: tuple[str, ...] = ()
+
+
+Evidence = SourcePath | Executions | Growth | SchemaFact | FaultSeen | Plan | Estimated

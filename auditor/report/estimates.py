@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from auditor.model.law import LawResult, Power, Term
+from auditor.model.predicted import is_target, matched, verdict
 from auditor.source.costs import Part
 from auditor.source.counts import as_text, names_of
 from auditor.source.estimate import Estimate
@@ -73,51 +74,25 @@ def _wrapped(text: str, indent: str) -> list[str]:
 
 def is_law_of(law: LawResult, estimate: Estimate) -> bool:
     """Whether a law was measured on the function of an estimate."""
-    module, _, qualname = law.target.partition(":")
-    own = estimate.scope.module.name
-    same = module == own or module.endswith(f".{own}") or own.endswith(f".{module}")
-    return same and qualname == estimate.scope.function.qualname
+    scope = estimate.scope
+    return is_target(law.target, scope.module.name, scope.function.qualname)
 
 
 def compared(estimate: Estimate, law: LawResult) -> tuple[str, ...]:
     """What a law says, and whether the estimate agrees; a law that was refused says nothing."""
-    title = f"measured, {law.scenario} on {law.database}: {law.law}"
     if law.law is None:
         return (f"measured, {law.scenario} on {law.database}: no law, {law.refusal}",)
-    growing = {name: _matching(name, estimate) for name in _variables(law)}
-    unseen = [name for name, found in growing.items() if not found]
-    high = estimate.cost.high
-    seen = {found for found in growing.values() if found}
-    too_sure = [n for n in names_of(estimate.cost.low) if n not in seen]
-    flat = [n for n in names_of(high) if n not in seen and n not in too_sure]
-    against = []
-    if unseen:
-        against.append(f"it grows with {_and(unseen)}, and the estimate has no such length")
-    if too_sure:
-        against.append(f"the estimate grows with {_and([f'|{n}|' for n in too_sure])} for sure")
-    verdict = f"DISAGREES: {'; '.join(against)}" if against else "agrees in what it grows with"
-    extra = f"; |{'|, |'.join(flat)}| may add statements and did not here" if flat else ""
-    return (title, f"  {verdict}{extra}", *_differences(estimate, law, growing))
+    title = f"measured, {law.scenario} on {law.database}: {law.law}"
+    predicted = estimate.predicted
+    growing = matched(law.law, predicted)
+    return (
+        title,
+        f"  {verdict(law.law, predicted)}",
+        *_differences(estimate, law, growing),
+    )
 
 
-def _variables(law: LawResult) -> tuple[str, ...]:
-    terms = law.law.growing if law.law is not None else ()
-    found = {factor.variable for term in terms for factor in term.factors}
-    return tuple(sorted(found))
-
-
-def _matching(variable: str, estimate: Estimate) -> str:
-    """The length of the estimate that a size of the scenario is, by name: `labels` is |labels|,
-    |get_labels()| and |MeteringLabel|; empty if none is."""
-    one = variable.lower().removesuffix("s")
-    for name in names_of(estimate.cost.high):
-        last = name.rpartition(".")[2].removesuffix("()").lower().removesuffix("s")
-        if last == one or last.endswith((f"_{one}", one)):
-            return name
-    return ""
-
-
-def _differences(estimate: Estimate, law: LawResult, growing: dict[str, str]) -> Iterator[str]:
+def _differences(estimate: Estimate, law: LawResult, growing: Mapping[str, str]) -> Iterator[str]:
     """Each term of the law whose coefficient is outside of the estimate's range, and why."""
     for term in law.law.terms if law.law is not None else ():
         product = _product(term, growing)
@@ -132,7 +107,7 @@ def _differences(estimate: Estimate, law: LawResult, growing: dict[str, str]) ->
             yield f"  {term}: {way} than the {low} to {high} of the estimate{why}"
 
 
-def _product(term: Term, growing: dict[str, str]) -> tuple[str, ...] | None:
+def _product(term: Term, growing: Mapping[str, str]) -> tuple[str, ...] | None:
     """The term's product in the names of the estimate; None for steps and caps."""
     names: list[str] = []
     for factor in term.factors:

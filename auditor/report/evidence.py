@@ -7,6 +7,7 @@ from dataclasses import fields
 from typing import Any
 
 from auditor.model.evidence import (
+    Estimated,
     Evidence,
     Executions,
     FaultSeen,
@@ -96,11 +97,23 @@ def _steps_from_json(values: Iterable[Mapping[str, Any]]) -> tuple[Step, ...]:
 _PLAIN: Mapping[str, Callable[[Any], Any]] = {
     "steps": _steps_as_json,
     "stack": lambda stack: [frame_as_json(frame) for frame in stack],
+    "sure": list,
+    "possible": list,
+    "notes": list,
+    "measured": list,
     "seconds": lambda seconds: round(seconds, 6),
 }
-_READ: Mapping[str, Callable[[Any], Any]] = {"steps": _steps_from_json, "stack": frames_from_json}
+_READ: Mapping[str, Callable[[Any], Any]] = {
+    "steps": _steps_from_json,
+    "stack": frames_from_json,
+    "sure": tuple,
+    "possible": tuple,
+    "notes": tuple,
+    "measured": tuple,
+}
 _KINDS: Mapping[str, Any] = {
-    one.kind: one for one in (SourcePath, Executions, Growth, SchemaFact, FaultSeen, Plan)
+    one.kind: one
+    for one in (SourcePath, Executions, Growth, SchemaFact, FaultSeen, Plan, Estimated)
 }
 
 
@@ -158,6 +171,14 @@ def _lines_of(evidence: Evidence) -> tuple[str, ...]:
                 f"{evidence.verdict} when {evidence.fault} hit {shortened(evidence.statement)}",
                 f"replay: {evidence.replay}",
             )[: 2 if evidence.replay else 1]
+        case Estimated():
+            law = shortened(evidence.statements)
+            head = (
+                f"statements of a call of `{evidence.function}`, as far as the source tells: {law}"
+            )
+            notes = counted(len(evidence.notes), "thing")
+            more = f"; {notes} not counted, see `auditor explain-query`" if evidence.notes else ""
+            return (f"{head}{more}", *(f"  {line}" for line in evidence.measured))
         case Plan():
             head = f"plan on {evidence.database} for {shortened(evidence.shape)}:"
             return (head, *(f"  {line}" for line in evidence.plan.splitlines()))

@@ -13,7 +13,7 @@ from auditor.source import counts
 from auditor.source.counts import NOTHING, Count
 
 _PARTS = 80
-_NOTES = 40
+NOTES = 40
 
 
 class Place(NamedTuple):
@@ -123,4 +123,4 @@ def said(note: str) -> Cost:
 
 
 def _merged(costs: Sequence[Cost]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(note for cost in costs for note in cost.notes))[:_NOTES]
+    return tuple(dict.fromkeys(note for cost in costs for note in cost.notes))[:NOTES]

@@ -16,9 +16,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from auditor.model.knowledge import ISSUES, Effect
+from auditor.model.predicted import Predicted
 from auditor.source import costs
 from auditor.source.costs import FREE, Cost
-from auditor.source.counts import Count, as_text
+from auditor.source.counts import Count, as_text, names_of
 from auditor.source.effects import is_short_circuited
 from auditor.source.facts import Call, FunctionFacts, Jump, Raise, Region, Return
 from auditor.source.loads import Loads, lazy_loads, option_loads, own_cost, unknown_calls
@@ -30,6 +31,8 @@ from auditor.source.trips import LOOPS, named_length, trips_of
 
 _DEEPEST = 30
 """Calls inside each other that are followed."""
+_ITSELF = "calls itself"
+_DEEP = "calls deeper"
 _COSTLY = (ISSUES - {Effect.COMMIT}) | {Effect.PENDING}
 _ALTERNATIVE = frozenset(("if", "else", "case"))
 
@@ -44,6 +47,11 @@ class Estimate(NamedTuple):
     def text(self) -> str:
         """`1 + |labels|`, `1 to 1 + 2*|labels|` or `at most 3`."""
         return range_text(self.cost.low, self.cost.high)
+
+    @property
+    def predicted(self) -> Predicted:
+        """The lengths that it grows with."""
+        return Predicted(names_of(self.cost.low), names_of(self.cost.high))
 
 
 class _Asked(NamedTuple):
@@ -76,14 +84,25 @@ def range_text(low: Count, high: Count) -> str:
 
 def _of_scope(asked: _Asked, scope: Scope) -> Cost:
     if scope.key in asked.inside:
-        return costs.said(f"`{scope.function.name}` calls itself: the inner calls are not counted")
+        return costs.said(f"`{scope.function.name}` {_ITSELF}: the inner calls are not counted")
     if len(asked.inside) >= _DEEPEST:
-        return costs.said(f"calls deeper than {_DEEPEST} are not followed")
+        return costs.said(f"{_DEEP} than {_DEEPEST} are not followed")
     known = asked.known.get(scope.key)
     if known is None:
-        inner = asked._replace(inside=(*asked.inside, scope.key))
-        known = asked.known[scope.key] = _of_function(inner, scope)
+        shared: dict[int, Cost] = asked.project.shared.setdefault("estimates", {})
+        known = shared.get(scope.key)
+        if known is None:
+            inner = asked._replace(inside=(*asked.inside, scope.key))
+            known = _of_function(inner, scope)
+            if _is_whole(known):
+                shared[scope.key] = known
+        asked.known[scope.key] = known
     return known
+
+
+def _is_whole(cost: Cost) -> bool:
+    """Whether a cost is the same whoever asks: nothing was left out because of where it began."""
+    return len(cost.notes) < costs.NOTES and not any(_ITSELF in n or _DEEP in n for n in cost.notes)
 
 
 def _of_function(asked: _Asked, scope: Scope) -> Cost:

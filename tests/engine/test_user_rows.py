@@ -74,7 +74,7 @@ def test_a_row_is_read_by_the_types_of_its_fields(
             "retries",
             {"nmae": "x"},
             ("`knowledge.retries` has `nmae`; its fields are `name`, `source`, `retries`,"
-            " `switches`, `steps_back`, `samples`, `near_misses`"),
+            " `switches`, `steps_back`, `copies`, `samples`, `near_misses`"),
         ),
         (
             "callables",

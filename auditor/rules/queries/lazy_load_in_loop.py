@@ -10,6 +10,7 @@ from auditor.model.tape import CauseKind, Entry, Tape
 from auditor.rule import Example, Hit, Hits, LiveExample, OnFunction, OnTape, Rule
 from auditor.rules.fixes import leads_to_itself, loader_of, option_on_query
 from auditor.rules.places import span_of
+from auditor.rules.queries.estimated import estimated
 from auditor.rules.queries.loops import loops_of, repeating_loop
 from auditor.rules.queries.rows import RowLoop, are_queried, is_loaded_eagerly, row_loops
 from auditor.rules.repetitions import Repetition, repetitions
@@ -37,6 +38,7 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
             if repeating is not None and not is_loaded_eagerly(project, function, loop, found.name):
                 seen.add((event.at.line, found.name))
                 hit = _hit(module, function, loop, event, relation=found)
+                hit = replace(hit, evidence=(*hit.evidence, *estimated(project, function)))
                 known = are_queried(project, function, loop)
                 yield hit if known else replace(hit, confidence=Confidence.LOW)
 

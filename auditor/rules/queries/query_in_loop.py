@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from auditor.model.finding import Confidence, Severity
 from auditor.model.knowledge import Effect
 from auditor.model.tape import CauseKind, Entry, Tape
 from auditor.rule import Example, Hit, Hits, LiveExample, OnFunction, OnTape, Rule
 from auditor.rules.fixes import class_or_table, one_query
 from auditor.rules.outside import is_of_catalogue
+from auditor.rules.queries.estimated import estimated
 from auditor.rules.queries.repeated import hit_of, likeliest, repeated_sites
 from auditor.rules.queries.repeated_read import is_same_each_time, is_told
 from auditor.rules.repetitions import Repetition, repetitions
@@ -28,7 +31,8 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
         return likeliest(project, site, _QUERIES)
 
     for repeated in repeated_sites(project, module, function, query):
-        yield hit_of(project, module, function, repeated)
+        hit = hit_of(project, module, function, repeated)
+        yield replace(hit, evidence=(*hit.evidence, *estimated(project, function)))
 
 
 def check_tape(tape: Tape, project: Project) -> Hits:
