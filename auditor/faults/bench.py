@@ -1,22 +1,18 @@
 """Runs one workload again and again from the same start, and tells how each call ended.
 
 Every run begins with an empty database that the scenario fills. While it fills it, `uuid4` and
-`random` give the same values each time, so that equal runs can be compared. During the call,
-retry libraries do not wait between tries: that they wait is not in question, and a back-off of
-oslo.db's default lasts minutes.
+`random` give the same values each time, so that equal runs can be compared.
 """
 
 from __future__ import annotations
 
 import os
 import random
-import sys
 import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from time import time
-from types import SimpleNamespace
 from typing import Any
 
 import sqlalchemy as sa
@@ -24,17 +20,15 @@ from sqlalchemy import event, orm
 
 from auditor.faults.canonical import Mask, canonical
 from auditor.faults.catalogue import FaultError
+from auditor.faults.conduct import Conduct, conduct_watched
 from auditor.faults.inject import Shot, Watch
 from auditor.faults.judge import class_name
 from auditor.faults.keys import TableKeys, read_keys
 from auditor.faults.left_open import Begun, forget_frames
 from auditor.faults.oracle import Delta, delta, fresh_keys, known_ids, snapshot
 from auditor.faults.repeatable import Learned
+from auditor.faults.rivals import OtherSession, is_alone, taking_part
 from auditor.growth.workload import Workload
-
-_SLEEPERS = (("oslo_db.api", "time"), ("tenacity.nap", "time"), ("backoff._sync", "time"))
-"""Modules that wait between tries, and their name for the module `time`."""
-_LONGEST_WAIT = 0.001  # seconds
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,6 +44,7 @@ class Run:
     result_by_role: Any
     dead_sessions: int
     unclean: int = 0
+    conduct: Conduct = field(default_factory=Conduct)
 
     def equals(self, other: Learned) -> bool:
         """Whether two calls gave the same result."""
@@ -65,6 +60,7 @@ class Run:
             result=self.result,
             result_by_role=self.result_by_role,
             unclean=self.unclean,
+            conduct=self.conduct,
         )
 
 
@@ -77,9 +73,9 @@ class Bench:
     engine: sa.Engine
     root: str
 
-    def run(self, shot: Shot | None = None) -> Run:
-        """Fill the database, make the call, look at what it did. Raises ScenarioError if the
-        database cannot be filled, DatabaseError if it cannot be emptied."""
+    def run(self, shot: Shot | None = None, other: OtherSession | None = None) -> Run:
+        """Fill the database, make the call, look at what it did; `other` takes part. Raises
+        ScenarioError if the database cannot be filled, DatabaseError if it cannot be emptied."""
         began, own_process = time(), os.getpid()
         with repeatable_values():
             call = self.workload.populated(self.sizes)
@@ -87,8 +83,9 @@ class Bench:
         watch = Watch(shot, make_call.__code__, self.root)
         begun = Begun()
         with begun.watching():
-            with watch.watching(), no_waiting():
-                value, error = make_call(call)
+            watched = conduct_watched(watch, make_call.__code__, self.root)
+            with taking_part(other, before), watch.watching(), watched as conduct:
+                value, error = (None, None) if is_alone(other) else make_call(call)
             if os.getpid() != own_process:
                 os._exit(0)  # the call forked, and this is its child: the sweep is not its own
             if watch.defect is not None:
@@ -97,6 +94,7 @@ class Bench:
                     f" {type(watch.defect).__name__}: {watch.defect}"
                 ) from watch.defect
             volatile = frozenset(self.workload.scenario.volatile)
+            began = min(began, other.since if other is not None else began)
             mask = Mask(known_ids(before), began, time(), volatile=volatile)
             result = (class_name(error),) if error else canonical(value, mask)
             after = snapshot(self.engine)
@@ -109,7 +107,16 @@ class Bench:
             result_by_role = result if error else canonical(value, by_role)
             del call, value
             begun.let_go()
-        return Run(watch, error, masked, result, result_by_role, left.dead_sessions, left.unclean)
+        return Run(
+            watch=watch,
+            error=error,
+            delta=masked,
+            result=result,
+            result_by_role=result_by_role,
+            dead_sessions=left.dead_sessions,
+            unclean=left.unclean,
+            conduct=conduct(),
+        )
 
     def keys(self) -> Mapping[str, TableKeys]:
         """What can be violated in the database; the schema stays, so it is read once."""
@@ -142,30 +149,6 @@ def repeatable_values() -> Iterator[None]:
         yield
     finally:
         os.urandom = own
-
-
-@contextmanager
-def no_waiting() -> Iterator[None]:
-    """Retry libraries sleep for a millisecond at most."""
-    patched = [(sys.modules[module], name) for module, name in _SLEEPERS if module in sys.modules]
-    patched = [(module, name) for module, name in patched if hasattr(module, name)]
-    before = [getattr(module, name) for module, name in patched]
-    for (module, name), own in zip(patched, before, strict=True):
-        setattr(module, name, _impatient(own))
-    try:
-        yield
-    finally:
-        for (module, name), own in zip(patched, before, strict=True):
-            setattr(module, name, own)
-
-
-def _impatient(own: Any) -> Any:
-    """The module `time` with a short sleep."""
-
-    def sleep(seconds: float) -> None:
-        own.sleep(min(seconds, _LONGEST_WAIT))
-
-    return SimpleNamespace(**{**vars(own), "sleep": sleep})
 
 
 @contextmanager

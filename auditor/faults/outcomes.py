@@ -8,17 +8,19 @@ from itertools import chain
 
 from auditor.faults.bench import Run, make_call
 from auditor.faults.catalogue import Fault, Moment
+from auditor.faults.conduct import tries_of, with_conduct
 from auditor.faults.handlers import handlers_of, is_raised_in_handler, user_frames
 from auditor.faults.inject import Executed, Shot
 from auditor.faults.judge import Ending, class_name, verdict_of
 from auditor.faults.oracle import changes
 from auditor.faults.plan import Point
 from auditor.faults.repeatable import Learned
+from auditor.faults.suites import Test
 from auditor.growth.scenario import Scenario
 from auditor.growth.workload import is_declared
 from auditor.model.outcome import FaultOutcome, Verdict
 
-_LONGEST_MESSAGE = 400  # characters
+LONGEST_MESSAGE = 400  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,7 @@ class Request:
     has ended; `repeats`: an earlier process has seen that the workload repeats itself.
     `tells_code`: the parent wants to know which code runs."""
 
-    scenario: Scenario
+    scenario: Scenario | Test
     faults: tuple[Fault, ...]
     mode: str
     at: int | None
@@ -80,17 +82,18 @@ def judged_outcome(
     error = None if returned else run.error
     boundary = make_call.__code__
     seen = [*run.watch.shown, *([run.error] if run.error else [])]
-    return replace(
+    outcome = replace(
         pending,
         verdict=verdict,
         note=note,
         attempts=ending.attempts,
         escaped=class_name(error) if error else "",
-        escaped_message=" ".join(str(error).split())[:_LONGEST_MESSAGE] if error else "",
+        escaped_message=" ".join(str(error).split())[:LONGEST_MESSAGE] if error else "",
         changes=changes(expected.delta if returned else {}, run.delta),
         traceback=user_frames(error, boundary, request.root) if error else (),
         handlers=handlers_of(seen, boundary, request.root),
     )
+    return with_conduct(outcome, run.conduct, expected.conduct)
 
 
 def _ending(request: Request, shot: Shot, run: Run, expected: Learned) -> Ending:
@@ -101,7 +104,7 @@ def _ending(request: Request, shot: Shot, run: Run, expected: Learned) -> Ending
         done=run.delta == expected.delta,
         same_result=run.equals(expected),
         declared=run.error is not None and is_declared(run.error, request.scenario.declared),
-        attempts=_attempts(shot.point, run, expected),
+        attempts=attempts_of(shot.point, run, expected),
         dead_sessions=run.dead_sessions,
         left_open=max(0, run.unclean - expected.unclean),
         in_handler=run.error is not None
@@ -110,11 +113,12 @@ def _ending(request: Request, shot: Shot, run: Run, expected: Learned) -> Ending
     )
 
 
-def _attempts(point: Executed, run: Run, expected: Learned) -> int:
+def attempts_of(point: Executed, run: Run, expected: Learned) -> int:
     """How often the failed work was begun: its executions beyond those of the run without fault."""
 
     def times(*executed: Iterable[Executed]) -> int:
         return sum(each.signature == point.signature for each in chain.from_iterable(executed))
 
     now = times(run.watch.statements, run.watch.commits)
-    return max(1, 1 + now - times(expected.statements, expected.commits))
+    again = 1 + now - times(expected.statements, expected.commits)
+    return max(tries_of(run.conduct, expected.conduct), again)

@@ -11,10 +11,11 @@ runs in a fork of it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NoReturn, Protocol
 
 from auditor.faults.catalogue import Fault
+from auditor.faults.conduct import Conduct
 from auditor.faults.inject import Executed
 from auditor.faults.keys import TableKeys
 from auditor.faults.oracle import Delta
@@ -26,8 +27,8 @@ GiveUp = Callable[[FaultOutcome], NoReturn]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Learned:
-    """A call as later ones are compared with it: what it executed, changed and returned, as in
-    `Run`. `keys` are those of the tables of its database."""
+    """A call as later ones are compared with it: what it executed, changed and returned, and how
+    it did so, as in `Run`. `keys` are those of the tables of its database."""
 
     statements: tuple[Executed, ...]
     commits: tuple[Executed, ...]
@@ -37,6 +38,7 @@ class Learned:
     result_by_role: Any
     unclean: int = 0
     """Sessions and connections that it does not end."""
+    conduct: Conduct = field(default_factory=Conduct)
 
     def struck_by(self, fault: Fault) -> tuple[Executed, ...]:
         """Where a fault may be aimed, its moment considered."""

@@ -101,14 +101,14 @@ class Effects:
         """Replaces the functions of modules that are loaded and not yet patched, also under the
         names that modules of the program have given them."""
         for row in ROWS:
-            owner = _owner(row)
+            owner = owner_of(row)
             original = vars(owner).get(row.name) if owner is not None else None
             if original is None or hasattr(original, _OURS) or patches.has(owner, row.name):
                 continue
             if id(original) not in self._wrappers:
                 self._wrappers[id(original)] = (original, self._watched(original, row.what))
             patches.put(owner, row.name, self._wrappers[id(original)][1])
-        for module in _new_modules(self._scanned):
+        for module in new_modules(self._scanned):
             names = vars(module).copy().items()
             self._aliases += [(module, name) for name, each in names if id(each) in self._wrappers]
         for module, name in self._aliases:
@@ -156,7 +156,7 @@ class Effects:
             if _inside.get() or (what == SLEEP and arguments[:1] == (0,)):
                 return None
             worked = [unit for unit in open_units.here() if unit.work]
-            if not worked or not _is_programs(sys._getframe(2)):  # noqa: SLF001 - the caller's
+            if not worked or not is_programs(sys._getframe(2)):  # noqa: SLF001 - the caller's
                 return None
             return next((unit for unit in worked[::-1] if unit.work == "writes"), worked[-1])
         except Exception as error:  # noqa: BLE001 - a listener of ours must not raise
@@ -172,12 +172,13 @@ class Effects:
 _OURS = "_auditor_effect"
 
 
-def _owner(row: Row) -> Any:
+def owner_of(row: Row) -> Any:
+    """The module or class that has the function; None if the module is not loaded."""
     module = sys.modules.get(row.module)
     return getattr(module, row.owner, None) if row.owner and module is not None else module
 
 
-def _new_modules(scanned: dict[str, int]) -> Iterator[ModuleType]:
+def new_modules(scanned: dict[str, int]) -> Iterator[ModuleType]:
     """The modules of the program that were loaded since the last time."""
     for name, module in sys.modules.copy().items():
         if scanned.get(name) == id(module):
@@ -188,7 +189,7 @@ def _new_modules(scanned: dict[str, int]) -> Iterator[ModuleType]:
             yield module
 
 
-def _is_programs(frame: FrameType | None) -> bool:
+def is_programs(frame: FrameType | None) -> bool:
     """Says whether it is the program that reaches out, and no database library."""
     while frame is not None:
         package = package_of(frame.f_code)
