@@ -67,6 +67,10 @@ COMMANDS = {
         "Let every statement of a workload fail once and judge what happens.",
         "runtime",
     ),
+    "handlers": CommandRow(
+        "auditor.cli.handlers:handlers_command",
+        "Judge every handler of database errors: can it run, did it, what does it do.",
+    ),
     "report": CommandRow("auditor.cli.report:report_command", "Join several results into one."),
     "rules": CommandRow("auditor.cli.rules:rules_command", "List, explain and test the rules."),
     "demo": CommandRow(

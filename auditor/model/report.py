@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from auditor.model.finding import Finding, Problem
+from auditor.model.handler import HandlerRow, MissingHandler
 from auditor.model.law import LawResult
 from auditor.model.outcome import FaultOutcome, SweepCoverage, Verdict
 from auditor.model.tape import Tape
@@ -27,14 +28,22 @@ class Report:
     faults: tuple[FaultOutcome, ...] = ()
     coverage: tuple[SweepCoverage, ...] = ()
     """What the sweeps that `faults` came from covered."""
+    handlers: tuple[HandlerRow, ...] = ()
+    missing_handlers: tuple[MissingHandler, ...] = ()
 
     @property
     def exit_status(self) -> int:
-        """0 nothing to report, 1 findings or faults that came to no good, 2 the tool could not do
-        all of its work."""
+        """0 nothing to report, 1 findings, faults that came to no good or handlers that have to be
+        mended, 2 the tool could not do all of its work."""
         if any(problem.hides_results for problem in self.problems):
             return 2
-        return 1 if self.findings or self.bad_faults else 0
+        return 1 if self.findings or self.bad_faults or self._has_bad_handlers else 0
+
+    @property
+    def _has_bad_handlers(self) -> bool:
+        return any(row.verdict.is_bad for row in self.handlers) or any(
+            row.confirmed for row in self.missing_handlers
+        )
 
     @property
     def bad_faults(self) -> tuple[FaultOutcome, ...]:

@@ -53,6 +53,7 @@ def _parts(report: Report) -> Mapping[str, Any]:
         "problems": report.problems,
         "laws": list(_laws(report)),
         "faults": _faults(report),
+        "handlers": _handlers(report),
         "tape": report.tape,
         "busiest": busiest[:MOST_LINES],
         "left_out": len(busiest) - len(busiest[:MOST_LINES]),
@@ -76,6 +77,14 @@ def _laws(report: Report) -> Iterator[str]:
         from auditor.report.laws import law_as_text  # lazy: a scan has no laws
 
         yield from (law_as_text(law) for law in report.laws)
+
+
+def _handlers(report: Report) -> str:
+    if not report.handlers and not report.missing_handlers:
+        return ""
+    from auditor.report.handlers import handlers_as_text  # lazy: a scan has no table of them
+
+    return handlers_as_text(report.handlers, report.missing_handlers, verbose=True)
 
 
 def _faults(report: Report) -> str:

@@ -1,7 +1,7 @@
 """The JSON interface, `auditor/report/1`: keys in a fixed order; docs/report.schema.json.
 
-`laws`, `faults`, `coverage` and `tape` are present when there is something in them, `databases`
-(where they differ) when faults were swept on several.
+`laws`, `faults`, `coverage`, `handlers`, `missing_handlers` and `tape` are present when there is
+something in them, `databases` (where they differ) when faults were swept on several.
 """
 
 from __future__ import annotations
@@ -61,6 +61,12 @@ def report_as_json(report: Report) -> dict[str, Any]:
 
         compared = differences(report.faults, report.coverage)
         found["databases"] = [difference_as_json(one) for one in compared]
+    if report.handlers or report.missing_handlers:
+        from auditor.report.handlers import handler_as_json  # lazy: a scan has no table of them
+
+        for key in ("handlers", "missing_handlers"):
+            if rows := getattr(report, key):
+                found[key] = [handler_as_json(row) for row in rows]
     if report.tape is not None:
         found["tape"] = tape_as_json(report.tape)
     return found

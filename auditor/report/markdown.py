@@ -31,6 +31,10 @@ def _lines(report: Report) -> Iterator[str]:
         from auditor.report.law_table import law_table  # lazy: a scan has no laws
 
         yield from law_table(report.laws, prose)
+    if report.handlers or report.missing_handlers:
+        from auditor.report.handlers import handlers_as_markdown  # lazy: a scan has no table
+
+        yield from handlers_as_markdown(report.handlers, report.missing_handlers, prose)
     yield from _details(report)
     if report.laws:
         from auditor.report.laws import law_as_text  # lazy: a scan has no laws

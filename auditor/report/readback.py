@@ -21,6 +21,7 @@ from auditor.report.evidence import (
     frames_from_json,
     span_from_json,
 )
+from auditor.report.handlers import handler_from_json, missing_from_json
 from auditor.report.json import SCHEMA
 from auditor.report.measures import measures_from_json
 from auditor.report.scans import scans_from_json
@@ -59,6 +60,8 @@ def _report(value: Json) -> Report:
         laws=_each(_law, value.get("laws", ())),
         faults=_each(fault_from_json, value.get("faults", ())),
         coverage=_each(_coverage, value.get("coverage", ())),
+        handlers=_each(handler_from_json, value.get("handlers", ())),
+        missing_handlers=_each(missing_from_json, value.get("missing_handlers", ())),
     )
 
 

@@ -84,6 +84,7 @@ def render(
         ),
         _laws(report),
         _faults(report, verbose=verbose),
+        _handlers(report, verbose=verbose),
         tape_as_text(report.tape) if summary and report.tape is not None else "",
         "".join(f"{problem_line(problem, colours)}\n" for problem in report.problems),
         summary_of(report) if summary else "",
@@ -99,7 +100,12 @@ def problem_line(problem: Problem, colours: Colours = PLAIN) -> str:
 
 def summary_of(report: Report) -> str:
     """How many findings, what was looked at, what was not, and what was hidden."""
-    lines = [_totals(report.findings), *_bad_faults(report), *_looked_at(report)]
+    lines = [
+        *_handler_totals(report),
+        "" if _is_of_handlers(report) and not report.findings else _totals(report.findings),
+        *_bad_faults(report),
+        *_looked_at(report),
+    ]
     return "".join(f"{line}\n" for line in lines if line)
 
 
@@ -154,6 +160,26 @@ def _faults(report: Report, *, verbose: bool) -> str:
     return f"{faults_as_text(report.faults, report.coverage, verbose=verbose).rstrip()}\n"
 
 
+def _handlers(report: Report, *, verbose: bool) -> str:
+    if not report.handlers and not report.missing_handlers:
+        return ""
+    from auditor.report.handlers import handlers_as_text  # lazy: a scan has no table of them
+
+    return handlers_as_text(report.handlers, report.missing_handlers, verbose=verbose)
+
+
+def _is_of_handlers(report: Report) -> bool:
+    """Whether handlers were what was looked at; there may be none of them."""
+    return "handlers" in report.counted
+
+
+def _handler_totals(report: Report) -> Iterator[str]:
+    if _is_of_handlers(report):
+        from auditor.report.handlers import totals_of  # lazy: as above
+
+        yield totals_of(report.handlers, report.missing_handlers)
+
+
 def _totals(findings: tuple[Finding, ...]) -> str:
     if not findings:
         return "no findings"
@@ -176,7 +202,7 @@ def _bad_faults(report: Report) -> Iterator[str]:
 
 
 def _looked_at(report: Report) -> Iterator[str]:
-    known = {"files"} | {key for key, _ in (*LOOKED_AT, *NOT_LOOKED_AT, *HIDDEN)}
+    known = {"files", "handlers"} | {key for key, _ in (*LOOKED_AT, *NOT_LOOKED_AT, *HIDDEN)}
     looked = [*_files(report.counted)]
     looked += [counted(report.counted[k], thing) for k, thing in LOOKED_AT if report.counted.get(k)]
     looked += [

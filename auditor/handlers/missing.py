@@ -1,0 +1,130 @@
+"""Errors that nothing takes on their way out of the program, told by the schema and the calls.
+
+Asked of functions that nothing in the program calls: what they insert has a unique key besides
+made-up ids, or a row that they delete is referred to by a key that does not give way. Only where
+the statement runs whenever the function does, and what it writes is known; where a retry repeats on
+the error, the second attempt is taken to find the reason; and where a library raises an error of
+the domain in its place (neutron-lib's objects), that is taken for an answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
+
+from auditor.handlers.done import DELETE, INSERT, Done
+from auditor.handlers.reach import DUPLICATE, REFERENCE, stands_in
+from auditor.handlers.schema import keys_of, refusing
+from auditor.handlers.work import Work, work_of
+from auditor.model.handler import MissingHandler
+from auditor.model.outcome import FaultOutcome, Verdict
+from auditor.model.span import Frame
+from auditor.rules.errors.caught import short
+from auditor.rules.errors.retries import repeats_on, retries_of
+from auditor.rules.places import span_of
+from auditor.source.facts import At, Call, FunctionFacts, ModuleFacts
+from auditor.source.program import Scope
+from auditor.source.project import Project
+
+_FAULTS = {
+    DUPLICATE: ("duplicate", "taken"),
+    REFERENCE: ("reference", "parent-vanished"),
+}
+"""Faults of a sweep that are this error."""
+_MIGRATIONS = ("/versions/", "/alembic_migrations/", "/migrations/")
+
+
+def missing_handlers(
+    project: Project, modules: Iterable[ModuleFacts], faults: Iterable[FaultOutcome] = ()
+) -> tuple[MissingHandler, ...]:
+    """The errors that can get out, one row for each constraint, in order of path and line."""
+    leaked = [fault for fault in faults if fault.verdict is Verdict.LEAKED]
+    found: dict[tuple[str, str, str], MissingHandler] = {}
+    for module in sorted(modules, key=lambda module: module.path):
+        if any(part in f"/{module.path}" for part in _MIGRATIONS):
+            continue
+        for function in module.functions:
+            if _is_boundary(project, module, function):
+                for row in _of_boundary(project, project.program.scope_of(function), leaked):
+                    found.setdefault((str(row.span), row.error, row.constraint), row)
+    return tuple(sorted(found.values(), key=lambda row: (row.span, row.error, row.constraint)))
+
+
+def _is_boundary(project: Project, module: ModuleFacts, function: FunctionFacts) -> bool:
+    """Whether it is public and nothing in the program calls a function of its name."""
+    if function is module.body or function.name.startswith("_") or ".<locals>" in function.qualname:
+        return False
+    return not project.program.calls.get(function.name)
+
+
+def _of_boundary(
+    project: Project, scope: Scope, leaked: list[FaultOutcome]
+) -> Iterator[MissingHandler]:
+    root = scope.function.regions[0]
+    for error in (DUPLICATE, REFERENCE):
+        if any(
+            repeats_on(project, retry, error)
+            for retry in retries_of(project, scope.module, scope.function)
+        ):
+            continue
+        work = work_of(project, scope, root, error)
+        for one, constraint in _violable(project, work, error):
+            if not stands_in(project, one, error):
+                yield MissingHandler(
+                    span=span_of(scope.module, _first_line(scope.function)),
+                    function=scope.function.qualname,
+                    error=short(error),
+                    constraint=constraint,
+                    way=_way(project, scope, one),
+                    confirmed=_confirmed(one, error, leaked, project),
+                )
+
+
+def _first_line(function: FunctionFacts) -> At:
+    at = function.at
+    return At(at.line, at.column, at.line, at.column + len("def"))
+
+
+def _violable(project: Project, work: Work, error: str) -> Iterator[tuple[Done, str]]:
+    """The statements that certainly run, and what they can violate."""
+    for one in work.writes:
+        if one.model is None or not one.certain or one.way.retried:
+            continue
+        name = short(one.model.dotted)
+        if error == DUPLICATE and one.verb == INSERT:
+            for key in keys_of(project, one.model):
+                if not key.is_made:
+                    kind = "primary key" if key.is_primary else "unique key"
+                    yield one, f"{kind} ({', '.join(key.columns)}) of `{name}`"
+        if error == REFERENCE and one.verb == DELETE:
+            for other in refusing(project, one.model):
+                yield one, f"`{short(other.model.dotted)}.{other.column}` refers to `{name}`"
+
+
+def _way(project: Project, scope: Scope, one: Done) -> tuple[Frame, ...]:
+    """From the function to the statement: the line of each call."""
+    steps = [scope, *(project.program.scopes[key] for key in one.way.path)]
+    frames = []
+    for here, callee in pairwise(steps):
+        line = next(
+            (s.at.line for s in project.sites(here.function) if s.callee == callee.key),
+            here.function.at.line,
+        )
+        frames.append(Frame(here.module.path, line, here.function.qualname))
+    last = project.program.scopes[one.site.scope]
+    return (*frames, Frame(last.module.path, one.site.at.line, last.function.qualname))
+
+
+def _confirmed(one: Done, error: str, leaked: list[FaultOutcome], project: Project) -> str:
+    """The replay of a fault that got out from this very statement, empty if there is none."""
+    scope = project.program.scopes[one.site.scope]
+    call = scope.function.events[one.site.position]
+    last = call.at.end_line if isinstance(call, Call) else one.site.at.line
+    for fault in leaked:
+        if fault.fault not in _FAULTS[error]:
+            continue
+        for frame in fault.stack:
+            is_here = one.site.at.line <= frame.line <= last
+            if is_here and frame.path.endswith(scope.module.path):
+                return fault.replay or fault.scenario
+    return ""
