@@ -176,13 +176,17 @@ def _groups(outcomes: Iterable[FaultOutcome]) -> list[_Group]:
     the caller as they are last."""
     of_fault: dict[object, list[FaultOutcome]] = {}
     for one in outcomes:
-        key = (one.fault, one.verdict, one.note, one.escaped, one.changes, one.handlers)
+        ended = (one.verdict, one.note, one.escaped, one.changes)
+        key = (one.fault, ended, one.handlers, one.retried, one.effects)
         of_fault.setdefault(key, []).append(one)
     alike: dict[object, list[tuple[FaultOutcome, ...]]] = {}
     for group in of_fault.values():
         first = group[0]
         places = tuple((one.site, one.statement, one.shape) for one in group)
-        told = (first.verdict, first.note, first.changes, first.handlers, bool(first.escaped))
+        told = (
+            *(first.verdict, first.note, first.changes, first.handlers),
+            *(first.retried, first.effects, bool(first.escaped)),
+        )
         alike.setdefault((places, told), []).append(tuple(group))
     groups = [_Group(tuple(members)) for members in alike.values()]
     return sorted(groups, key=lambda group: _TOLD.index(group.first.verdict))
@@ -220,6 +224,7 @@ def _of_group(group: _Group) -> Iterator[str]:
     if first.changes:
         against = "what was before" if first.escaped else "success"
         yield f"    state, against {against}: {', '.join(map(_change, first.changes))}"
+    yield from (f"    {line}" for line in _done_again(first))
     for frame in first.handlers:
         yield f"    caught at {frame}"
     for frame in first.traceback[:1]:
@@ -227,6 +232,12 @@ def _of_group(group: _Group) -> Iterator[str]:
             yield f"    raised at {frame}"
     if first.replay:
         yield f"    replay: {first.replay}"
+
+
+def _done_again(outcome: FaultOutcome) -> Iterator[str]:
+    for one in outcome.retried:
+        yield f"tried {counted(one.attempts, 'time')}: {one.function}"
+    yield from outcome.effects
 
 
 def _said(outcome: FaultOutcome) -> str:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from auditor.model.evidence import SourcePath, Step
 from auditor.model.finding import Confidence, Severity
 from auditor.model.knowledge import Effect
-from auditor.rule import Example, Hit, Hits, OnFunction, Rule
+from auditor.rule import Example, Hit, Hits, OnFunction, OnOutcomes, Rule
 from auditor.rules.errors.kept_changes import kept_changes
 from auditor.rules.errors.later_work import LATER, Work, work_after
 from auditor.rules.errors.open_transactions import does, transaction_around
 from auditor.rules.errors.repeated_bodies import Repeated, is_retried, repeated_bodies
+from auditor.rules.errors.retry_repeats_seen import seen
 from auditor.rules.errors.separate_transactions import first_of_two
 from auditor.rules.places import span_of
 from auditor.source.facts import FunctionFacts, ModuleFacts
@@ -114,7 +115,7 @@ RULE = Rule(
     instead="Work on copies and hand back what was found (`values = dict(values)`); send after the"
     " retried function has returned; put what belongs together into one transaction, or retry each"
     " transaction by itself.",
-    checks=(OnFunction(check),),
+    checks=(OnFunction(check), OnOutcomes(seen)),
     bad=(
         Example(
             "an argument loses a value",
