@@ -16,6 +16,7 @@ from auditor.model.outcome import SweepCoverage
 from auditor.model.report import Report
 
 if TYPE_CHECKING:
+    from auditor.faults.suites import Test
     from auditor.growth.scenario import Scenario
 
 
@@ -94,8 +95,10 @@ def faults_command(
     """Let every statement of a workload fail, one in each run, and judge what the code does.
 
     SCENARIOS are `file.py`, `file.py::name`, `package.module:name`, or a registered name such as
-    `neutron.metering_sync`. Each works on a scratch database that is dropped at the end. The exit
-    status is 1 if an error was not recovered from or reported properly.
+    `neutron.metering_sync`. Each works on a scratch database that is dropped at the end. Existing
+    tests, on the databases that they make themselves, are `pytest:NODE_ID`, `stestr:TEST_ID` or
+    `unittest:TEST_ID`; a file, class or module of tests stands for all in it. The exit status is 1
+    if an error was not recovered from or reported properly.
     """
     if lists:
         click.echo("\n".join(_catalogue()))
@@ -141,15 +144,32 @@ def _report(targets: Sequence[str], options: ReportOptions, asked: dict[str, Any
     )
 
 
-def _named(targets: Sequence[str]) -> Iterator[tuple[str, Scenario]]:
-    """Each scenario once, with the words that name it alone on a command line."""
+def _named(targets: Sequence[str]) -> Iterator[tuple[str, Scenario | Test]]:
+    """Each scenario or test once, with the words that name it alone on a command line."""
+    from auditor.faults.suites import is_test, tests_named  # lazy: imports SQLAlchemy
     from auditor.growth.load import load_scenarios  # lazy: imports the user's modules
 
-    found: dict[int, tuple[str, Scenario]] = {}
+    found: dict[object, tuple[str, Scenario | Test]] = {}
     for target in targets:
+        if is_test(target):
+            _refuse_database(target)
+            found.update((one, (one.reference, one)) for one in tests_named(target))
+            continue
         for one in load_scenarios((target,)).scenarios:
             found.setdefault(id(one), (replayed_as(target, one.name), one))
     yield from found.values()
+
+
+def _refuse_database(target: str) -> None:
+    """Raises FaultError if a database was asked for."""
+    from auditor.faults.catalogue import FaultError  # lazy: imports SQLAlchemy
+
+    source = click.get_current_context().get_parameter_source("databases")
+    if source is not click.core.ParameterSource.DEFAULT:
+        raise FaultError(
+            f"`{target}` is a test, which makes its database itself: leave `--db` out, or name"
+            " the database as the test's project does"
+        )
 
 
 def replayed_as(target: str, name: str) -> str:

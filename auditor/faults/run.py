@@ -14,15 +14,16 @@ from time import monotonic
 
 from auditor.backends.masking import masked
 from auditor.backends.scratch import dialect_of
-from auditor.faults.catalogue import Fault, FaultError, fault_named
+from auditor.faults.catalogue import Fault, FaultError, Moment, fault_named
 from auditor.faults.certificate import reached_coverage
 from auditor.faults.databases import Databases, databases_at
 from auditor.faults.journal import Journal
 from auditor.faults.outcomes import Request
 from auditor.faults.plan import MODES, applies_to, faults_of
 from auditor.faults.rows import FAULTS
+from auditor.faults.suites import Test
 from auditor.faults.supervision import Task, outcomes_of
-from auditor.faults.worker import work
+from auditor.faults.worker import work, work_on_test
 from auditor.growth.run import database_name
 from auditor.growth.scenario import Scenario
 from auditor.model.outcome import FaultOutcome, SweepCoverage
@@ -130,7 +131,7 @@ def sweep_with_coverage(
 
 
 def swept(
-    scenario: Scenario,
+    scenario: Scenario | Test,
     terms: Terms,
     url: str,
     databases: Databases,
@@ -139,13 +140,14 @@ def swept(
     progress: Progress = lambda _: None,
     entry: Entry | None = None,
 ) -> Sweep:
-    """Sweep a scenario on databases that are open already; `entry` keeps the outcomes and gives
-    those of earlier. Raises what `sweep` does, and JournalError."""
+    """Sweep a workload on databases that are open already (a test: on none, its URL is empty);
+    `entry` keeps the outcomes and gives those of earlier. Raises what `sweep` does, and
+    JournalError."""
     made = outcomes_of(
         Task(
             name=scenario.name,
             request=_request(scenario, terms, url, reference, tells_code=entry is not None),
-            work=work,
+            work=work_on_test if isinstance(scenario, Test) else work,
             database=databases.open,
             workers=1 if databases.is_single else terms.workers,
             deadline=None if terms.budget_seconds is None else monotonic() + terms.budget_seconds,
@@ -158,7 +160,7 @@ def swept(
 
 
 def _request(
-    scenario: Scenario, terms: Terms, url: str, reference: str, *, tells_code: bool
+    scenario: Scenario | Test, terms: Terms, url: str, reference: str, *, tells_code: bool
 ) -> Request:
     if terms.mode not in MODES:
         raise FaultError(f"there is no mode `{terms.mode}`: known are `once` and `persistent`")
@@ -168,9 +170,9 @@ def _request(
         mode=terms.mode,
         at=terms.at,
         sizes=sizes_for(scenario),
-        database=database_name(url),
+        database=database_name(url) if url else "",
         replay=f"auditor faults {shlex.quote(reference or scenario.name)}"
-        f" --db {shlex.quote(masked(url))}",
+        + (f" --db {shlex.quote(masked(url))}" if url else ""),
         seconds=terms.timeout_seconds,
         root=os.getcwd(),
         tells_code=tells_code,
@@ -185,6 +187,8 @@ def chosen_faults(
     Raises FaultError for an unknown one, one that this database never has, or several together
     with a statement, whose number means statements for some and COMMITs for others.
     """
+    if not database:
+        return faults_for_tests(names, at=at)
     dialect = dialect_of(database).replace("mariadb", "mysql")
     if "all" in names:
         found = faults_of(dialect)
@@ -194,15 +198,34 @@ def chosen_faults(
         known = ", ".join(f"`{one.name}`" for one in faults_of(dialect))
         if known and not applies_to(fault, dialect):  # no faults at all: no scratch database either
             raise FaultError(f"`{dialect}` never has the fault `{fault.name}`: it has {known}")
-    if at is not None and len({fault.moment.unit for fault in found}) > 1:
+    _refuse_ambiguous(found, at)
+    return found
+
+
+def faults_for_tests(names: Sequence[str], *, at: int | None = None) -> tuple[Fault, ...]:
+    """The faults of these names, for a test, which has its own database: `all` is every one but
+    those in which a second session acts. Raises FaultError."""
+    alone = tuple(fault for fault in FAULTS if fault.moment is not Moment.RIVAL)
+    chosen = alone if "all" in names else tuple(fault_named(name, FAULTS) for name in names)
+    for fault in chosen:
+        if fault.moment is Moment.RIVAL:
+            raise FaultError(
+                f"the fault `{fault.name}` needs a database that a second session can be opened on,"
+                " and a test has its own: write a scenario for it"
+            )
+    _refuse_ambiguous(chosen, at)
+    return tuple(dict.fromkeys(chosen))
+
+
+def _refuse_ambiguous(faults: Sequence[Fault], at: int | None) -> None:
+    if at is not None and len({fault.moment.unit for fault in faults}) > 1:
         raise FaultError(
             f"`--at {at}` means a statement for some of these faults and a COMMIT for others;"
             " name one fault"
         )
-    return found
 
 
-def sizes_for(scenario: Scenario) -> dict[str, int]:
+def sizes_for(scenario: Scenario | Test) -> dict[str, int]:
     """For each variable its least size of 2 or more, so that loops run twice; else its largest."""
     return {
         name: next((value for value in values if value > 1), values[-1])

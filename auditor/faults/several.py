@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from auditor.backends.masking import masked
 from auditor.backends.scratch import dialect_of
@@ -15,6 +16,7 @@ from auditor.faults.journal import Identity, Journal, journal_at
 from auditor.faults.plan import applies_to, faults_of
 from auditor.faults.rows import FAULTS
 from auditor.faults.run import Entry, Progress, Sweep, Terms, chosen_faults, sizes_for, swept
+from auditor.faults.suites import Test
 from auditor.faults.supervision import INTERRUPTED
 from auditor.growth.run import database_name
 from auditor.growth.scenario import Scenario
@@ -26,10 +28,16 @@ BOTH = "both"
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """A scenario, and the words that name it alone on a command line."""
+    """A scenario or a test, and the words that name it alone on a command line."""
 
     reference: str
-    scenario: Scenario
+    scenario: Scenario | Test
+
+    @property
+    def subject(self) -> str:
+        """What problems are told of."""
+        kind = "test" if isinstance(self.scenario, Test) else "scenario"
+        return f"{kind} {self.scenario.name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +114,15 @@ def planned_sweeps(
     """The sweeps in the order in which they are made and reported."""
     modes = ("once", "persistent") if terms.mode == BOTH else (terms.mode,)
     by_url = {url: faults_on(terms.faults, url, urls) for url in urls}
+    if any(isinstance(one.scenario, Test) for one in workloads):
+        by_url[""] = terms.faults
+    if all(isinstance(one.scenario, Test) for one in workloads):
+        by_url = {"": terms.faults}
     for url, names in by_url.items():
         if names:
             chosen_faults(names, url, at=terms.at)
     for workload in workloads:
-        for url in urls:
+        for url in [""] if isinstance(workload.scenario, Test) else urls:
             for mode in modes:
                 if by_url[url]:
                     yield Planned(workload, url, replace(terms, faults=by_url[url], mode=mode))
@@ -150,7 +162,9 @@ class _Opened:
     def at(self, url: str) -> Databases:
         """Raises DatabaseError, the same each time."""
         if url not in self._known:
-            opening = databases_at(url, allow_existing=self._allow_existing)
+            opening = (
+                databases_at(url, allow_existing=self._allow_existing) if url else _none_needed()
+            )
             try:
                 self._known[url] = self._stack.enter_context(opening)
             except DatabaseError as error:
@@ -159,6 +173,12 @@ class _Opened:
         if isinstance(found, DatabaseError):
             raise found
         return found
+
+
+def _none_needed() -> AbstractContextManager[Databases]:
+    """In place of the databases of a test, which makes its own."""
+    nothing: Any = nullcontext
+    return nullcontext(Databases(nothing, is_single=False))
 
 
 def _all_swept(
@@ -172,8 +192,8 @@ def _all_swept(
     several = len({one.url for one in planned}) > 1
     for number, one in enumerate(planned):
         entry = None if kept is None else Entry(kept, number)
-        subject = f"scenario {one.workload.scenario.name}"
-        subject += f" on {database_name(one.url)}" if several else ""
+        subject = one.workload.subject
+        subject += _on(one.url) if several else ""
         try:
             found = swept(
                 one.workload.scenario,
@@ -204,10 +224,14 @@ def _all_swept(
 def _not_swept(planned: Sequence[Planned]) -> Iterator[Problem]:
     for one in planned:
         yield Problem(
-            f"scenario {one.workload.scenario.name}",
-            f"was not swept on {database_name(one.url)}, mode {one.terms.mode}: {INTERRUPTED}",
+            one.workload.subject,
+            f"was not swept{_on(one.url)}, mode {one.terms.mode}: {INTERRUPTED}",
             hides_results=True,
         )
+
+
+def _on(url: str) -> str:
+    return f" on {database_name(url)}" if url else ""
 
 
 def _missing(subject: str, found: Sweep, terms: Terms, journal: Path | None) -> Iterator[Problem]:

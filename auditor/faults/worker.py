@@ -16,7 +16,7 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NoReturn
 
 from auditor.backends.database import ScratchDatabase
@@ -27,6 +27,9 @@ from auditor.faults.outcomes import Request, pending_outcome
 from auditor.faults.plan import Point, plan_for
 from auditor.faults.repeatable import GiveUp, Learned, Repeatable
 from auditor.faults.scenario_runs import ScenarioRuns
+from auditor.faults.suite_runs import SuiteRuns
+from auditor.faults.suites import Test, open_test
+from auditor.growth.scenario import Scenario
 from auditor.growth.workload import prepared
 from auditor.model.errors import AuditorError, DatabaseError
 from auditor.model.outcome import FaultOutcome, SweepCoverage
@@ -79,10 +82,12 @@ Send = Callable[[Message], None]
 
 
 def work(request: Request, database: ScratchDatabase, send: Send) -> None:
-    """Make every run that is not done yet."""
+    """Make every run of a scenario that is not done yet."""
+    scenario = request.scenario
+    assert isinstance(scenario, Scenario)  # noqa: S101 - `work_on_test` is for the others
     try:
         with (
-            prepared(database, request.scenario) as (workload,),
+            prepared(database, scenario) as (workload,),
             plain_engine(database.url) as engine,
         ):
             bench = Bench(workload, request.sizes, engine, request.root)
@@ -92,9 +97,22 @@ def work(request: Request, database: ScratchDatabase, send: Send) -> None:
         send(Refused(type(error), str(error)))
 
 
+def work_on_test(request: Request, database: None, send: Send) -> None:
+    """The same for a test, which makes its database itself."""
+    test = request.scenario
+    assert isinstance(test, Test)  # noqa: S101 - `work` is for the others
+    try:
+        open_test(test, lambda run: _sweep(request, SuiteRuns(request, run), send))
+        send(Finished())
+    except AuditorError as error:
+        send(Refused(type(error), str(error)))
+
+
 def _sweep(request: Request, workload: Repeatable, send: Send) -> None:
     gc.freeze()  # what is loaded by now stays; collecting after each run is 50 times faster
     expected = workload.fault_free(repeated=request.repeats)
+    if not request.database:  # a test's own
+        request = replace(request, database=_databases_of(expected))
     points = _planned(request, expected, send)
     for number in request.turns(len(points)):
         point = points[number]
@@ -106,6 +124,11 @@ def _sweep(request: Request, workload: Repeatable, send: Send) -> None:
             send(Stuck())
             os._exit(1)
         send(Ended(number, outcome))
+
+
+def _databases_of(expected: Learned) -> str:
+    """The dialects that a test talks to."""
+    return ", ".join(sorted({one.dialect for one in expected.statements})) or "none"
 
 
 def _planned(request: Request, expected: Learned, send: Send) -> list[Point]:
