@@ -158,7 +158,17 @@ def _hold(path: Path, found: Identity, wanted: Identity) -> None:
     for old, new in zip(before, now, strict=True):
         for name, value in new.items():
             if old[name] != value:
-                raise _refusal(path, f"it was begun with {name} `{old[name]}`, not `{value}`")
+                raise _refusal(
+                    path, f"it was begun with {name} `{_shown(old[name])}`, not `{_shown(value)}`"
+                )
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    if isinstance(value, dict):
+        return ", ".join(f"{name}={each}" for name, each in value.items())
+    return str(value)
 
 
 def _refusal(path: Path, reason: str) -> JournalError:

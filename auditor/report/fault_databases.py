@@ -15,8 +15,7 @@ from typing import Any
 
 from auditor.model.outcome import FaultOutcome, SweepCoverage, Verdict
 from auditor.model.span import Frame
-from auditor.report.evidence import counted, frame_as_json
-from auditor.sql.shape import brief
+from auditor.report.evidence import frame_as_json
 
 IMPOSSIBLE = "cannot happen"
 ABSENT = "no such statement"
@@ -24,7 +23,6 @@ NO_FAULT = "no such fault"
 UNTRIED = "not tried"
 _CANNOT = (IMPOSSIBLE, NO_FAULT)
 _UNKNOWN = (ABSENT, UNTRIED, Verdict.NOT_REACHED.value)
-_SHAPE_WIDTH = 70
 _DIALECT_WORDS = (
     (re.compile(r'["`]'), ""),
     (re.compile(r"%\(\w+\)s(?:::[\w ]+(?:\(\d+\))?)?|%s|\$\d+(?:::\w+)?|:\w+"), "?"),
@@ -202,24 +200,26 @@ def _rank(names: tuple[str, ...]) -> tuple[bool, tuple[str, ...]]:
 
 
 def _of_group(members: Sequence[Difference]) -> Iterator[str]:
-    """Differences at one place and of one kind in one entry, with all their statements."""
+    """Differences at one line that came to the same ends in one entry, whatever the fault."""
     alike: dict[object, list[Difference]] = {}
     for one in members:
-        told = tuple((each.database, each.came_of_it, each.escaped) for each in one.seen)
-        alike.setdefault((one.scenario, one.mode, one.fault, one.site, told), []).append(one)
+        ends = tuple((each.database, each.came_of_it) for each in one.seen)
+        alike.setdefault((one.scenario, one.mode, one.site, ends), []).append(one)
     for group in alike.values():
         first = group[0]
-        subject = f" ({first.subject})" if first.subject else ""
-        mode = "" if first.mode == "once" else f", {first.mode}"
-        yield f"    {first.fault}{subject}{mode} in {first.scenario}, {first.site}:" + (
-            f" {brief(first.shape, _SHAPE_WIDTH)}"
-            if len(group) == 1
-            else f" {counted(len(group), 'statement')}"
-        )
-        for each in first.seen:
-            at = f", statement {each.statement}" if each.statement else ""
-            escaped = f" as {each.escaped}" if each.escaped else ""
-            yield f"        {each.database}: {each.came_of_it}{escaped}{at}"
+        mode = "" if first.mode == "once" else ", whenever it comes"
+        yield f"    {first.scenario}{mode}: {first.site}: {', '.join(_faults_of(group))}"
+        for number, each in enumerate(first.seen):
+            statements = sorted({one.seen[number].statement for one in group} - {0})
+            what = "COMMIT" if first.shape == "COMMIT" else "statement"
+            plural = "s" if len(statements) > 1 else ""
+            at = f", {what}{plural} {', '.join(map(str, statements))}" if statements else ""
+            yield f"        {each.database}: {each.came_of_it}{at}"
         bad = next((each for each in first.seen if not each.is_good and each.replay), None)
         if bad is not None:
             yield f"        replay: {bad.replay}"
+
+
+def _faults_of(group: Sequence[Difference]) -> list[str]:
+    told = (f"{one.fault} ({one.subject})" if one.subject else one.fault for one in group)
+    return list(dict.fromkeys(told))
