@@ -10,15 +10,17 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
-from auditor.faults.keys import ForeignKey, Key, TableKeys
 from auditor.model.errors import AuditorError
 
 READS = ("SELECT",)
 WRITES = ("INSERT", "UPDATE", "DELETE", "MERGE", "REPLACE")
+LOCK = "SELECT FOR UPDATE"
+LOCKING = (*WRITES, LOCK)
 ANY = (*READS, *WRITES)
+SENDS_ROWS = ("INSERT", "UPDATE", "MERGE", "REPLACE")
 
 
 class FaultError(AuditorError):
@@ -26,37 +28,57 @@ class FaultError(AuditorError):
 
 
 class Moment(enum.Enum):
-    """When a fault comes."""
+    """When a fault comes. Deadlocks, violations and timeouts come in place of a statement."""
 
+    CHECKOUT = "in place of a connection from the pool"
+    BEFORE_STATEMENT = "before a statement, which then finds its connection dead"
     STATEMENT = "in place of a statement"
+    AFTER_STATEMENT = "after a statement took effect"
     RIVAL = "before a statement, by a second session; the statement then runs"
     BEFORE_COMMIT = "at COMMIT, before it took effect"
     AFTER_COMMIT = "at COMMIT, after it took effect"
 
     @property
     def unit(self) -> str:
-        """What the points of such a fault are: `statement` or `COMMIT`, each counted from 1."""
-        return "statement" if self in (Moment.STATEMENT, Moment.RIVAL) else "COMMIT"
+        """What the points of such a fault are: `statement`, `COMMIT` or `checkout`; each kind is
+        counted from 1."""
+        if self in (Moment.BEFORE_COMMIT, Moment.AFTER_COMMIT):
+            return "COMMIT"
+        return "checkout" if self is Moment.CHECKOUT else "statement"
+
+    @property
+    def took_effect(self) -> bool:
+        """Whether what failed is stored in spite of it."""
+        return self in (Moment.AFTER_STATEMENT, Moment.AFTER_COMMIT)
 
 
 class Needs(enum.Enum):
-    """What the table of the statement must have for the fault to be possible."""
+    """What a statement must have, or its table, for the fault to be possible."""
 
     NOTHING = ""
+    SNAPSHOT = "a transaction of REPEATABLE READ or SERIALIZABLE isolation"
+    AUTOCOMMIT = "a statement that writes in AUTOCOMMIT mode (a transaction takes it back)"
+    POOL = "a pool that makes its callers wait"
     UNIQUE = "a primary or unique key that the statement writes"
     FOREIGN_KEY = "a foreign key that the statement writes, or one that refers to what it deletes"
     NOT_NULL = "a NOT NULL column that the statement writes"
     CHECK = "a CHECK constraint"
     LENGTH = "a column of limited length that the statement writes"
+    INTEGER = "a column of whole numbers that the statement writes"
     ROW = "a row that the statement finds by its key"
     CHANGED = "a column beside the keys that the statement writes or compares"
     PARENT = "a foreign key that the statement writes"
     CHILD = "a foreign key of another table that forbids to delete what it refers to"
 
 
+WITH_SUBJECTS = frozenset({Needs.UNIQUE, Needs.FOREIGN_KEY, Needs.PARENT, Needs.CHILD})
+"""Of these a table may have several, and a program may tell them apart: each is tried."""
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A way in which a database says no. `rolls_back`: the server has ended the transaction."""
+    """A way in which a database says no. `rolls_back`: the server has ended the transaction.
+    `verbs` are those of statements that it can hit; `LOCK` is a read that locks its rows."""
 
     name: str
     summary: str
@@ -66,6 +88,8 @@ class Fault:
     rolls_back: bool = False
     rows_of: str = ""
     """The fault whose rows tell the error, if this one has none of its own."""
+    subjects: tuple[str, ...] = ()
+    """What it is limited to, as asked for: `router_id` of `reference:router_id`; empty if not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +101,8 @@ class FaultRow:
     and `detail` are templates over a `Target`; `pattern` matches the real message and nothing else.
     `becomes` is the class under oslo.db's filters, `plain` that without them (empty: it cannot
     happen there). `direct`: oslo.db has no filter that would make `becomes` of it, so that class
-    is raised itself. `deletes`: this is the error of a DELETE. `rolls_back`: this server ends the
-    transaction by itself.
+    is raised itself. `deletes`: this is the error of a DELETE; `nowait`: that of a read which does
+    not wait for locks. `rolls_back`: this server ends the transaction by itself.
     """
 
     fault: str
@@ -97,6 +121,7 @@ class FaultRow:
     hint: str = ""
     direct: bool = False
     deletes: bool = False
+    nowait: bool = False
     rolls_back: bool = False
     disconnects: bool = False
 
@@ -107,7 +132,8 @@ class FaultRow:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a constraint fault is about: fills the templates of a row."""
+    """What a constraint fault is about: fills the templates of a row. `deletes`: the row of
+    `other_table` is to go; `length` is in characters, `integer` the type of a whole number."""
 
     table: str = ""
     constraint: str = ""
@@ -117,105 +143,72 @@ class Target:
     deletes: bool = False
     primary: bool = False
     length: int = 0
+    integer: str = ""
+    nowait: bool = False
+
+    @property
+    def subject(self) -> str:
+        """What is violated, for people: `router_id -> routers.id`, `name, project_id`; empty if
+        nothing in particular."""
+        own = ", ".join(self.columns)
+        if not self.other_table:
+            return own or self.constraint
+        other = ", ".join(f"{self.other_table}.{name}" for name in self.other_columns)
+        return f"{self.table}.{own} -> {other}" if self.deletes else f"{own} -> {other}"
+
+    @property
+    def selector(self) -> str:
+        """The same for a command line, without blanks: `router_id`, `name,project_id`,
+        `ports.router_id` of a DELETE."""
+        own = ",".join(self.columns) or self.constraint
+        return f"{self.table}.{own}" if self.deletes else own
 
 
 def fault_named(name: str, faults: Iterable[Fault]) -> Fault:
-    """The fault of that name; raises FaultError with all names."""
+    """The fault of that name; `reference:router_id` is `reference` limited to one subject.
+
+    Raises FaultError with all names."""
     known = {fault.name: fault for fault in faults}
-    if name not in known:
+    plain, separator, subject = name.partition(":")
+    if plain not in known:
         names = ", ".join(f"`{each}`" for each in known)
-        raise FaultError(f"there is no fault `{name}`: known are {names}")
-    return known[name]
+        raise FaultError(f"there is no fault `{plain}`: known are {names}")
+    fault = known[plain]
+    if not separator:
+        return fault
+    subject = re.sub(r"\s+", "", subject)
+    if fault.needs not in WITH_SUBJECTS or not subject:
+        several = ", ".join(f"`{one.name}`" for one in known.values() if one.needs in WITH_SUBJECTS)
+        raise FaultError(
+            f"`{name}` names something that is violated; write it after one of {several}, as in"
+            " `reference:router_id`"
+            if fault.needs not in WITH_SUBJECTS
+            else f"`{name}` says nothing after the colon: write columns, as in"
+            f" `{plain}:name,project_id`, or `{plain}` for all"
+        )
+    return replace(fault, subjects=(subject,))
+
+
+def faults_named(names: Sequence[str], faults: Iterable[Fault]) -> tuple[Fault, ...]:
+    """The faults of these names, each once; one that is asked for with several subjects is limited
+    to all of them, and not limited if it is asked for without any. Raises FaultError."""
+    known = tuple(faults)
+    found: dict[str, Fault] = {}
+    for name in names:
+        fault = fault_named(name, known)
+        before = found.get(fault.name)
+        both = (*before.subjects, *fault.subjects) if before is not None else fault.subjects
+        is_whole = not fault.subjects or (before is not None and not before.subjects)
+        subjects = () if is_whole else tuple(dict.fromkeys(both))
+        found[fault.name] = replace(fault, subjects=subjects)
+    return tuple(found.values())
 
 
 def row_for(
-    fault: Fault, dialect: str, rows: Iterable[FaultRow], *, deletes: bool
+    fault: Fault, dialect: str, rows: Iterable[FaultRow], target: Target
 ) -> FaultRow | None:
     """How a dialect tells a fault; None if it never does."""
     name = fault.rows_of or fault.name
     found = [row for row in rows if (row.fault, row.dialect) == (name, dialect)]
-    exact = [row for row in found if row.deletes == deletes]
+    exact = [row for row in found if (row.deletes, row.nowait) == (target.deletes, target.nowait)]
     return next(iter(exact or found), None)
-
-
-def written_columns(verb: str, sql: str) -> frozenset[str]:
-    """The column names that a statement writes: INSERT's list, the left sides of UPDATE's SET."""
-    if verb in {"INSERT", "REPLACE"}:
-        found = re.search(r"\bINTO\s+[^(]+\(([^)]*)\)", sql, re.IGNORECASE)
-        names = found[1].split(",") if found else []
-    elif verb == "UPDATE":
-        found = re.search(r"\bSET\b(.*?)(\bWHERE\b|$)", sql, re.IGNORECASE | re.DOTALL)
-        names = re.findall(r"([\w\"`.]+)\s*=", found[1]) if found else []
-    else:
-        names = []
-    return frozenset(name.strip().strip('"`').rpartition(".")[2].strip('"`') for name in names)
-
-
-def target_of(fault: Fault, verb: str, sql: str, keys: TableKeys | None) -> Target | None:
-    """What the fault would be about if this statement met it; None if it cannot.
-
-    `keys` are those of the table that the statement names first, None if it is unknown: then only
-    faults that need nothing of a table are possible.
-    """
-    if verb not in fault.verbs:
-        return None
-    if fault.needs is Needs.NOTHING:
-        return Target(table=keys.name if keys else "")
-    if keys is None:
-        return None
-    written = written_columns(verb, sql)
-    if fault.needs is Needs.UNIQUE:
-        return _unique_target(keys, written)
-    if fault.needs is Needs.FOREIGN_KEY:
-        return _deleting_target(keys) if verb == "DELETE" else _referring_target(keys, written)
-    if fault.needs is Needs.CHECK:
-        names = keys.checks[:1]
-        return Target(keys.name, names[0]) if names else None
-    return _column_target(fault.needs, keys, written)
-
-
-def _column_target(needs: Needs, keys: TableKeys, written: frozenset[str]) -> Target | None:
-    primary = keys.primary.columns if keys.primary is not None else ()
-    for column in sorted(keys.columns, key=lambda one: one.name in primary):
-        wanted = column.required if needs is Needs.NOT_NULL else column.length > 0
-        if column.name in written and wanted:
-            return Target(keys.name, columns=(column.name,), length=column.length)
-    return None
-
-
-def _unique_target(keys: TableKeys, written: frozenset[str]) -> Target | None:
-    """A unique key before the primary one: values of primary keys are often generated."""
-    primary = (keys.primary,) if keys.primary is not None else ()
-    key = _first_written((*keys.uniques, *primary), written)
-    if key is None:
-        return None
-    return Target(keys.name, key.name, key.columns, primary=key == keys.primary)
-
-
-def _referring_target(keys: TableKeys, written: frozenset[str]) -> Target | None:
-    for foreign in keys.foreign_keys:
-        if set(foreign.columns) <= written:
-            return _foreign_target(foreign, deletes=False)
-    return None
-
-
-def _deleting_target(keys: TableKeys) -> Target | None:
-    for foreign in keys.referred_by:
-        if foreign.restricts:
-            return _foreign_target(foreign, deletes=True)
-    return None
-
-
-def _foreign_target(foreign: ForeignKey, *, deletes: bool) -> Target:
-    return Target(
-        foreign.table,
-        foreign.name,
-        foreign.columns,
-        foreign.other_table,
-        foreign.other_columns,
-        deletes=deletes,
-    )
-
-
-def _first_written(keys: Iterable[Key], written: frozenset[str]) -> Key | None:
-    return next((key for key in keys if set(key.columns) <= written), None)

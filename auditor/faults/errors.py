@@ -79,6 +79,17 @@ def driver_error(row: FaultRow, target: Target, occasion: Occasion) -> BaseExcep
     return error
 
 
+def pool_timeout(row: FaultRow, pool: Any) -> BaseException:
+    """What SQLAlchemy raises when a pool has no connection to give. A pool that never waits, as
+    that of SQLite in memory, stands for one with SQLAlchemy's defaults."""
+    text = row.message.format(
+        size=pool.size() if hasattr(pool, "_max_overflow") else 5,
+        overflow=getattr(pool, "_max_overflow", 10),
+        timeout=getattr(pool, "_timeout", 30.0),
+    )
+    return sqlalchemy.exc.TimeoutError(text, code=row.code)
+
+
 def _is_primary(row: FaultRow, target: Target) -> bool:
     return target.primary and row.code == "SQLITE_CONSTRAINT_UNIQUE"
 
@@ -109,6 +120,7 @@ def _fields(target: Target, occasion: Occasion) -> dict[str, Any]:
         "other_table": target.other_table,
         "other_columns": ", ".join(target.other_columns),
         "length": target.length,
+        "integer": target.integer,
         "database": database,
         "foreign_key": f"`{database}`.`{target.table}`, CONSTRAINT `{target.constraint}`"
         f" FOREIGN KEY ({quoted['own']}) REFERENCES `{target.other_table}` ({quoted['other']})",

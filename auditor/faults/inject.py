@@ -2,7 +2,8 @@
 
 Statements come from the recorder's own seam, so their ordinals are those of a recording, and what
 is raised there goes through SQLAlchemy's and oslo.db's error handling like the driver's own
-errors. A COMMIT fails in place of the dialect's `do_commit`, which has the same way out.
+errors. A COMMIT fails in place of the dialect's `do_commit`, which has the same way out, and a
+checkout in place of the pool's own.
 """
 
 from __future__ import annotations
@@ -18,15 +19,25 @@ from typing import Any, NoReturn, Protocol
 import sqlalchemy as sa
 from sqlalchemy import event
 
-from auditor.faults.catalogue import WRITES, Fault, FaultRow, Moment, Target
-from auditor.faults.errors import Occasion, error_of
+from auditor.faults.catalogue import Fault, FaultRow, Moment, Target
+from auditor.faults.circumstances import (
+    generated_columns,
+    has_filters,
+    isolation_of,
+    locks_rows,
+    nulls_sent,
+    values_sent,
+)
+from auditor.faults.connections import end_session, watched_checkouts
+from auditor.faults.errors import Occasion, error_of, pool_timeout
 from auditor.model.tape import Site
 from auditor.runtime.recorder import record
 from auditor.runtime.sites import frame_behind_greenlet, places_from, site_of
 from auditor.runtime.statements import facts_of_execution
 
 COMMIT = "COMMIT"
-_VARYING = re.compile(
+CHECKOUT = "CHECKOUT"
+VARYING = re.compile(
     r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}|datetime\.datetime\([^()]*\)"
     r"|\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:\.\d+)?",
     re.IGNORECASE,
@@ -46,7 +57,14 @@ class Progress:
 class Executed:
     """One statement or COMMIT of a call. `ordinal` counts from 1, statements and COMMITs apart.
     `signature` is equal for a repetition of the same work: shape, site and values, generated
-    ids and times left out. `filtered`: the engine has oslo.db's error filters."""
+    ids and times left out. `filtered`: the engine has oslo.db's error filters.
+
+    `isolation` is the level in capitals, `nulls` are columns that it sets to NULL in every row,
+    `generated` those that get values of which there is only one; `locks`: it reads, and locks what
+    it reads. `checkout` is the number of the checkout, if this is the first statement on a
+    connection that had been idle in the pool. `pool` is the class of the pool that a checkout
+    asks. `spared`: a test sends it itself, so that it is failed only if it is
+    asked for."""
 
     ordinal: int
     sql: str
@@ -59,6 +77,13 @@ class Executed:
     dialect: str
     driver: str
     filtered: bool
+    isolation: str = ""
+    nulls: frozenset[str] = frozenset()
+    generated: frozenset[str] = frozenset()
+    locks: bool = False
+    checkout: int = 0
+    pool: str = ""
+    spared: bool = False
 
 
 class Rival(Protocol):
@@ -70,9 +95,9 @@ class Rival(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """A fault aimed at one statement or COMMIT. `persistent`: every later execution of the same
-    shape from the same call path fails too. `rival` acts right before the statement, which then
-    runs: no error is made."""
+    """A fault aimed at one statement, COMMIT or checkout. `persistent`: every later execution of
+    the same shape from the same call path fails too. `rival` acts right before the statement, which
+    then runs: no error is made."""
 
     fault: Fault
     row: FaultRow
@@ -90,12 +115,14 @@ class Shot:
 
 
 class Watch:
-    """What one call did: `statements` and `commits` in order, how often the shot `fired`, and the
-    errors that the program was `shown` because of it. `defect` is an error of ours in striking."""
+    """What one call did: `statements`, `commits` and `checkouts` in order, how often the shot
+    `fired`, and the errors that the program was `shown` because of it. `defect` is an error of ours
+    in striking."""
 
     def __init__(self, shot: Shot | None, boundary: CodeType, root: str) -> None:
         self.statements: list[Executed] = []
         self.commits: list[Executed] = []
+        self.checkouts: list[Executed] = []
         self.fired = 0
         self.shown: list[BaseException] = []
         self.defect: Exception | None = None
@@ -105,6 +132,9 @@ class Watch:
         self._engines: list[Any] = []
         self._writing: set[int] = set()
         self._committed = False
+        self._is_aside = False
+        self._was_idle: dict[int, int] = {}
+        self._ended_at: Site | None = None
 
     @contextmanager
     def watching(self) -> Iterator[None]:
@@ -113,7 +143,10 @@ class Watch:
         for name, listener in listeners:
             event.listen(sa.engine.Engine, name, listener)
         try:
-            with record(on_statement=self._on_statement, root=self._root):
+            with (
+                record(on_statement=self._on_statement, root=self._root),
+                watched_checkouts(self._on_checkout, self._on_checked_out),
+            ):
                 yield
         finally:
             for name, listener in listeners:
@@ -121,43 +154,137 @@ class Watch:
             for engine in self._engines:
                 event.remove(engine, "handle_error", self._on_error)
 
-    def _on_statement(self, context: Any, statement: str, cursor: Any, ordinal: int) -> None:
+    def _on_statement(
+        self, context: Any, statement: str, cursor: Any, ordinal: int
+    ) -> Callable[[], None] | None:
+        if self._is_aside:
+            return None
         connection = context.root_connection
         self._attend(connection.engine)
+        executed = self._executed_statement(context, statement)
+        self.statements.append(executed)
+        if not facts_of_execution(statement, context).is_read:
+            self._has_written(connection, executed)
+        return self._meet(context, connection, executed)
+
+    def _meet(self, context: Any, connection: Any, executed: Executed) -> Callable[[], None] | None:
+        """Do to the statement what the shot says; what is returned is done when it has run."""
+        shot = self._shot
+        if shot is None or shot.fault.moment.unit != "statement":
+            return None
+        if not shot.hits(executed, self.fired):
+            return None
+        if shot.rival is not None:
+            self._interfere(shot.rival, context, executed)
+        elif shot.fault.moment is Moment.BEFORE_STATEMENT:
+            if not (shot.point.checkout and self.fired):
+                self._end(connection.engine.pool, connection.connection.dbapi_connection)
+        elif shot.fault.moment is Moment.AFTER_STATEMENT:
+            return lambda: self._strike(shot, connection, {})
+        else:
+            self._strike(shot, connection, values_sent(context))
+        return None
+
+    def _executed_statement(self, context: Any, statement: str) -> Executed:
+        connection = context.root_connection
         facts = facts_of_execution(statement, context)
-        executed = self._executed(
+        kept = getattr(connection.connection, "_connection_record", None)
+        return self._executed(
+            connection.dialect,
             connection,
-            ordinal=ordinal,
+            filtered=has_filters(connection.engine),
+            ordinal=len(self.statements) + 1,
             sql=statement,
             shape=facts.shape,
             verb=facts.verb,
             table=facts.tables[0] if facts.tables else "",
             values=repr(getattr(context, "compiled_parameters", None) or context.parameters),
+            isolation=isolation_of(connection),
+            nulls=nulls_sent(context),
+            generated=generated_columns(context),
+            locks=locks_rows(context, facts.shape),
+            checkout=self._was_idle.pop(id(kept), 0),
         )
-        self.statements.append(executed)
-        if facts.verb in WRITES:
+
+    def _has_written(self, connection: Any, executed: Executed) -> None:
+        if executed.isolation == "AUTOCOMMIT":
+            self._committed = True
+        else:
             self._writing.add(id(connection))
-        shot = self._shot
-        is_aimed = shot is not None and shot.fault.moment.unit == "statement"
-        if shot is None or not is_aimed or not shot.hits(executed, self.fired):
-            return
-        if shot.rival is None:
-            self._strike(shot, connection, _values(context))
-        self._interfere(shot.rival, context, executed)
 
     def _interfere(self, rival: Rival, context: Any, executed: Executed) -> None:
         """Let the second session act; what it executes is none of the program's."""
         self.fired += 1
-        try:
+        with self._aside():
             rival.act(context, executed)
+
+    @contextmanager
+    def _aside(self) -> Iterator[None]:
+        """What is executed in the block is ours; what is raised there is a defect of ours."""
+        self._is_aside = True
+        try:
+            yield
         except Exception as defect:
             self.defect = defect
             raise
+        finally:
+            self._is_aside = False
+
+    def _on_checkout(self, pool: Any) -> None:
+        if self._is_aside:
+            return
+        executed = self._executed(
+            pool._dialect,  # noqa: SLF001 - a pool does not tell it otherwise
+            None,
+            filtered=False,
+            ordinal=len(self.checkouts) + 1,
+            sql=CHECKOUT,
+            shape=CHECKOUT,
+            verb=CHECKOUT,
+            table="",
+            values="",
+            pool=type(pool).__name__,
+        )
+        self.checkouts.append(executed)
+        shot = self._shot
+        if shot is None or shot.fault.moment is not Moment.CHECKOUT:
+            return
+        if shot.hits(executed, self.fired):
+            self.fired += 1
+            error = pool_timeout(shot.row, pool)
+            self.shown.append(error)
+            raise error
+
+    def _on_checked_out(self, pool: Any, kept: Any, was_idle: bool) -> None:  # noqa: FBT001 - as watched_checkouts calls it
+        if self._is_aside:
+            return
+        self._was_idle.pop(id(kept), None)
+        if not was_idle:
+            return
+        checkout = self.checkouts[-1]
+        self._was_idle[id(kept)] = checkout.ordinal
+        shot = self._shot
+        if shot is None or shot.fault.moment is not Moment.BEFORE_STATEMENT:
+            return
+        again = self.fired and shot.persistent and checkout.site == self._ended_at
+        if again or (not self.fired and checkout.ordinal == shot.point.checkout):
+            self._ended_at = checkout.site
+            self._end(pool, kept.dbapi_connection)
+
+    def _end(self, pool: Any, raw: Any) -> None:
+        """End the session of a connection; who uses it next finds out."""
+        self.fired += 1
+        with self._aside():
+            end_session(pool, raw, pool._dialect.name.replace("mariadb", "mysql"))  # noqa: SLF001
 
     def _on_commit(self, connection: Any) -> None:
+        if self._is_aside:
+            return
         self._attend(connection.engine)
         executed = self._executed(
+            connection.dialect,
             connection,
+            filtered=has_filters(connection.engine),
             ordinal=len(self.commits) + 1,
             sql=COMMIT,
             shape=COMMIT,
@@ -180,8 +307,9 @@ class Watch:
         self._writing.discard(id(connection))
 
     def _on_error(self, context: Any) -> None:
-        """Sees what the program will get: after oslo.db's filter, which listens since before."""
-        if self.fired:
+        """Sees what the program will get: after oslo.db's filter, which listens since before. The
+        pool keeps the errors of its own pings to itself."""
+        if self.fired and not getattr(context, "is_pre_ping", False):
             filtered = getattr(context, "chained_exception", None)  # unset if no filter spoke
             error = filtered or context.sqlalchemy_exception
             self.shown.append(error or context.original_exception)
@@ -191,17 +319,17 @@ class Watch:
             self._engines.append(engine)
             event.listen(engine, "handle_error", self._on_error)
 
-    def _executed(self, connection: Any, *, values: str, **known: Any) -> Executed:
+    def _executed(self, dialect: Any, connection: Any, *, values: str, **known: Any) -> Executed:
+        """`connection` is None at a checkout: then any open transaction counts."""
         site = site_of(self._places(), self._root)
-        signature = hash((known["shape"], site, _VARYING.sub("?", values)))
+        wrote = bool(self._writing) if connection is None else id(connection) in self._writing
         return Executed(
             **known,
             site=site,
-            progress=Progress(self._committed, id(connection) in self._writing),
-            signature=signature,
-            dialect=connection.dialect.name.replace("mariadb", "mysql"),
-            driver=connection.dialect.driver,
-            filtered=has_filters(connection.engine),
+            progress=Progress(self._committed, wrote),
+            signature=hash((known["shape"], site, VARYING.sub("?", values))),
+            dialect=dialect.name.replace("mariadb", "mysql"),
+            driver=dialect.driver,
         )
 
     def _places(self) -> list[tuple[CodeType, int]]:
@@ -245,18 +373,3 @@ class Watch:
             self.defect = defect
             raise
         raise error
-
-
-def has_filters(engine: Any) -> bool:
-    """Whether oslo.db translates this engine's errors."""
-    listeners: list[Callable[..., Any]] = [
-        *getattr(engine.dialect.dispatch, "handle_error", ()),  # SQLAlchemy 2
-        *getattr(engine.dispatch, "handle_error", ()),  # SQLAlchemy 1.4
-    ]
-    return any(getattr(one, "__module__", "").startswith("oslo_db.") for one in listeners)
-
-
-def _values(context: Any) -> Mapping[str, Any]:
-    """What the statement sends, by column, as far as SQLAlchemy knows it."""
-    parameters = getattr(context, "compiled_parameters", None) or []
-    return dict(parameters[0]) if parameters else {}

@@ -8,6 +8,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+_RESTRICTING = frozenset({"NO ACTION", "RESTRICT"})
+
 
 @dataclass(frozen=True, slots=True)
 class Key:
@@ -20,7 +22,8 @@ class Key:
 @dataclass(frozen=True, slots=True)
 class ForeignKey:
     """`table (columns)` refers to `other_table (other_columns)`. `restricts`: deleting a row that
-    is referred to is an error, and not passed on to the rows that refer to it."""
+    is referred to is an error, and not passed on to the rows that refer to it; `cascades`: those
+    are deleted with it; `restricts_updates`: changing what is referred to is an error."""
 
     name: str
     table: str
@@ -28,15 +31,19 @@ class ForeignKey:
     other_table: str
     other_columns: tuple[str, ...]
     restricts: bool
+    cascades: bool = False
+    restricts_updates: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class ColumnLimit:
-    """A column; `required` is NOT NULL, `length` in characters or 0 if there is no limit."""
+    """A column; `required` is NOT NULL, `length` in characters or 0 if there is no limit,
+    `integer` is `smallint`, `integer` or `bigint`, or empty for other types."""
 
     name: str
     required: bool
     length: int
+    integer: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +59,26 @@ class TableKeys:
     columns: tuple[ColumnLimit, ...]
     checks: tuple[str, ...]
     generated: str
+    schema: str = ""
 
 
 def read_keys(connection: sa.Connection) -> Mapping[str, TableKeys]:
-    """The keys of every table of the default schema, by table name."""
+    """The keys of every table of the default schema, by table name; other schemas are not read."""
     inspector = sa.inspect(connection)
     names = sorted(inspector.get_table_names())
     foreign = {name: _foreign_keys(inspector, name) for name in names}
     return {name: _table_keys(inspector, name, foreign) for name in names}
+
+
+def keys_of(keys: Mapping[str, TableKeys], table: str) -> TableKeys | None:
+    """The keys of a table as a statement spells it; None if it is not in the default schema. A
+    spelling that differs in capitals alone is the same table if there is just one such."""
+    schema, _, name = table.rpartition(".")
+    alike = [own for own in keys.values() if own.name.lower() == name.lower()]
+    found = keys.get(name) or (alike[0] if len(alike) == 1 else None)
+    if found is None or schema.lower() not in {"", found.schema.lower()}:
+        return None
+    return found
 
 
 def _table_keys(
@@ -78,12 +97,27 @@ def _table_keys(
             one for keys in foreign.values() for one in keys if one.other_table == name
         ),
         columns=tuple(
-            ColumnLimit(c["name"], not c["nullable"], int(getattr(c["type"], "length", 0) or 0))
+            ColumnLimit(c["name"], not c["nullable"], _length(c["type"]), _integer(c["type"]))
             for c in columns
         ),
         checks=tuple(sorted(str(c["name"]) for c in _checks(inspector, name) if c["name"])),
         generated=_generated(columns, primary_columns),
+        schema=inspector.default_schema_name or "",
     )
+
+
+def _length(type_: Any) -> int:
+    """Characters of a text; a limit that is not a number (PostgreSQL's intervals) is none."""
+    length = getattr(type_, "length", None)
+    return length if isinstance(length, int) and isinstance(type_, sa.String) else 0
+
+
+def _integer(type_: Any) -> str:
+    if not isinstance(type_, sa.Integer) or getattr(type_, "display_width", None) == 1:
+        return ""  # TINYINT(1) is MariaDB's boolean
+    if isinstance(type_, sa.BigInteger):
+        return "bigint"
+    return "smallint" if isinstance(type_, sa.SmallInteger) else "integer"
 
 
 def _generated(columns: list[Any], primary: tuple[str, ...]) -> str:
@@ -114,12 +148,17 @@ def _foreign_keys(inspector: Any, name: str) -> tuple[ForeignKey, ...]:
             columns=tuple(one["constrained_columns"]),
             other_table=one["referred_table"],
             other_columns=tuple(one["referred_columns"]),
-            restricts=(one.get("options") or {}).get("ondelete", "NO ACTION").upper()
-            in {"NO ACTION", "RESTRICT"},
+            restricts=_action(one, "ondelete") in _RESTRICTING,
+            cascades=_action(one, "ondelete") == "CASCADE",
+            restricts_updates=_action(one, "onupdate") in _RESTRICTING,
         )
         for one in inspector.get_foreign_keys(name)
     ]
     return tuple(sorted(found, key=lambda one: (one.columns, one.other_table)))
+
+
+def _action(reflected: Any, name: str) -> str:
+    return str((reflected.get("options") or {}).get(name) or "NO ACTION").upper()
 
 
 def _checks(inspector: Any, name: str) -> list[Any]:

@@ -6,10 +6,21 @@ MariaDB 10.11. The classes are those of oslo.db 18.1 and SQLAlchemy 2.1, measure
 
 from __future__ import annotations
 
-from auditor.faults.catalogue import ANY, WRITES, Fault, FaultRow, Moment, Needs
+from auditor.faults.catalogue import (
+    ANY,
+    LOCK,
+    LOCKING,
+    SENDS_ROWS,
+    WRITES,
+    Fault,
+    FaultRow,
+    Moment,
+    Needs,
+)
+from auditor.faults.rivals_faults import RIVAL_FAULTS
 
 _SQLITE = "https://www.sqlite.org/rescode.html"
-_POSTGRESQL = "https://www.postgresql.org/docs/current/errcodes-appendix.html"
+_POOL = "https://docs.sqlalchemy.org/en/20/errors.html#error-3o7r"
 
 FAULTS = (
     Fault("deadlock", "another transaction holds what this one needs, and this one loses", ANY),
@@ -20,20 +31,47 @@ FAULTS = (
         rolls_back=True,
         rows_of="deadlock",
     ),
-    Fault("lock-wait", "a row stayed locked for longer than the server waits", WRITES),
-    Fault("serialization", "the row was changed by another transaction since it was read", ANY),
+    Fault("lock-wait", "a row stayed locked for longer than the server waits", LOCKING),
+    Fault(
+        "serialization",
+        "the row was changed by another transaction since it was read",
+        (*ANY, LOCK),
+        needs=Needs.SNAPSHOT,
+    ),
     Fault("duplicate", "the key is there already", ("INSERT", "UPDATE"), needs=Needs.UNIQUE),
     Fault(
         "reference",
         "the row referred to is gone, or the row to delete is referred to",
-        ("INSERT", "UPDATE", "DELETE"),
+        (*SENDS_ROWS, "DELETE"),
         needs=Needs.FOREIGN_KEY,
     ),
-    Fault("not-null", "a value is missing", ("INSERT", "UPDATE"), needs=Needs.NOT_NULL),
-    Fault("check", "a CHECK constraint is violated", ("INSERT", "UPDATE"), needs=Needs.CHECK),
-    Fault("too-long", "a text does not fit its column", ("INSERT", "UPDATE"), needs=Needs.LENGTH),
+    Fault("not-null", "a value is missing", SENDS_ROWS, needs=Needs.NOT_NULL),
+    Fault("check", "a CHECK constraint is violated", SENDS_ROWS, needs=Needs.CHECK),
+    Fault("too-long", "a text does not fit its column", SENDS_ROWS, needs=Needs.LENGTH),
+    Fault("out-of-range", "a number does not fit its column", SENDS_ROWS, needs=Needs.INTEGER),
     Fault("statement-timeout", "the statement ran for longer than the server allows", ANY),
-    Fault("disconnect", "the connection to the server is lost", ANY),
+    Fault(
+        "disconnect-before",
+        "the connection is dead when the statement is sent: ended while it was idle",
+        ANY,
+        Moment.BEFORE_STATEMENT,
+    ),
+    Fault("disconnect", "the connection is lost while the statement runs", ANY),
+    Fault(
+        "disconnect-after",
+        "the connection is lost when the statement has taken effect, before the answer",
+        WRITES,
+        Moment.AFTER_STATEMENT,
+        Needs.AUTOCOMMIT,
+        rows_of="disconnect",
+    ),
+    Fault(
+        "pool-timeout",
+        "all connections of the pool are in use for longer than it waits",
+        ("CHECKOUT",),
+        Moment.CHECKOUT,
+        Needs.POOL,
+    ),
     Fault(
         "commit-deadlock",
         "COMMIT fails and nothing is stored, as on a Galera cluster",
@@ -56,6 +94,7 @@ FAULTS = (
         Moment.AFTER_COMMIT,
         rows_of="disconnect",
     ),
+    *RIVAL_FAULTS,
 )
 
 SQLITE_ROWS = (
@@ -154,199 +193,23 @@ SQLITE_ROWS = (
     ),
 )
 
-_WAITS = (
-    "Process 71 waits for ShareLock on transaction 702; blocked by process 72.\n"
-    "Process 72 waits for ShareLock on transaction 701; blocked by process 71."
+POOL_ROWS = tuple(
+    FaultRow(
+        fault="pool-timeout",
+        dialect=dialect,
+        error="TimeoutError",
+        code="3o7r",
+        message="QueuePool limit of size {size} overflow {overflow} reached, connection timed out,"
+        " timeout {timeout:0.2f}",
+        becomes="TimeoutError",
+        plain="TimeoutError",
+        pattern=r"^QueuePool limit of size \d+ overflow \d+ reached, connection timed out\b",
+        samples=(
+            "QueuePool limit of size 5 overflow 10 reached, connection timed out, timeout 30.00",
+        ),
+        near_misses=("connection timeout expired",),
+        source=_POOL,
+    )
+    for dialect in ("sqlite", "postgresql", "mysql")
 )
-
-POSTGRESQL_ROWS = (
-    FaultRow(
-        fault="deadlock",
-        dialect="postgresql",
-        error="DeadlockDetected",
-        code="40P01",
-        message="deadlock detected",
-        detail=_WAITS,
-        hint="See server log for query details.",
-        becomes="DBDeadlock",
-        plain="OperationalError",
-        pattern=r"^deadlock detected\b",
-        samples=(
-            f"deadlock detected\nDETAIL:  {_WAITS}\nHINT:  See server log for query details.",
-        ),
-        near_misses=("canceling statement due to lock timeout",),
-        source=_POSTGRESQL,
-    ),
-    FaultRow(
-        fault="lock-wait",
-        dialect="postgresql",
-        error="LockNotAvailable",
-        code="55P03",
-        message="canceling statement due to lock timeout",
-        becomes="OperationalError",
-        plain="OperationalError",
-        pattern=r"^(canceling statement due to lock timeout|could not obtain lock on row\b)",
-        samples=(
-            "canceling statement due to lock timeout",
-            'could not obtain lock on row in relation "parents"',
-        ),
-        near_misses=("canceling statement due to statement timeout",),
-        source=_POSTGRESQL,
-    ),
-    FaultRow(
-        fault="serialization",
-        dialect="postgresql",
-        error="SerializationFailure",
-        code="40001",
-        message="could not serialize access due to concurrent update",
-        becomes="OperationalError",
-        plain="OperationalError",
-        pattern=r"^could not serialize access due to\b",
-        samples=(
-            "could not serialize access due to concurrent update",
-            "could not serialize access due to read/write dependencies among transactions",
-        ),
-        near_misses=("deadlock detected",),
-        source=_POSTGRESQL,
-    ),
-    FaultRow(
-        fault="duplicate",
-        dialect="postgresql",
-        error="UniqueViolation",
-        code="23505",
-        message='duplicate key value violates unique constraint "{constraint}"',
-        detail="Key ({columns})=({values}) already exists.",
-        becomes="DBDuplicateEntry",
-        plain="IntegrityError",
-        pattern=r"^duplicate key value violates unique constraint \"",
-        samples=(
-            (
-                'duplicate key value violates unique constraint "labels_pkey"\n'
-                "DETAIL:  Key (id)=(1) already exists."
-            ),
-        ),
-        near_misses=('conflicting key value violates exclusion constraint "no_overlap"',),
-        source=_POSTGRESQL,
-    ),
-    FaultRow(
-        fault="reference",
-        dialect="postgresql",
-        error="ForeignKeyViolation",
-        code="23503",
-        message='insert or update on table "{table}" violates foreign key constraint'
-        ' "{constraint}"',
-        detail='Key ({columns})=({values}) is not present in table "{other_table}".',
-        becomes="DBReferenceError",
-        plain="IntegrityError",
-        pattern=r"^insert or update on table \".*\" violates foreign key constraint \"",
-        samples=(
-            (
-                'insert or update on table "children" violates foreign key constraint "fk_parent"\n'
-                'DETAIL:  Key (parent_id)=(99) is not present in table "parents".'
-            ),
-        ),
-        near_misses=('new row for relation "children" violates check constraint "fk_parent"',),
-        source=_POSTGRESQL,
-    ),
-    FaultRow(
-        fault="reference",
-        dialect="postgresql",
-        error="ForeignKeyViolation",
-        code="23503",
-        message='update or delete on table "{other_table}" violates foreign key constraint'
-        ' "{constraint}" on table "{table}"',
-        detail='Key ({other_columns})=({values}) is still referenced from table "{table}".',
-        becomes="DBReferenceError",
-        plain="IntegrityError",
-        pattern=r"^update or delete on table \".*\" violates (RESTRICT setting of )?foreign key",
-        samples=(
-            (
-                'update or delete on table "parents" violates foreign key constraint "fk_parent" on'
-                ' table "children"\n'
-                'DETAIL:  Key (id)=(1) is still referenced from table "children".'
-            ),
-        ),
-        near_misses=('insert or update on table "children" violates foreign key constraint "f"',),
-        source=_POSTGRESQL,
-        deletes=True,
-    ),
-    FaultRow(
-        fault="not-null",
-        dialect="postgresql",
-        error="NotNullViolation",
-        code="23502",
-        message='null value in column "{columns}" of relation "{table}" violates not-null'
-        " constraint",
-        detail="Failing row contains (null).",
-        becomes="DBError",
-        plain="IntegrityError",
-        pattern=r"^null value in column \"\w+\" of relation \"\w+\" violates not-null constraint",
-        samples=(
-            (
-                'null value in column "name" of relation "labels" violates not-null constraint\n'
-                "DETAIL:  Failing row contains (1, null)."
-            ),
-        ),
-        near_misses=('column "name" of relation "labels" does not exist',),
-        source=_POSTGRESQL,
-    ),
-    FaultRow(
-        fault="check",
-        dialect="postgresql",
-        error="CheckViolation",
-        code="23514",
-        message='new row for relation "{table}" violates check constraint "{constraint}"',
-        detail="Failing row contains (1, -1).",
-        becomes="DBConstraintError",
-        plain="IntegrityError",
-        pattern=r"^new row for relation \"\w+\" violates check constraint \"",
-        samples=(
-            (
-                'new row for relation "parents" violates check constraint "qty_positive"\n'
-                "DETAIL:  Failing row contains (1, -1)."
-            ),
-        ),
-        near_misses=('insert or update on table "a" violates foreign key constraint "b"',),
-        source=_POSTGRESQL,
-    ),
-    FaultRow(
-        fault="too-long",
-        dialect="postgresql",
-        error="StringDataRightTruncation",
-        code="22001",
-        message="value too long for type character varying({length})",
-        becomes="DBError",
-        plain="DataError",
-        pattern=r"^value too long for type character\b",
-        samples=("value too long for type character varying(36)",),
-        near_misses=("integer out of range",),
-        source=_POSTGRESQL,
-    ),
-    FaultRow(
-        fault="statement-timeout",
-        dialect="postgresql",
-        error="QueryCanceled",
-        code="57014",
-        message="canceling statement due to statement timeout",
-        becomes="OperationalError",
-        plain="OperationalError",
-        pattern=r"^canceling statement due to statement timeout\b",
-        samples=("canceling statement due to statement timeout",),
-        near_misses=("canceling statement due to lock timeout",),
-        source=_POSTGRESQL,
-    ),
-    FaultRow(
-        fault="disconnect",
-        dialect="postgresql",
-        error="AdminShutdown",
-        code="57P01",
-        message="terminating connection due to administrator command",
-        becomes="DBConnectionError",
-        plain="OperationalError",
-        pattern=r"^terminating connection due to administrator command\b",
-        samples=("terminating connection due to administrator command",),
-        near_misses=("canceling statement due to user request",),
-        source=_POSTGRESQL,
-        disconnects=True,
-    ),
-)
+"""SQLAlchemy's own error, with every driver the same; no filter of oslo.db sees it."""

@@ -15,7 +15,7 @@ from __future__ import annotations
 import _thread
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import perf_counter
 from types import CodeType, FrameType
 from typing import Any
@@ -94,10 +94,13 @@ class Lane:
             sent = len(rest[0]) if is_many else 1
             started = _perf_counter()
             try:
+                after: Sequence[Callable[[], None]] = ()
                 if self.hooked:
-                    self._call_hooks(context, statement, cursor)
+                    after = self._call_hooks(context, statement, cursor)
                     started = _perf_counter()
                 given = original(cursor, statement, *rest, **named)
+                for act in after:
+                    act()
             except BaseException:
                 see(statement, context, started, sent, True)  # noqa: FBT003 - hot
                 raise
@@ -176,18 +179,25 @@ class Lane:
             note_text(cells, context.statement)
         return cells
 
-    def _call_hooks(self, context: Any, statement: str, cursor: Any) -> None:
-        """Lets hooks see a statement before it runs; what they raise is the statement's error."""
+    def _call_hooks(
+        self, context: Any, statement: str, cursor: Any
+    ) -> Sequence[Callable[[], None]]:
+        """Lets hooks see a statement before it runs; what they raise is the statement's error. What
+        they return is to be called when it has run."""
         facts = facts_of_execution(statement, context)
         if not facts.counted or facts.kind_by_verb is not None:
-            return
+            return ()
         connection = context.root_connection
         if not (getattr(connection, UNIT, None) or unit_of(connection)).is_ours:
-            return
+            return ()
+        after = []
         for ledger in self.hooked:
             ledger.ordinal += 1
             for hook in ledger.hooks:
-                hook(context, statement, cursor, ledger.ordinal)
+                then = hook(context, statement, cursor, ledger.ordinal)
+                if then is not None:
+                    after.append(then)
+        return after
 
 
 def _go_on(unit: Unit, started: float, ended: float) -> None:

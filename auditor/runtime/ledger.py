@@ -44,9 +44,10 @@ _NONE: frozenset[str] = frozenset()
 RawKey = tuple[Any, ...]
 """(StatementFacts, transaction kind, running test, Lane, offset, offset, ...), innermost first."""
 
-Hook = Callable[[Any, str, Any, int], None]
+Hook = Callable[[Any, str, Any, int], Callable[[], None] | None]
 """Called before a statement runs with its execution context, text, cursor and ordinal (from 1;
-DDL and connection control not counted). What it raises becomes the error of the statement."""
+DDL and connection control not counted). What it raises becomes the error of the statement, as does
+what is raised by a function that it returns: that is called when the statement has run."""
 
 
 class Ledger:

@@ -199,7 +199,7 @@ def test_each_statement_is_in_exactly_one_count() -> None:
         not_reached=0,
         left_out=0,
         impossible=(4,),
-        needs="INSERT or UPDATE or DELETE or MERGE or REPLACE",
+        needs="INSERT or UPDATE or DELETE or MERGE or REPLACE or SELECT FOR UPDATE",
     )
 
 

@@ -13,10 +13,10 @@ from oslo_db.sqlalchemy import enginefacade
 
 from auditor.backends.scratch import open_scratch
 from auditor.faults.bench import make_call
-from auditor.faults.catalogue import fault_named
+from auditor.faults.catalogue import Moment, fault_named
 from auditor.faults.inject import Watch
 from auditor.faults.keys import read_keys
-from auditor.faults.plan import ROWS, faults_of, shot_at
+from auditor.faults.plan import ROWS, faults_of, shots_at
 from auditor.faults.rows import FAULTS
 
 METADATA = sa.MetaData()
@@ -118,7 +118,8 @@ def test_a_row_recognises_its_samples_and_not_its_near_misses(row: Any) -> None:
 
 
 def test_every_fault_of_the_catalogue_has_rows_and_every_row_a_fault() -> None:
-    assert {fault.rows_of or fault.name for fault in FAULTS} == {row.fault for row in ROWS}
+    told = {fault.rows_of or fault.name for fault in FAULTS if fault.moment is not Moment.RIVAL}
+    assert told == {row.fault for row in ROWS}
 
 
 def portrait(error: Any) -> dict[str, Any]:
@@ -193,8 +194,7 @@ def injected(engine: sa.Engine, act: Act, fault: str, struck: Act | None = None)
         transaction.rollback()
     with engine.connect() as connection:
         keys = read_keys(connection)
-    shot = shot_at(fault_named(fault, FAULTS), learnt.statements[0], keys, persistent=False)
-    assert shot is not None
+    shot = shots_at(fault_named(fault, FAULTS), learnt.statements[0], keys, persistent=False)[0]
     watch = Watch(shot, make_call.__code__, ".")
     with watch.watching():
         return raised(engine, struck or act)

@@ -259,7 +259,7 @@ CASES: dict[Callable[[Service], Any], dict[str, tuple[Verdict, ...]]] = {
     leaks: {"deadlock": (LEAKED,), "commit-disconnect": (LEAKED,)},
     reports: {
         "deadlock": (V.REPORTED,),
-        "duplicate": (V.REPORTED,),
+        "duplicate": (V.REPORTED, V.REPORTED),
         "disconnect": (V.REPORTED,),
         "commit-unacknowledged": (V.REPORTED,),
     },
@@ -269,9 +269,9 @@ CASES: dict[Callable[[Service], Any], dict[str, tuple[Verdict, ...]]] = {
         "deadlock": (LEAKED, HALF, LEAKED),
         "deadlock-rollback": (LEAKED, HALF, LEAKED),
     },
-    goes_on_with_a_dead_session: {"duplicate": (V.BROKEN_SESSION,)},
-    queries_in_the_handler: {"duplicate": (V.MASKED,)},
-    handles_outside_of_the_savepoint: {"duplicate": (V.REPORTED,)},
+    goes_on_with_a_dead_session: {"duplicate": (V.BROKEN_SESSION, V.BROKEN_SESSION)},
+    queries_in_the_handler: {"duplicate": (V.MASKED, V.MASKED)},
+    handles_outside_of_the_savepoint: {"duplicate": (V.REPORTED, V.REPORTED)},
     retries_inside_the_transaction: {
         "deadlock-rollback": (LEAKED, HALF),
         "deadlock": (LEAKED, RECOVERED),
