@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from auditor.model.finding import Confidence, Severity
 from auditor.model.knowledge import SESSION, Effect
 from auditor.model.tape import Tape
-from auditor.rule import Example, Hit, Hits, OnFunction, OnTape, Rule
+from auditor.rule import Example, Hit, Hits, OnFunction, OnOutcomes, OnTape, Rule
 from auditor.rules.errors.caught import catches, handlers_of, short
 from auditor.rules.errors.insert_seen import insertions
 from auditor.rules.errors.open_transactions import does, sites_within
 from auditor.rules.errors.retries import repeats_on, retries_of
+from auditor.rules.errors.rivals_seen import key_taken
 from auditor.rules.places import span_of
 from auditor.source.facts import (
     Attribute,
@@ -226,7 +227,7 @@ RULE = Rule(
     ),
     instead="Insert and answer the duplicate (`with session.begin_nested():` in a `try`, `except"
     " DBDuplicateEntry` or `IntegrityError`), or use an upsert (`on_conflict_do_nothing`).",
-    checks=(OnFunction(check), OnTape(recorded)),
+    checks=(OnFunction(check), OnTape(recorded), OnOutcomes(key_taken)),
     bad=(
         Example(
             "get or create",

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from auditor.model.finding import Confidence, Severity
 from auditor.model.knowledge import ROW_OR_NONE
-from auditor.rule import Example, Hit, Hits, OnFunction, Rule
+from auditor.rule import Example, Hit, Hits, OnFunction, OnOutcomes, Rule
+from auditor.rules.errors.rivals_seen import row_gone
 from auditor.rules.places import span_of
 from auditor.source.facts import (
     At,
@@ -241,7 +242,7 @@ RULE = Rule(
     ),
     instead="Test it and raise the domain's not-found error, or use `.one()` and handle"
     " NoResultFound.",
-    checks=(OnFunction(check),),
+    checks=(OnFunction(check), OnOutcomes(row_gone)),
     bad=(
         Example(
             "an attribute of what get() gave",

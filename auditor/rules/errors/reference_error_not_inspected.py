@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from auditor.model.finding import Confidence, Severity
 from auditor.model.knowledge import Effect
-from auditor.rule import Example, Hit, Hits, OnFunction, Rule
+from auditor.rule import Example, Hit, Hits, OnFunction, OnOutcomes, Rule
 from auditor.rules.errors.caught import Handler, handlers_of, own_events, short
 from auditor.rules.errors.open_transactions import does, work_within
+from auditor.rules.errors.rivals_seen import reference_mistaken
 from auditor.rules.places import span_of
 from auditor.source.facts import (
     Attribute,
@@ -143,7 +144,7 @@ RULE = Rule(
     instead="Look at `key` or `constraint` of the error and raise what cannot be told on as it is."
     " All four attributes are None on SQLite, and on deletes `table` and `key_table` change places"
     " between PostgreSQL and MariaDB. Or read the parents first, in the same transaction.",
-    checks=(OnFunction(check),),
+    checks=(OnFunction(check), OnOutcomes(reference_mistaken)),
     bad=(
         Example(
             "two foreign keys, one answer",
