@@ -62,8 +62,11 @@ def _changeable(sql: str, written: frozenset[str], keys: TableKeys) -> Iterator[
 
 
 def _taken(written: frozenset[str], keys: TableKeys) -> Iterator[Target]:
-    for key in _keys(keys):
-        if set(key.columns) <= written:
+    """Each unique key, and the primary one if there is no other: its values are mostly made by the
+    program, of a range that no other session has."""
+    found = [key for key in _keys(keys) if set(key.columns) <= written]
+    for key in found:
+        if key != keys.primary or len(found) == 1:
             yield Target(keys.name, key.name, key.columns, primary=key == keys.primary)
 
 

@@ -9,10 +9,12 @@ from dataclasses import dataclass, replace
 from types import FrameType
 
 from auditor.faults.bench import Bench, make_call
+from auditor.faults.catalogue import Moment
 from auditor.faults.fault_free import fault_free_run
 from auditor.faults.outcomes import Request, judged_outcome
 from auditor.faults.plan import Point
 from auditor.faults.repeatable import GiveUp, Learned
+from auditor.faults.rivals_outcomes import rival_outcome
 from auditor.model.outcome import FaultOutcome, Verdict
 from auditor.runtime.sites import Place, places_from, site_of
 
@@ -33,6 +35,8 @@ class ScenarioRuns:
     ) -> FaultOutcome:
         """See `Repeatable`."""
         with time_limit(self.request, pending, give_up):
+            if point.shot.fault.moment is Moment.RIVAL:
+                return rival_outcome(self.request, self.bench, point, expected, pending)
             run = self.bench.run(point.shot)
         return judged_outcome(self.request, point, run, expected, pending)
 
