@@ -55,6 +55,7 @@ class Run:
         return Learned(
             statements=tuple(self.watch.statements),
             commits=tuple(self.watch.commits),
+            checkouts=tuple(self.watch.checkouts),
             keys=keys,
             delta=self.delta,
             result=self.result,

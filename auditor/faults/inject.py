@@ -97,7 +97,8 @@ class Rival(Protocol):
 class Shot:
     """A fault aimed at one statement, COMMIT or checkout. `persistent`: every later execution of
     the same shape from the same call path fails too. `rival` acts right before the statement, which
-    then runs: no error is made."""
+    then runs: no error is made. `selector` tells it from others of the same fault there; the first
+    has none."""
 
     fault: Fault
     row: FaultRow
@@ -105,6 +106,12 @@ class Shot:
     point: Executed
     persistent: bool = False
     rival: Rival | None = None
+    selector: str = ""
+
+    @property
+    def asked(self) -> str:
+        """The fault as a command line names it: `reference`, or `reference:router_id`."""
+        return f"{self.fault.name}:{self.selector}" if self.selector else self.fault.name
 
     def hits(self, executed: Executed, fired: int) -> bool:
         """Whether this execution fails, when `fired` have failed before."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import chain
 
 from auditor.faults.bench import Run, make_call
-from auditor.faults.catalogue import Fault, Moment
+from auditor.faults.catalogue import Fault
 from auditor.faults.conduct import tries_of, with_conduct
 from auditor.faults.handlers import handlers_of, is_raised_in_handler, user_frames
 from auditor.faults.inject import Executed, Shot
@@ -60,7 +61,9 @@ def pending_outcome(request: Request, point: Point) -> FaultOutcome:
         verdict=Verdict.CRASHED,
         attempts=1,
         folded=point.folded,
-        replay=f"{request.replay} --fault {shot.fault.name} --at {shot.point.ordinal}{mode}",
+        subject=shot.target.subject,
+        replay=f"{request.replay} --fault {shlex.quote(shot.asked)} --at"
+        f" {shot.point.ordinal}{mode}",
         note="the process ended during the call",
     )
 
@@ -109,7 +112,7 @@ def _ending(request: Request, shot: Shot, run: Run, expected: Learned) -> Ending
         left_open=max(0, run.unclean - expected.unclean),
         in_handler=run.error is not None
         and is_raised_in_handler(run.error, make_call.__code__, request.root),
-        stored=shot.fault.moment is Moment.AFTER_COMMIT,
+        stored=shot.fault.moment.took_effect,
     )
 
 
@@ -119,6 +122,6 @@ def attempts_of(point: Executed, run: Run, expected: Learned) -> int:
     def times(*executed: Iterable[Executed]) -> int:
         return sum(each.signature == point.signature for each in chain.from_iterable(executed))
 
-    now = times(run.watch.statements, run.watch.commits)
-    again = 1 + now - times(expected.statements, expected.commits)
+    now = times(run.watch.statements, run.watch.commits, run.watch.checkouts)
+    again = 1 + now - times(expected.statements, expected.commits, expected.checkouts)
     return max(tries_of(run.conduct, expected.conduct), again)

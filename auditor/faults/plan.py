@@ -12,7 +12,7 @@ of the first, but the third is one of the second.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from auditor.faults.catalogue import Fault, FaultError, Moment, Target, row_for
 from auditor.faults.inject import Executed, Shot
@@ -52,7 +52,10 @@ def shots_at(
     """The fault aimed at this statement, once for each thing that it could violate there."""
     targets = targets_of(fault, executed, keys)
     shots = (_shot(fault, target, executed, persistent=persistent) for target in targets)
-    return tuple(shot for shot in shots if shot is not None)
+    return tuple(
+        replace(shot, selector=shot.target.selector if place else "")
+        for place, shot in enumerate(one for one in shots if one is not None)
+    )
 
 
 def _shot(fault: Fault, target: Target, executed: Executed, *, persistent: bool) -> Shot | None:

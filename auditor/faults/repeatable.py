@@ -39,10 +39,12 @@ class Learned:
     unclean: int = 0
     """Sessions and connections that it does not end."""
     conduct: Conduct = field(default_factory=Conduct)
+    checkouts: tuple[Executed, ...] = ()
 
     def struck_by(self, fault: Fault) -> tuple[Executed, ...]:
         """Where a fault may be aimed, its moment considered."""
-        return self.commits if fault.moment.unit == "COMMIT" else self.statements
+        units = {"COMMIT": self.commits, "checkout": self.checkouts}
+        return units.get(fault.moment.unit, self.statements)
 
 
 class Repeatable(Protocol):

@@ -14,7 +14,7 @@ from time import monotonic
 
 from auditor.backends.masking import masked
 from auditor.backends.scratch import dialect_of
-from auditor.faults.catalogue import Fault, FaultError, Moment, fault_named
+from auditor.faults.catalogue import Fault, FaultError, Moment, faults_named
 from auditor.faults.certificate import reached_coverage
 from auditor.faults.databases import Databases, databases_at
 from auditor.faults.journal import Journal
@@ -193,7 +193,7 @@ def chosen_faults(
     if "all" in names:
         found = faults_of(dialect)
     else:
-        found = tuple(dict.fromkeys(fault_named(name, FAULTS) for name in names))
+        found = faults_named(names, FAULTS)
     for fault in found:
         known = ", ".join(f"`{one.name}`" for one in faults_of(dialect))
         if known and not applies_to(fault, dialect):  # no faults at all: no scratch database either
@@ -206,7 +206,7 @@ def faults_for_tests(names: Sequence[str], *, at: int | None = None) -> tuple[Fa
     """The faults of these names, for a test, which has its own database: `all` is every one but
     those in which a second session acts. Raises FaultError."""
     alone = tuple(fault for fault in FAULTS if fault.moment is not Moment.RIVAL)
-    chosen = alone if "all" in names else tuple(fault_named(name, FAULTS) for name in names)
+    chosen = alone if "all" in names else faults_named(names, FAULTS)
     for fault in chosen:
         if fault.moment is Moment.RIVAL:
             raise FaultError(
