@@ -190,10 +190,7 @@ def chosen_faults(
     if not database:
         return faults_for_tests(names, at=at)
     dialect = dialect_of(database).replace("mariadb", "mysql")
-    if "all" in names:
-        found = faults_of(dialect)
-    else:
-        found = faults_named(names, FAULTS)
+    found = faults_of(dialect) if "all" in names else faults_named(names, FAULTS)
     for fault in found:
         known = ", ".join(f"`{one.name}`" for one in faults_of(dialect))
         if known and not applies_to(fault, dialect):  # no faults at all: no scratch database either
