@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from auditor.cli.options import ReportOptions, report_options
-from auditor.cli.output import deliver
+from auditor.cli.output import deliver, settings_of
 from auditor.cli.progress import progress_line, terminated_as_interrupted
+from auditor.cli.twins import with_twins
+from auditor.engine import judge
 from auditor.model.outcome import SweepCoverage
 from auditor.model.report import Report
 
@@ -136,11 +138,15 @@ def _report(targets: Sequence[str], options: ReportOptions, asked: dict[str, Any
             err=True,
         )
     coverage = tuple(one for swept in found.sweeps for one in swept.coverage)
+    outcomes = tuple(outcome for swept in found.sweeps for outcome in swept.outcomes)
+    settings = settings_of(options)
+    judged = judge(settings=settings, faults=outcomes)
     return Report(
-        faults=tuple(outcome for swept in found.sweeps for outcome in swept.outcomes),
+        findings=with_twins(judged.findings, settings),
+        faults=outcomes,
         coverage=coverage,
-        problems=found.problems,
-        counted=_counted(coverage),
+        problems=(*found.problems, *judged.problems),
+        counted={**judged.counted, **_counted(coverage)},
     )
 
 
