@@ -71,7 +71,7 @@ def with_conduct(outcome: FaultOutcome, run: Conduct, expected: Conduct) -> Faul
             note=_joined(outcome.note, _multiplied(retried), waited),
             effects=effects_for_nothing(run.effects, expected.effects),
         )
-    effects = repeated_effects(run.effects, expected.effects) if retried else ()
+    effects = repeated_effects(run.effects, expected.effects)
     changed = changed_arguments(run.given, expected.given)
     if outcome.verdict is not Verdict.RECOVERED:
         return replace(outcome, effects=(*effects, *changed))
