@@ -24,7 +24,7 @@ from auditor.faults.catalogue import WRITES
 from auditor.faults.conduct import Conduct, conduct_watched
 from auditor.faults.held_state import EnginesUsed, HeldState, State
 from auditor.faults.inject import Shot, Watch
-from auditor.faults.steps import Steps, TestSide
+from auditor.faults.steps import HeldBack, Steps, TestSide
 from auditor.growth.load_order import settle_load_order
 from auditor.runtime.recorder import record
 from auditor.runtime.statements import facts_of_execution
@@ -97,12 +97,12 @@ class Body:
         enter = self._stack.enter_context
         self._sessions = enter(sessions_begun())
         enter(record(on_statement=self._on_statement, root=self._root))
+        enter(self._watch.watching())
+        watched = conduct_watched(self._watch, make_call.__code__, self._root)
+        self._conduct = enter(watched)  # marks frames too, and has to come before our listeners
         for name, listener in (("commit", self._on_commit), ("rollback", self._on_rollback)):
             event.listen(sa.engine.Engine, name, listener)
             self._stack.callback(event.remove, sa.engine.Engine, name, listener)
-        enter(self._watch.watching())
-        watched = conduct_watched(self._watch, make_call.__code__, self._root)
-        self._conduct = enter(watched)
 
     def __exit__(
         self,
@@ -131,7 +131,7 @@ class Body:
         outcome = getattr(self._side.instance, "_outcome", None)
         failed = getattr(outcome, "success", True) is False
         if failed or getattr(self._side.instance, "force_failure", None):
-            return AssertionError("a check failed, and the test went on")
+            return HeldBack("a check failed, and the test went on")
         return None
 
     def _end_what_is_open(self, sessions: list[Any]) -> None:

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from types import CodeType, FrameType
 from typing import Any
 
-from auditor.faults.judge import chain
+from auditor.faults.judge import chain, is_database_error
 from auditor.runtime.sites import frame_behind_greenlet, is_library
 
 _CONFTEST = "conftest.py"
@@ -117,7 +117,7 @@ def _mark_of(frame: FrameType) -> object:
     no use while nobody traces."""
     if sys.gettrace() is not None:
         return id(frame)
-    if not isinstance(frame.f_trace, _Mark):
+    if frame.f_trace is None:  # what marks frames in `repeated` will do as well
         frame.f_trace = _Mark()
     return frame.f_trace
 
@@ -127,6 +127,10 @@ class _Mark:
 
     def __call__(self, *event: object) -> None:
         return None
+
+
+class HeldBack(AssertionError):  # noqa: N818 - a failure of a check, like those of tests
+    """A check failed and the test went on, as in a subtest."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -141,6 +145,10 @@ class Noticed:
 
 def noticed(error: BaseException, side: TestSide, shown: Sequence[BaseException]) -> Noticed | None:
     """What it means that the test ends with `error`; None if the program raised it."""
+    if isinstance(error, HeldBack):
+        return Noticed(0, None)
+    if is_database_error(error):
+        return None
     frames = [frame for frame in _raised_through(error) if not is_library(frame.f_code)]
     while frames and _is_of_checker(frames[-1], error):
         frames.pop()

@@ -11,6 +11,7 @@ makes many, and that the steps before have stored something is no half commit.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -36,6 +37,8 @@ from auditor.model.outcome import FaultOutcome, Verdict
 _PASSED = ("passed",)
 _UNAVAILABLE = 503
 _SERVER_ERROR = 500
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+")
+_LONGEST_LINE = 160  # characters
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -257,9 +260,7 @@ class _Judge:
             return outcome
         if status and seen.step_of[-1:] == [self._step]:
             return self._with_doubt(_of_status(outcome, status, is_unchanged=not now), seen)
-        said = " ".join(str(seen.error).split())[:200]
-        how = f"{type(seen.error).__name__}: {said}" if said else type(seen.error).__name__
-        note = f"the program returned, and the test noticed: {how}"
+        note = f"the program returned, and the test noticed: {_first_line(seen.error)}"
         return self._with_doubt(replace(outcome, note=note), seen)
 
     def _judged(
@@ -308,6 +309,13 @@ class _Judge:
         doubt = self._doubt(seen)
         note = "; ".join(part for part in (outcome.note, doubt) if part)
         return replace(outcome, note=note) if doubt else outcome
+
+
+def _first_line(error: BaseException | None) -> str:
+    """The class of an error and the first line of its message, without addresses."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    said = _ADDRESS.sub("", lines[0])[:_LONGEST_LINE] if lines else ""
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__
 
 
 def _of_status(outcome: FaultOutcome, status: int, *, is_unchanged: bool) -> FaultOutcome:
