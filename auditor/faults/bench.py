@@ -35,7 +35,8 @@ from auditor.growth.workload import Workload
 class Run:
     """One call. `result` is what it returned, masked, or the class it raised; `result_by_role` the
     same with generated whole-number keys masked too. It left `dead_sessions`, and `unclean` of
-    them and of connections in a transaction."""
+    them and of connections in a transaction. `strays`: the
+    result names a row that is not stored, of what another session was to hinder."""
 
     watch: Watch
     error: BaseException | None
@@ -45,6 +46,7 @@ class Run:
     dead_sessions: int
     unclean: int = 0
     conduct: Conduct = field(default_factory=Conduct)
+    strays: bool = False
 
     def equals(self, other: Learned) -> bool:
         """Whether two calls gave the same result."""
@@ -106,6 +108,7 @@ class Bench:
             masked = delta(before, after, mask, keys, volatile=volatile)
             by_role = replace(mask, fresh=fresh_keys(before, after, keys))
             result_by_role = result if error else canonical(value, by_role)
+            strays = other is not None and not error and other.names_unstored(value, mask)
             del call, value
             begun.let_go()
         return Run(
@@ -117,6 +120,7 @@ class Bench:
             dead_sessions=left.dead_sessions,
             unclean=left.unclean,
             conduct=conduct(),
+            strays=strays,
         )
 
     def keys(self) -> Mapping[str, TableKeys]:

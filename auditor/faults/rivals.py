@@ -18,13 +18,15 @@ import enum
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import time
 from typing import Any
+from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy import event
 
+from auditor.faults.canonical import Mask, canonical
 from auditor.faults.catalogue import Fault, Target
 from auditor.faults.inject import Executed
 from auditor.faults.keys import TableKeys
@@ -86,6 +88,7 @@ class OtherSession:
         self._held: Any = None
         self._is_lost = False
         self._enforces = True
+        self._sent_key: tuple[str, tuple[str, Any]] | None = None
 
     @contextmanager
     def taking_part(self, before: Snapshot) -> Iterator[None]:
@@ -116,6 +119,20 @@ class OtherSession:
             self.refused = self.refused or str(refusal)
             return
         self.changes += changes
+        self._sent_key = self._sent_key or _key_sent(executed.table, statement, self._keys)
+
+    def names_unstored(self, value: Any, mask: Mask) -> bool:
+        """Whether what a call returned names the key of the row that it had wanted to store, and
+        no such row is stored."""
+        if self._sent_key is None:
+            return False
+        table, key = self._sent_key
+        _, sent = key
+        shown = canonical(value, replace(mask, known=mask.known | {str(sent)}))
+        if not _holds(shown, str(sent)):
+            return False
+        with apart(self._engine, foreign_keys=False) as desk:
+            return not desk.where(table, (key,), most=1)
 
     def _planned(self, statement: Statement, own: Desk | None) -> tuple[Change, ...]:
         with apart(self._engine, foreign_keys=False) as desk:
@@ -230,6 +247,23 @@ def _raise_if_locked(changes: tuple[Change, ...], own: Desk, schema: Schema) -> 
             raise Refused(
                 "another session cannot interfere here: the row is locked by the call's transaction"
             )
+
+
+def _key_sent(
+    table: str, statement: Statement, keys: Mapping[str, TableKeys]
+) -> tuple[str, tuple[str, Any]] | None:
+    """The table, and the column and value of its primary key, that an INSERT sends as text."""
+    known = keys.get(table)
+    columns = known.primary.columns if known is not None and known.primary is not None else ()
+    sent = statement.sent if statement.sql.lstrip()[:6].upper() == "INSERT" else {}
+    value = sent.get(columns[0]) if len(columns) == 1 else None
+    return (table, (columns[0], value)) if isinstance(value, (str, UUID)) else None
+
+
+def _holds(shown: Any, text: str) -> bool:
+    if isinstance(shown, tuple):
+        return any(_holds(one, text) for one in shown)
+    return bool(shown == text)
 
 
 def _sorted(rows: list[Mapping[str, Any]]) -> list[str]:

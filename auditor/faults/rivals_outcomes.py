@@ -42,7 +42,7 @@ def rival_outcome(
     case = Interfered(
         run=run,
         other=other,
-        aim=aim,
+        point=shot.point,
         expected=expected,
         orders=lambda made: _orders_of(bench, made, other.since),
         declared=run.error is not None and is_declared(run.error, request.scenario.declared),

@@ -76,12 +76,12 @@ class Orders:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Interfered:
-    """A call with which another session interfered. `expected` is the call without it, `orders`
-    makes the serial orders of given changes. `declared` and `attempts` as in `Ending`."""
+    """A call with which another session interfered at `point`. `expected` is the call without it,
+    `orders` makes the serial orders of given changes. `declared` and `attempts` as in `Ending`."""
 
     run: Run
     other: OtherSession
-    aim: Aim
+    point: Executed
     expected: Learned
     orders: Callable[[tuple[Change, ...]], Orders]
     declared: bool
@@ -131,7 +131,8 @@ def judgement_of(case: Interfered) -> Judgement:
 def _of_returned(case: Interfered) -> tuple[Verdict, str]:
     run, own = case.run, case.own
     if not run.dead_sessions and any(_is_that_of(run, order) for order in _orders(own)):
-        return Verdict.RECOVERED, ""
+        denial = _denied(case)
+        return (Verdict.SWALLOWED, denial) if denial else (Verdict.RECOVERED, "")
     if run.delta == case.expected.delta and own.alone:
         return Verdict.SWALLOWED, "the change that the other session had stored is lost"
     ending = replace(_ending(case), same_result=False)
@@ -139,6 +140,25 @@ def _of_returned(case: Interfered) -> tuple[Verdict, str]:
     if verdict is Verdict.SWALLOWED and ending.done:
         return verdict, "the result is that of no order in which the two could have come"
     return verdict, note
+
+
+def _denied(case: Interfered) -> str:
+    """Why a call that ended as in a serial order has not done its work all the same: what it had
+    wanted to store was refused, in that order too, and it neither looked again nor says so. Empty
+    if it did well."""
+    run, expected = case.run, case.expected
+    if not run.watch.shown:
+        return ""
+    if run.strays:
+        return "the call returned the key of a row that was refused, and is not stored"
+    if run.equals(expected) or run.delta == expected.delta:
+        return ""
+    point = case.point
+    later = run.watch.statements[point.ordinal :]
+    looked = any(one.verb == "SELECT" and one.table == point.table for one in later)
+    if looked or len(case.own.first.watch.statements) < point.ordinal:
+        return ""
+    return "what the call had to store was refused, and it returned"
 
 
 def _orders(own: Orders) -> Iterator[Run]:
