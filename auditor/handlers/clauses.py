@@ -59,11 +59,13 @@ def known_as(project: Project, name: str) -> str:
 def _suppressing(
     project: Project, module: ModuleFacts, function: FunctionFacts
 ) -> Iterator[Handler]:
-    """`with contextlib.suppress(A, B):` as a handler whose `try` is the block."""
+    """`with contextlib.suppress(A, B):` as a handler whose `try` is what is entered after it, and
+    the block."""
     for region in function.regions:
         for item in region.items if region.kind == "with" else ():
             call = item.expr
             if isinstance(call, Call) and project.resolve(module, call.func) == _SUPPRESS:
                 types = tuple(project.resolve(module, written) for written in call.args)
                 empty = region._replace(first=region.last, at=region.at, types=call.args)
-                yield Handler(empty, region, types)
+                entered = next(i for i, event in enumerate(function.events) if event is call)
+                yield Handler(empty, region._replace(first=entered + 1), types)

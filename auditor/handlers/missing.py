@@ -10,22 +10,26 @@ the domain in its place (neutron-lib's objects), that is taken for an answer.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import pairwise
 
 from auditor.handlers.done import DELETE, INSERT, Done
+from auditor.handlers.engines import engines_of
 from auditor.handlers.reach import DUPLICATE, REFERENCE, stands_in
-from auditor.handlers.schema import keys_of, refusing
+from auditor.handlers.schema import Key, keys_of, refusing
 from auditor.handlers.work import Work, work_of
 from auditor.model.handler import MissingHandler
 from auditor.model.outcome import FaultOutcome, Verdict
 from auditor.model.span import Frame
-from auditor.rules.errors.caught import short
+from auditor.rules.errors.caught import catches, handlers_of, short
 from auditor.rules.errors.retries import repeats_on, retries_of
 from auditor.rules.places import span_of
 from auditor.source.facts import At, Call, FunctionFacts, ModuleFacts
+from auditor.source.models import Model
 from auditor.source.program import Scope
 from auditor.source.project import Project
 
+_INTEGRITY = "sqlalchemy.exc.IntegrityError"
 _FAULTS = {
     DUPLICATE: ("duplicate", "taken"),
     REFERENCE: ("reference", "parent-vanished"),
@@ -37,16 +41,19 @@ _MIGRATIONS = ("/versions/", "/alembic_migrations/", "/migrations/")
 def missing_handlers(
     project: Project, modules: Iterable[ModuleFacts], faults: Iterable[FaultOutcome] = ()
 ) -> tuple[MissingHandler, ...]:
-    """The errors that can get out, one row for each constraint, in order of path and line."""
+    """The errors that can get out, one row for each statement and constraint, in order of the
+    functions they get out of; of several such functions the first is shown."""
     leaked = [fault for fault in faults if fault.verdict is Verdict.LEAKED]
-    found: dict[tuple[str, str, str], MissingHandler] = {}
+    found: dict[tuple[Frame, str, str], MissingHandler] = {}
     for module in sorted(modules, key=lambda module: module.path):
         if any(part in f"/{module.path}" for part in _MIGRATIONS):
             continue
         for function in module.functions:
             if _is_boundary(project, module, function):
                 for row in _of_boundary(project, project.program.scope_of(function), leaked):
-                    found.setdefault((str(row.span), row.error, row.constraint), row)
+                    key = (row.way[-1], row.error, row.constraint)
+                    known = found.get(key)
+                    found[key] = replace(known, others=known.others + 1) if known else row
     return tuple(sorted(found.values(), key=lambda row: (row.span, row.error, row.constraint)))
 
 
@@ -61,23 +68,39 @@ def _of_boundary(
     project: Project, scope: Scope, leaked: list[FaultOutcome]
 ) -> Iterator[MissingHandler]:
     root = scope.function.regions[0]
+    is_plain = engines_of(project).plain and not engines_of(project).oslo_db
     for error in (DUPLICATE, REFERENCE):
+        errors = (error, _INTEGRITY)
         if any(
-            repeats_on(project, retry, error)
+            repeats_on(project, retry, one)
             for retry in retries_of(project, scope.module, scope.function)
+            for one in errors
         ):
             continue
-        work = work_of(project, scope, root, error)
+        work = work_of(project, scope, root, errors)
         for one, constraint in _violable(project, work, error):
-            if not stands_in(project, one, error):
+            is_answered = one.noted and _is_answered(project, scope, one, errors)
+            if not stands_in(project, one, error) and not is_answered:
                 yield MissingHandler(
                     span=span_of(scope.module, _first_line(scope.function)),
                     function=scope.function.qualname,
-                    error=short(error),
+                    error=short(_INTEGRITY if is_plain else error),
                     constraint=constraint,
                     way=_way(project, scope, one),
                     confirmed=_confirmed(one, error, leaked, project),
                 )
+
+
+def _is_answered(project: Project, scope: Scope, one: Done, errors: tuple[str, ...]) -> bool:
+    """Whether a function on the way takes the error anywhere: a change that is only noted fails
+    where it is flushed, which may be there."""
+    steps = (scope, *(project.program.scopes[key] for key in one.way.path))
+    return any(
+        catches(project, handler, error)
+        for step in steps
+        for handler in handlers_of(project, step.module, step.function)
+        for error in errors
+    )
 
 
 def _first_line(function: FunctionFacts) -> At:
@@ -93,12 +116,19 @@ def _violable(project: Project, work: Work, error: str) -> Iterator[tuple[Done, 
         name = short(one.model.dotted)
         if error == DUPLICATE and one.verb == INSERT:
             for key in keys_of(project, one.model):
-                if not key.is_made:
+                if not key.is_made and not _is_name(one.model, key):
                     kind = "primary key" if key.is_primary else "unique key"
                     yield one, f"{kind} ({', '.join(key.columns)}) of `{name}`"
         if error == REFERENCE and one.verb == DELETE:
             for other in refusing(project, one.model):
                 yield one, f"`{short(other.model.dotted)}.{other.column}` refers to `{name}`"
+
+
+def _is_name(model: Model, key: Key) -> bool:
+    """Whether a key is a primary one of one column that refers to nothing: programs make up its
+    values, also where the class does not say so."""
+    referring = {foreign.column for foreign in model.foreign_keys}
+    return key.is_primary and len(key.columns) == 1 and key.columns[0] not in referring
 
 
 def _way(project: Project, scope: Scope, one: Done) -> tuple[Frame, ...]:

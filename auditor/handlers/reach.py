@@ -8,7 +8,7 @@ from auditor.handlers.clauses import Clause
 from auditor.handlers.done import DELETE, FLUSH, INSERT, READ, UPDATE, WRITE, Done
 from auditor.handlers.engines import never_let_out
 from auditor.handlers.schema import Key, keys_of, references_of, refusing
-from auditor.handlers.work import Work, work_of
+from auditor.handlers.work import YIELDED, Work, work_of
 from auditor.model.handler import CaughtError, Reach
 from auditor.rules.errors.caught import catches, handlers_of, short
 from auditor.source.facts import Raise
@@ -37,7 +37,7 @@ def reach_of(project: Project, clause: Clause, name: str) -> CaughtError:
     if raised:
         return CaughtError(name, Reach.PROVEN, f"line {raised} raises it")
     scope = project.program.scope_of(clause.function)
-    work = work_of(project, scope, clause.handler.tried, name)
+    work = work_of(project, scope, clause.handler.tried, (name,))
     reach, reason = _judged(project, work, name)
     if reach is not Reach.NEVER:
         reason += _after_retries(work)
@@ -89,6 +89,8 @@ def _raised_inside(project: Project, clause: Clause, name: str) -> int:
 
 
 def _not_known(work: Work) -> str:
+    if work.unknown == YIELDED:
+        return "its `try` yields to a block that may be any"
     return f"its `try` calls `{work.unknown}()`, of which too little is known"
 
 
@@ -224,7 +226,9 @@ def _other(_: Project, work: Work, __: str) -> Judged:
 
 
 def _natural(project: Project, model: Model | None) -> tuple[Key, ...]:
-    return tuple(k for k in keys_of(project, model) if not k.is_made) if model is not None else ()
+    """The keys whose values mean something; a primary one last."""
+    keys = keys_of(project, model) if model is not None else ()
+    return tuple(sorted((k for k in keys if not k.is_made), key=lambda key: key.is_primary))
 
 
 def _key_words(one: Done, key: Key) -> str:

@@ -27,7 +27,7 @@ from auditor.rules.errors.caught import (
 )
 from auditor.rules.errors.open_transactions import sites_within
 from auditor.rules.errors.retries import repeats_on, retries_of
-from auditor.source.facts import Call, Expr, FunctionFacts, Name, Raise, Region, dotted
+from auditor.source.facts import Call, Expr, FunctionFacts, Name, Raise, Region, Yield, dotted
 from auditor.source.program import Scope, last_step
 from auditor.source.project import Project
 from auditor.source.sites import Site
@@ -35,6 +35,8 @@ from auditor.source.sites import Site
 _MOST = 150
 """Functions that are followed from one body at most."""
 _COMPUTED = "getattr(...)"
+YIELDED = "yield"
+"""What is not known of the body of a context manager: the block that it stands around."""
 _READING = (Mode.READER, Mode.INDEPENDENT_READER)
 _STRAIGHT = frozenset(("with", "try", "try-else", "finally", "for", "comprehension"))
 """Regions that run when what is around them runs; a loop's collection is not empty."""
@@ -75,7 +77,7 @@ class _Walk:
     """A breadth-first walk through the calls of a body, and what it has found so far."""
 
     project: Project
-    error: str
+    errors: tuple[str, ...]
     waiting: deque[tuple[Scope, Region, Way]] = field(default_factory=deque)
     seen: set[int] = field(default_factory=set)
     done: list[Done] = field(default_factory=list)
@@ -91,7 +93,7 @@ class _Walk:
         if not way.path:
             self.opened.append(_opens(self.project, scope, within))
         for site in sites_within(self.project, scope.function, within):
-            if not self.error or not _is_taken(self.project, scope, site, within, self.error):
+            if not any(_is_taken(self.project, scope, site, within, e) for e in self.errors):
                 certain = way.certain and site.certain and _is_straight(scope, site, within)
                 self._step(scope, site, replace(way, certain=certain))
 
@@ -101,17 +103,17 @@ class _Walk:
         elif site.callee not in self.seen:
             self.seen.add(site.callee)
             callee = self.project.program.scopes[site.callee]
-            retried = (*way.retried, *_retrying(self.project, callee, self.error))
+            retried = (*way.retried, *_retrying(self.project, callee, self.errors))
             if not way.path:
                 self.opened.append(_opens_around(self.project, callee))
             onwards = replace(way, path=(*way.path, site.callee), retried=retried)
             self.waiting.append((callee, callee.function.regions[0], onwards))
 
 
-def work_of(project: Project, scope: Scope, region: Region, error: str = "") -> Work:
-    """What is done in a region of a function, from which `error` can come out; everything if no
-    error is given."""
-    walk = _Walk(project, error)
+def work_of(project: Project, scope: Scope, region: Region, errors: tuple[str, ...] = ()) -> Work:
+    """What is done in a region of a function that no handler for one of the errors stands around;
+    everything if none is given."""
+    walk = _Walk(project, errors)
     walk.visit(scope, region, Way())
     while walk.waiting and len(walk.seen) < _MOST:
         walk.visit(*walk.waiting.popleft())
@@ -131,9 +133,9 @@ def _noted_before(project: Project, scope: Scope, region: Region) -> Iterator[Do
             yield from done_at(project, scope, site, Way(certain))
 
 
-def _retrying(project: Project, callee: Scope, error: str) -> Iterator[str]:
-    for retry in retries_of(project, callee.module, callee.function) if error else ():
-        if repeats_on(project, retry, error):
+def _retrying(project: Project, callee: Scope, errors: tuple[str, ...]) -> Iterator[str]:
+    for retry in retries_of(project, callee.module, callee.function):
+        if any(repeats_on(project, retry, error) for error in errors):
             yield callee.function.name
 
 
@@ -193,7 +195,8 @@ def _called(project: Project, scope: Scope, within: Region) -> tuple[str, tuple[
     nothing."""
     known = {site.position for site in project.sites(scope.function)}
     called = {id(call) for call in calls_within(scope.function, within)}
-    unknown = ""
+    yields = any(isinstance(event, Yield) for event in scope.function.inside(within))
+    unknown = YIELDED if yields else ""
     raised: dict[str, None] = {}
     for position in range(within.first, within.last):
         call = scope.function.events[position]

@@ -105,7 +105,8 @@ class MissingHandler:
 
     `error` is `DBDuplicateEntry` or `DBReferenceError`, `constraint` what can be violated, in
     words, `way` the calls from the function (its own line first) to the statement. `confirmed`
-    holds the replay command of a fault that got out there, and is empty if none was tried.
+    holds the replay command of a fault that got out there, and is empty if none was tried. `others`
+    counts further functions that the same statement's error gets out of.
     """
 
     span: Span
@@ -114,3 +115,4 @@ class MissingHandler:
     constraint: str
     way: tuple[Frame, ...]
     confirmed: str = ""
+    others: int = 0

@@ -91,6 +91,7 @@ def missing_from_json(value: Json) -> MissingHandler:
         constraint=value["constraint"],
         way=frames_from_json(value["way"]),
         confirmed=value["confirmed"],
+        others=int(value["others"]),
     )
 
 
@@ -148,7 +149,8 @@ def ends_of(sweeps: Iterable[FaultAtHandler]) -> str:
 
 def _missing(row: MissingHandler) -> Iterator[str]:
     sure = "confirmed" if row.confirmed else "possible"
-    yield f"{row.span} {sure} {row.error} out of {row.function}: {row.constraint}"
+    more = f" and {row.others} more" if row.others else ""
+    yield f"{row.span} {sure} {row.error} out of {row.function}{more}: {row.constraint}"
     yield f"    {' > '.join(f'{f.function}:{f.line}' for f in row.way)}"
     if row.confirmed:
         yield f"    replay: {row.confirmed}"
@@ -189,7 +191,8 @@ def handlers_as_markdown(
         for one in missing:
             way = " > ".join(f"`{f.function}:{f.line}`" for f in one.way)
             sure = f"confirmed: `{one.confirmed}`" if one.confirmed else "possible"
-            place = f"`{one.span.path}:{one.span.line}` `{one.function}`"
+            more = f" and {one.others} more" if one.others else ""
+            place = f"`{one.span.path}:{one.span.line}` `{one.function}`{more}"
             yield f"| {place} | {one.error} | {prose(one.constraint)} | {way} | {sure} |"
         yield ""
 
