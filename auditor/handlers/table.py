@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from auditor.handlers.clauses import Clause, clauses_of
 from auditor.handlers.done import FLUSH, READ
-from auditor.handlers.live import seen_of, sweeps_of
+from auditor.handlers.live import handlers_in, seen_of, sweeps_of
 from auditor.handlers.reach import EVERYTHING, reach_of
 from auditor.handlers.verdicts import Known, verdict_of
 from auditor.handlers.work import Work, work_of
@@ -53,8 +53,9 @@ def handler_table(
         for function in module.functions
         for clause in clauses_of(project, module, function)
     )
-    seen = seen_of(project, clauses, witnesses.tape)
-    sweeps = sweeps_of(clauses, witnesses.faults)
+    handlers = handlers_in(project, clauses)
+    seen = seen_of(handlers, witnesses.tape)
+    sweeps = sweeps_of(handlers, witnesses.faults)
     rows = (
         _row(project, clause, (seen.get(number, HandlerSeen()), sweeps.get(number, ())), witnesses)
         for number, clause in enumerate(clauses)

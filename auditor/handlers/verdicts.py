@@ -20,7 +20,7 @@ from auditor.model.handler import (
 )
 from auditor.model.outcome import Verdict
 from auditor.report.evidence import counted
-from auditor.rules.errors.caught import short
+from auditor.rules.errors.caught import always_raises, short
 
 _BY_CODE = {
     "DBA212": HandlerVerdict.BREAKS_SESSION,
@@ -38,6 +38,8 @@ _BY_CODE = {
 """What a finding on a handler says of it, worst first. DBA203 speaks of one class among several:
 the reach of each class tells more. Others (DBA208, a missing cause) are told and judge nothing."""
 
+_PASSED_ON = frozenset((Verdict.BROKEN_SESSION, Verdict.SWALLOWED, Verdict.HALF_COMMITTED))
+"""Ends that are no matter of a handler which always raises: one further out went on."""
 _BY_FAULT: Mapping[Verdict, HandlerVerdict] = {
     Verdict.BROKEN_SESSION: HandlerVerdict.BREAKS_SESSION,
     Verdict.MASKED: HandlerVerdict.BREAKS_SESSION,
@@ -61,7 +63,7 @@ class Known:
 
 def verdict_of(clause: Clause, known: Known) -> tuple[HandlerVerdict, str]:
     """The verdict and the reason, on one line."""
-    for judged in (_by_faults(known), _by_findings(known)):
+    for judged in (_by_faults(clause, known), _by_findings(known)):
         if judged is not None:
             return judged
     if not known.sweeps and not known.seen.ran:
@@ -71,8 +73,11 @@ def verdict_of(clause: Clause, known: Known) -> tuple[HandlerVerdict, str]:
     return _good_or_untested(known)
 
 
-def _by_faults(known: Known) -> tuple[HandlerVerdict, str] | None:
+def _by_faults(clause: Clause, known: Known) -> tuple[HandlerVerdict, str] | None:
+    passes_on = clause.kind == "except" and always_raises(clause.function, clause.handler)
     for ended, verdict in _BY_FAULT.items():
+        if passes_on and ended in _PASSED_ON:
+            continue
         found = [one for one in known.sweeps if one.verdict is ended]
         if found:
             first = found[0]
