@@ -3,8 +3,6 @@ twice has a twin that does not."""
 
 from __future__ import annotations
 
-import asyncio
-import copy
 import functools
 import smtplib
 import subprocess
@@ -19,8 +17,6 @@ from oslo_db import api
 from oslo_db import exception as db_exc
 from oslo_db.sqlalchemy import enginefacade
 from sqlalchemy import orm
-from sqlalchemy.ext.asyncio import create_async_engine
-from tenacity import Retrying, retry, retry_if_exception_type, stop_after_attempt, wait_fixed
 
 from auditor.backends.database import ScratchDatabase
 from auditor.growth.scenario import Scenario
@@ -77,12 +73,6 @@ def tell(text: str) -> None:
 
 
 retried = api.wrap_db_retry(max_retries=3, retry_on_deadlock=True)
-patient = retry(
-    retry=retry_if_exception_type((db_exc.DBDeadlock, sa.exc.OperationalError)),
-    stop=stop_after_attempt(3),
-    wait=wait_fixed(5),
-    reraise=True,
-)
 
 
 def of_ones_own(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -196,12 +186,6 @@ def marks(own: Store, request: Request) -> None:
     insert(own, request.name)
 
 
-@patient
-def takes(own: Store, body: dict[str, Any]) -> None:
-    body.pop("links", None)
-    insert(own, body["name"])
-
-
 @of_ones_own
 def renames(own: Store, body: dict[str, Any]) -> None:
     body["name"] = body["name"].strip()
@@ -250,11 +234,6 @@ def inner(own: Store) -> None:
     insert(own, "a")
 
 
-@patient
-def patiently(own: Store) -> None:
-    insert(own, "a")
-
-
 @of_ones_own
 def by_own_decorator(own: Store) -> None:
     insert(own, "a")
@@ -269,12 +248,6 @@ def by_hand(own: Store) -> None:
     raise RuntimeError("tried three times")
 
 
-def by_attempts(own: Store) -> None:
-    for attempt in Retrying(stop=stop_after_attempt(3), reraise=True):
-        with attempt:
-            insert(own, "a")
-
-
 def each_once(own: Store) -> None:
     for name in ("a", "b"):
         insert(own, name)
@@ -284,44 +257,3 @@ def each_once(own: Store) -> None:
 def with_other_values(own: Store, tries: list[int]) -> None:
     tries.append(1)
     insert(own, f"a{len(tries)}")
-
-
-# The same in coroutines.
-
-
-async def insert_later(own: Engines, name: str) -> None:
-    async with own.engine.begin() as connection:
-        await connection.execute(sa.insert(Item.__table__).values(id=name, note=name))
-
-
-@patient
-async def creates_in_a_coroutine(own: Engines, seen: list[str]) -> None:
-    seen.append("a")
-    tell("a")
-    await insert_later(own, "a")
-
-
-def asynchronously(function: Callable[..., Any], *arguments: Any) -> Scenario:
-    """A scenario on an asynchronous engine."""
-
-    def populate(own: Engines, rows: int) -> Callable[[], Any]:
-        return lambda: asyncio.run(function(own, *copy.deepcopy(arguments)))
-
-    return Scenario(
-        name=function.__name__, populate=populate, sizes=(("rows", (1,)),), prepare=Engines.made
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Engines:
-    """The asynchronous engine of a database with the tables in it."""
-
-    engine: Any
-
-    @classmethod
-    def made(cls, database: ScratchDatabase) -> Engines:
-        plain = sa.create_engine(database.url)
-        Base.metadata.create_all(plain)
-        plain.dispose()
-        path = sa.engine.make_url(database.url).set(drivername="sqlite+aiosqlite")
-        return cls(create_async_engine(path, poolclass=sa.pool.NullPool))
