@@ -21,13 +21,14 @@ from sqlalchemy import event, orm
 from auditor.faults.canonical import Mask, canonical
 from auditor.faults.catalogue import FaultError
 from auditor.faults.conduct import Conduct, conduct_watched
-from auditor.faults.inject import Shot, Watch
+from auditor.faults.inject import Watch
 from auditor.faults.judge import class_name
 from auditor.faults.keys import TableKeys, read_keys
 from auditor.faults.left_open import Begun, forget_frames
 from auditor.faults.oracle import Delta, delta, fresh_keys, known_ids, snapshot
 from auditor.faults.repeatable import Learned
 from auditor.faults.rivals import OtherSession, is_alone, taking_part
+from auditor.faults.shots import Shot
 from auditor.growth.workload import Workload
 
 

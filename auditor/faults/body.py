@@ -23,7 +23,8 @@ from auditor.faults.bench import make_call, sessions_begun
 from auditor.faults.catalogue import WRITES
 from auditor.faults.conduct import Conduct, conduct_watched
 from auditor.faults.held_state import EnginesUsed, HeldState, State
-from auditor.faults.inject import Shot, Watch
+from auditor.faults.inject import Watch
+from auditor.faults.shots import Shot
 from auditor.faults.steps import HeldBack, Steps, TestSide
 from auditor.growth.load_order import settle_load_order
 from auditor.runtime.recorder import record

@@ -11,11 +11,11 @@ from auditor.faults.bench import Run, make_call
 from auditor.faults.catalogue import Fault
 from auditor.faults.conduct import tries_of, with_conduct
 from auditor.faults.handlers import handlers_of, is_raised_in_handler, user_frames
-from auditor.faults.inject import Executed, Shot
 from auditor.faults.judge import Ending, class_name, verdict_of
 from auditor.faults.oracle import changes
 from auditor.faults.plan import Point
 from auditor.faults.repeatable import Learned
+from auditor.faults.shots import Executed, Shot
 from auditor.faults.suites import Test
 from auditor.growth.scenario import Scenario
 from auditor.growth.workload import is_declared

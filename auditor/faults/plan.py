@@ -15,12 +15,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from auditor.faults.catalogue import Fault, FaultError, Moment, Target, row_for
-from auditor.faults.inject import Executed, Shot
 from auditor.faults.keys import TableKeys
 from auditor.faults.rivals_faults import RIVAL_DIALECTS, rival_row
 from auditor.faults.rows import FAULTS, POOL_ROWS, SQLITE_ROWS
 from auditor.faults.rows_mariadb import MARIADB_ROWS
 from auditor.faults.rows_postgresql import POSTGRESQL_ROWS
+from auditor.faults.shots import Executed, Shot
 from auditor.faults.targets import is_asked_for, targets_of
 
 ROWS = (*SQLITE_ROWS, *POSTGRESQL_ROWS, *MARIADB_ROWS, *POOL_ROWS)
@@ -78,34 +78,36 @@ def plan_for(
     """The points of a fault over a whole run, or the one point `at` an ordinal, unfolded: its
     first subject, or all that the fault is limited to.
 
-    Raises FaultError if there is no such ordinal, or the fault cannot happen there.
+    Raises FaultError if there is no such ordinal, or the fault cannot happen there; with a subject
+    also if it cannot be violated anywhere.
     """
     if at is not None:
-        _look_up(fault, executed, at)
-    looked_at = executed if at is None else executed[at - 1 : at]
-    found = {
-        one: shots_at(fault, one, keys, persistent=persistent)
-        if at is not None or not one.spared
-        else ()
-        for one in looked_at
-    }
-    asked = {
-        one: tuple(shot for shot in shots if is_asked_for(shot.target, fault))
-        for one, shots in found.items()
-    }
-    if at is not None:
-        shots = _known(fault, executed[at - 1], found[executed[at - 1]], asked[executed[at - 1]])
+        one = _look_up(fault, executed, at)
+        possible = shots_at(fault, one, keys, persistent=persistent)
+        shots = _asked_of(fault, possible, f"at {_place(fault, one)}")
         points = tuple(Point(shot, ()) for shot in (shots if fault.subjects else shots[:1]))
         return Plan(fault, len(executed), points, 0)
+    found = {
+        one.ordinal: shots_at(fault, one, keys, persistent=persistent)
+        for one in executed
+        if not one.spared
+    }
+    asked = _asked_of(fault, [shot for shots in found.values() for shot in shots], "anywhere")
     equal: dict[object, list[Shot]] = {}
-    for one, shots in asked.items():
-        for shot in shots:
-            equal.setdefault((shot.target, one.shape, one.site, one.progress), []).append(shot)
+    for shot in asked:
+        equal.setdefault(_alike(shot), []).append(shot)
     points = tuple(
         Point(first, tuple(shot.point.ordinal for shot in others))
         for first, *others in equal.values()
     )
-    return Plan(fault, len(executed), points, sum(not shots for shots in asked.values()))
+    hit = {shot.point.ordinal for shot in asked}
+    return Plan(fault, len(executed), points, len(executed) - len(hit))
+
+
+def _alike(shot: Shot) -> object:
+    one = shot.point
+    opens = bool(one.checkout) and shot.fault.moment is Moment.BEFORE_STATEMENT
+    return (shot.target, one.shape, one.site, one.progress, one.isolation, opens)
 
 
 def applies_to(fault: Fault, dialect: str) -> bool:
@@ -120,7 +122,7 @@ def faults_of(dialect: str) -> tuple[Fault, ...]:
     return tuple(fault for fault in FAULTS if applies_to(fault, dialect))
 
 
-def _look_up(fault: Fault, executed: Sequence[Executed], at: int) -> None:
+def _look_up(fault: Fault, executed: Sequence[Executed], at: int) -> Executed:
     what = fault.moment.unit
     if not 1 <= at <= len(executed):
         raise FaultError(
@@ -129,22 +131,33 @@ def _look_up(fault: Fault, executed: Sequence[Executed], at: int) -> None:
             if executed
             else f"there is no {what} {at}: without a fault the call executes none"
         )
+    return executed[at - 1]
 
 
-def _known(
-    fault: Fault, executed: Executed, possible: Sequence[Shot], asked: Sequence[Shot]
-) -> Sequence[Shot]:
-    where = f"at {fault.moment.unit} {executed.ordinal}, `{executed.shape[:80]}`"
-    if not possible:
+def _place(fault: Fault, executed: Executed) -> str:
+    return f"{fault.moment.unit} {executed.ordinal}, `{executed.shape[:80]}`"
+
+
+def _asked_of(fault: Fault, possible: Sequence[Shot], where: str) -> Sequence[Shot]:
+    """Those that the fault is limited to. Raises FaultError if there is none, unless all of a run
+    was asked for: a call need not violate anything."""
+    if not possible and (where != "anywhere" or fault.subjects):
         raise FaultError(
-            f"the fault `{fault.name}` cannot happen {where}: it needs"
-            f" {fault.needs.value or ' or '.join(fault.verbs)}"
+            f"the fault `{_words(fault)}` cannot happen {where}: it needs {_needs(fault)}"
         )
-    selectors = [shot.target.selector for shot in possible]
+    selectors = dict.fromkeys(shot.target.selector for shot in possible)
     missing = [name for name in fault.subjects if name not in selectors]
     if missing:
         names = ", ".join(f"`{fault.name}:{one}`" for one in selectors)
         raise FaultError(
             f"the fault `{fault.name}:{missing[0]}` cannot happen {where}: possible are {names}"
         )
-    return asked
+    return [shot for shot in possible if is_asked_for(shot.target, fault)]
+
+
+def _words(fault: Fault) -> str:
+    return ":".join((fault.name, *fault.subjects[:1]))
+
+
+def _needs(fault: Fault) -> str:
+    return fault.needs.value or " or ".join(fault.verbs)

@@ -16,10 +16,10 @@ from typing import Any, NoReturn, Protocol
 
 from auditor.faults.catalogue import Fault
 from auditor.faults.conduct import Conduct
-from auditor.faults.inject import Executed
 from auditor.faults.keys import TableKeys
 from auditor.faults.oracle import Delta
 from auditor.faults.plan import Point
+from auditor.faults.shots import Executed
 from auditor.model.outcome import FaultOutcome
 
 GiveUp = Callable[[FaultOutcome], NoReturn]

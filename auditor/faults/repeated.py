@@ -25,7 +25,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import event
 
-from auditor.faults.inject import Executed, Watch
+from auditor.faults.inject import Watch
+from auditor.faults.shots import Executed
 from auditor.model.outcome import Retried
 from auditor.model.span import Frame
 from auditor.model.tape import UNKNOWN_FRAME

@@ -28,7 +28,6 @@ from sqlalchemy import event
 
 from auditor.faults.canonical import Mask, canonical
 from auditor.faults.catalogue import Fault, Target
-from auditor.faults.inject import Executed
 from auditor.faults.keys import TableKeys
 from auditor.faults.oracle import Snapshot, known_ids
 from auditor.faults.rivals_acts import Statement, changes_for, statement_of
@@ -41,6 +40,7 @@ from auditor.faults.rivals_desk import (
     within,
 )
 from auditor.faults.rivals_rows import Schema
+from auditor.faults.shots import Executed
 
 
 class Part(enum.Enum):

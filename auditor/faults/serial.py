@@ -19,7 +19,6 @@ from typing import Any
 
 from auditor.faults.bench import Bench, Run
 from auditor.faults.catalogue import Target
-from auditor.faults.inject import Executed
 from auditor.faults.judge import (
     Ending,
     chain,
@@ -35,6 +34,7 @@ from auditor.faults.rivals import Aim, OtherSession, Part
 from auditor.faults.rivals_desk import Change
 from auditor.faults.rivals_faults import RIVAL_FAULTS
 from auditor.faults.rivals_targets import rival_targets
+from auditor.faults.shots import Executed
 from auditor.model.outcome import Verdict
 
 _TOLD_APART = frozenset({"taken", "parent-vanished"})

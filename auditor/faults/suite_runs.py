@@ -22,13 +22,13 @@ from auditor.faults.canonical import Mask
 from auditor.faults.catalogue import FaultError
 from auditor.faults.forked import Deliver, Died, Done, Hung, forked
 from auditor.faults.held_state import EnginesUsed, HeldState, State
-from auditor.faults.inject import Executed, Shot
 from auditor.faults.judge import class_name
 from auditor.faults.keys import TableKeys
 from auditor.faults.oracle import Delta, delta, known_ids
 from auditor.faults.outcomes import Request, judged_outcome
 from auditor.faults.plan import Point
 from auditor.faults.repeatable import GiveUp, Learned
+from auditor.faults.shots import Executed, Shot
 from auditor.faults.steps import TestSide, noticed
 from auditor.faults.suites import RunTest
 from auditor.model.errors import ScenarioError

@@ -24,9 +24,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
 
 from auditor.faults.catalogue import LOCK, Fault, Moment, Needs, Target
-from auditor.faults.inject import Executed
 from auditor.faults.keys import ColumnLimit, ForeignKey, Key, TableKeys, keys_of
 from auditor.faults.rivals_targets import rival_targets
+from auditor.faults.shots import Executed
 from auditor.faults.writes import Settled, Write, writes_of
 
 Keys = Mapping[str, TableKeys]

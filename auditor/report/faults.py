@@ -29,7 +29,8 @@ _SHAPE_WIDTH = 70
 _SAID_WIDTH = 90
 _MOST_PLACES = 12
 _MOST_NUMBERS = 6
-_AT_COMMIT = "COMMIT"
+_OTHER_POINTS = {"COMMIT": "COMMIT", "CHECKOUT": "checkout"}
+"""What is counted at points that are no statements, by what stands for their text."""
 
 
 def fault_as_json(outcome: FaultOutcome) -> dict[str, Any]:
@@ -112,6 +113,7 @@ def _of_one_sweep(
 def certificate(coverage: SweepCoverage) -> str:
     """`12 statements, 12 hit, 3 folded into 9 points`: how completely a fault was tried."""
     what = "COMMIT" if coverage.fault.startswith("commit-") else "statement"
+    what = "checkout" if coverage.fault == "pool-timeout" else what
     if not coverage.statements:
         return f"the call makes no {what}"
     hit = coverage.points + coverage.folded - coverage.not_reached
@@ -256,7 +258,7 @@ def _caller(outcome: FaultOutcome) -> str:
 
 def _numbers(outcome: FaultOutcome) -> str:
     """`statement 3` or `statements 3, 7, 11`: the one that failed and those it stands for."""
-    what = _AT_COMMIT if outcome.shape == _AT_COMMIT else "statement"
+    what = _OTHER_POINTS.get(outcome.shape, "statement")
     numbers = (outcome.statement, *outcome.folded)
     shown = ", ".join(str(number) for number in numbers[:_MOST_NUMBERS])
     more = len(numbers) - _MOST_NUMBERS
@@ -264,7 +266,9 @@ def _numbers(outcome: FaultOutcome) -> str:
 
 
 def _statement(outcome: FaultOutcome) -> str:
-    return "" if outcome.shape == _AT_COMMIT else f": {brief(outcome.shape, _SHAPE_WIDTH)}"
+    subject = f" [{outcome.subject}]" if outcome.subject else ""
+    is_other = outcome.shape in _OTHER_POINTS
+    return "" if is_other else f": {brief(outcome.shape, _SHAPE_WIDTH)}{subject}"
 
 
 def _change(change: StateChange) -> str:
