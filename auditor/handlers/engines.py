@@ -47,7 +47,8 @@ def engines_of(project: Project) -> Engines:
 
 
 def never_let_out(project: Project, module: ModuleFacts, row: ErrorRow) -> str:
-    """Why the engine never lets an error of this class out, empty if it may.
+    """Why the engine never lets an error of this class out, empty if it may; drivers' own classes
+    are another matter.
 
     A module is taken to work on oslo.db's engines if it imports oslo.db and makes no engine, or if
     the program uses oslo.db's facade and makes no engine anywhere.
@@ -56,12 +57,12 @@ def never_let_out(project: Project, module: ModuleFacts, row: ErrorRow) -> str:
     own = module.imports.values()
     is_oslo = any(f"{target}.".startswith(_OSLO_DB) for target in own)
     makes = any(target in _PLAIN for target in own)
+    if row.library == "driver":
+        return ""
     if not makes and (is_oslo or engines.oslo_db) and row.under_oslo_db == "never":
         if not is_oslo and engines.plain:
             return ""
         instead = " or ".join(f"`{short(name)}`" for name in row.becomes)
-        if row.library == "driver":
-            return "SQLAlchemy wraps errors of the driver, and oslo.db translates those"
         return f"oslo.db turns it into {instead or 'a class of its own'}"
     is_plain = engines.plain and not engines.oslo_db
     if row.library == "oslo.db" and is_plain and not _is_raised(project, row.name):

@@ -10,8 +10,9 @@ from auditor.handlers.engines import never_let_out
 from auditor.handlers.schema import Key, keys_of, references_of, refusing
 from auditor.handlers.work import YIELDED, Work, work_of
 from auditor.model.handler import CaughtError, Reach
+from auditor.model.knowledge import CURSOR, DRIVER_CONNECTION
 from auditor.rules.errors.caught import catches, handlers_of, short
-from auditor.source.facts import Raise
+from auditor.source.facts import Call, Raise
 from auditor.source.models import Model
 from auditor.source.project import Project
 
@@ -20,6 +21,7 @@ DUPLICATE = "oslo_db.exception.DBDuplicateEntry"
 REFERENCE = "oslo_db.exception.DBReferenceError"
 _OBJECT_DUPLICATE = "neutron_lib.objects.exceptions.NeutronDbObjectDuplicateEntry"
 
+_DRIVERS = (f"{CURSOR}.", f"{DRIVER_CONNECTION}.")
 Judged = tuple[Reach, str]
 Judge = Callable[[Project, Work, str], Judged]
 
@@ -37,8 +39,11 @@ def reach_of(project: Project, clause: Clause, name: str) -> CaughtError:
     if raised:
         return CaughtError(name, Reach.PROVEN, f"line {raised} raises it")
     scope = project.program.scope_of(clause.function)
-    work = work_of(project, scope, clause.handler.tried, (name,))
-    reach, reason = _judged(project, work, name)
+    tried = clause.handler.tried
+    work = work_of(project, scope, tried, (name,))
+    if row is not None and row.library == "driver":
+        return CaughtError(name, *_of_driver(project, clause, work, name))
+    reach, reason = _judged(project, work, name, lambda: work_of(project, scope, tried))
     if reach is not Reach.NEVER:
         reason += _after_retries(work)
         if row is not None and row.note and reach is Reach.POSSIBLE and name in _BY_BACKEND:
@@ -46,11 +51,30 @@ def reach_of(project: Project, clause: Clause, name: str) -> CaughtError:
     return CaughtError(name, reach, reason)
 
 
-def _judged(project: Project, work: Work, name: str) -> Judged:
+def _of_driver(project: Project, clause: Clause, work: Work, name: str) -> Judged:
+    """SQLAlchemy wraps what the driver raises, unless the program calls the driver itself."""
+    called = (
+        project.resolve(clause.module, event.func)
+        for event in clause.function.inside(clause.handler.tried)
+        if isinstance(event, Call)
+    )
+    library = name.partition(".")[0]
+    if any(one.partition(".")[0] == library for one in called):
+        return Reach.POSSIBLE, f"its `try` calls `{library}` itself"
+    if any(one.site.what.startswith(_DRIVERS) for one in work.done):
+        return Reach.POSSIBLE, "its `try` works on a connection of the driver"
+    if work.is_whole and work.done:
+        return Reach.NEVER, "SQLAlchemy wraps the errors of drivers in its own"
+    return Reach.POSSIBLE, _not_known(work) if work.unknown else "nothing in its `try` is known"
+
+
+def _judged(project: Project, work: Work, name: str, everything: Callable[[], Work]) -> Judged:
     judge = _JUDGES.get(name, _other)
     if judge is _by_itself:
         return judge(project, work, name)
     if not work.done and not work.raises:
+        if work.is_whole and everything().done:
+            return Reach.NEVER, "a handler further in takes it"
         if work.is_whole:
             return Reach.NEVER, "nothing in its `try` comes to the database"
         return Reach.POSSIBLE, _not_known(work)

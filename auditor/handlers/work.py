@@ -195,12 +195,18 @@ def _called(project: Project, scope: Scope, within: Region) -> tuple[str, tuple[
     nothing."""
     known = {site.position for site in project.sites(scope.function)}
     called = {id(call) for call in calls_within(scope.function, within)}
+    entered = {
+        id(item.expr)
+        for region in scope.function.regions
+        if region.kind == "with" and project.block_contexts(scope.module, scope.function, region)
+        for item in region.items
+    }
     yields = any(isinstance(event, Yield) for event in scope.function.inside(within))
     unknown = YIELDED if yields else ""
     raised: dict[str, None] = {}
     for position in range(within.first, within.last):
         call = scope.function.events[position]
-        if not isinstance(call, Call) or id(call) not in called:
+        if not isinstance(call, Call) or id(call) not in called or id(call) in entered:
             continue
         targets = project.targets(scope.function, position, call)
         for target in targets:
