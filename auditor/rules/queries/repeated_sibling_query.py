@@ -1,4 +1,5 @@
-"""DBA318: one function asks the same query line after line, for one value each."""
+"""DBA318: one function asks the same query line after line, for one value each, as its source shows
+or a recording."""
 
 from __future__ import annotations
 
@@ -8,17 +9,16 @@ from auditor.model.evidence import Executions
 from auditor.model.finding import Confidence, Severity
 from auditor.model.span import Frame, Span
 from auditor.model.tape import CauseKind, Entry, Tape
-from auditor.rule import Hit, Hits, LiveExample, OnTape, Rule
+from auditor.rule import Example, Hit, Hits, LiveExample, OnFunction, OnTape, Rule
 from auditor.rules.fixes import class_or_table, compared_column
 from auditor.rules.outside import is_of_catalogue, is_of_test
+from auditor.rules.queries.sibling_queries import LEAST, in_source
 from auditor.rules.recorded import Standing, is_set_up, path_of_entry
 from auditor.rules.turns import repeated_by
 from auditor.source.project import Project
 from auditor.sql.shape import brief
 from auditor.sql.verbs import WRITES
 
-_LEAST = 3
-"""Lines that ask the same: two are a pair, three are a list."""
 _DEPTH = 3
 """Calls below the lines of one function that are looked through."""
 _CHOOSING = frozenset(("if", "else", "case", "handler", "try-else", "lambda"))
@@ -40,7 +40,7 @@ def check(tape: Tape, project: Project) -> Hits:
     said: set[str] = set()
     for fork, entries in forks.items():
         first = next(iter(entries.values()))
-        if len(entries) >= _LEAST and first.shape not in said:
+        if len(entries) >= LEAST and first.shape not in said:
             said.add(first.shape)
             yield _hit(project, fork, entries)
 
@@ -122,6 +122,11 @@ _MODELS = """
             def limit_of(session, resource):
                 return session.scalar(sa.select(Quota.most).where(Quota.resource == resource))
 """
+_SOURCE = """
+            from sqlalchemy import select
+            from sqlalchemy.orm import Session
+            from app.models import Quota, Usage
+"""
 RULE = Rule(
     code="DBA318",
     name="repeated-sibling-query",
@@ -135,8 +140,34 @@ RULE = Rule(
         " a line with each new kind of thing, and nobody sees a loop."
     ),
     instead="one query with `.in_([...])`, its rows kept in a dict by that column.",
-    checks=(OnTape(check),),
+    checks=(OnFunction(in_source), OnTape(check)),
     bad=(
+        Example(
+            "the query written out for each resource",
+            _SOURCE
+            + """
+            def limits(session: Session):
+                routers = session.query(Quota).filter_by(resource="router").one()  # expect: DBA318
+                ports = session.query(Quota).filter_by(resource="port").one()
+                subnets = session.query(Quota).filter_by(resource="subnet").one()
+                return routers.most, ports.most, subnets.most
+            """,
+        ),
+        Example(
+            "a function that asks",
+            _SOURCE
+            + """
+            def limit_of(session: Session, resource):
+                return session.scalars(select(Quota).where(Quota.resource == resource)).one()
+
+            def limits(session: Session):
+                return {
+                    "router": limit_of(session, "router"),  # expect: DBA318
+                    "port": limit_of(session, "port"),
+                    "subnet": limit_of(session, "subnet"),
+                }
+            """,
+        ),
         LiveExample(
             "one query for each resource",
             _MODELS
@@ -162,6 +193,54 @@ RULE = Rule(
         ),
     ),
     good=(
+        Example(
+            "two lines, and another question",
+            _SOURCE
+            + """
+            def limits(session: Session):
+                routers = session.query(Quota).filter_by(resource="router").one()
+                ports = session.query(Quota).filter_by(resource="port").one()
+                used = session.query(Usage).filter_by(resource="port").count()
+                return routers.most, ports.most, used
+            """,
+        ),
+        Example(
+            "only one of the lines runs",
+            _SOURCE
+            + """
+            def limit(session: Session, kind):
+                if kind == 1:
+                    return session.query(Quota).filter_by(resource="router").one()
+                if kind == 2:
+                    return session.query(Quota).filter_by(resource="port").one()
+                return session.query(Quota).filter_by(resource="subnet").one()
+            """,
+        ),
+        Example(
+            "two values change from line to line",
+            _SOURCE
+            + """
+            def limits(session: Session):
+                one = session.query(Quota).filter_by(resource="router", most=1).one()
+                two = session.query(Quota).filter_by(resource="port", most=2).one()
+                three = session.query(Quota).filter_by(resource="subnet", most=3).one()
+                return one, two, three
+            """,
+        ),
+        Example(
+            "each line changes something",
+            _SOURCE
+            + """
+            def use(session: Session, resource):
+                session.scalars(select(Quota).where(Quota.resource == resource)).one().used += 1
+                session.flush()
+
+            def use_all(session: Session):
+                use(session, "router")
+                use(session, "port")
+                use(session, "subnet")
+            """,
+        ),
         LiveExample(
             "one query for all",
             _MODELS
@@ -202,6 +281,8 @@ RULE = Rule(
         ),
     ),
     known_gaps=(
+        "in the source: values that are neither literals nor variables",
+        "in the source: a query that is put together over several lines",
         "lines that some runs leave out (branches, handlers) are not siblings",
         "whether a later line needs what an earlier one found is not asked",
         "a loop that asks for each item is DBA301",
