@@ -7,6 +7,7 @@ returned      state and result as without the fault       recovered
 raised        state neither as before nor as success      half-committed
               the session the error had broken            broken-session, masked if in a handler
               a declared error, or one made of the fault  reported
+                (of several in a group: the worst counts)
                 but all is stored, and a later error told   misreported
                 but a transaction is left open              broken-session
               an error that has nothing to do with it     masked
@@ -16,8 +17,9 @@ raised        state neither as before nor as success      half-committed
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from auditor.faults.deliberate import is_deliberate, parts_of
 from auditor.model.outcome import Verdict
 
 _DATABASE_PACKAGES = (
@@ -41,11 +43,10 @@ _MISTAKES = (
     NameError,
     NotImplementedError,
     RecursionError,
-    SystemExit,
     TypeError,
     ValueError,
 )
-"""Python's own errors: raised by a mistake in a handler, and never a report to a caller."""
+"""Python's own errors: a report to the caller only if they are raised on purpose."""
 
 _DEAD_SESSION = (
     "current transaction is aborted",
@@ -64,8 +65,8 @@ class Ending:
     before the call and that of success, `same_result` what it returned (or raised) with that of
     success. `dead_sessions` counts sessions left unusable, `left_open` sessions and connections
     that the call without a fault leaves clean and this one left dead or in a transaction.
-    `declared` is the error's standing in the scenario. `stored`: the fault came after its transaction had been
-    stored. `in_handler`: the error that escaped was raised inside a handler."""
+    `declared` is the error's standing in the scenario. `stored`: the fault came after its
+    transaction had been stored. `in_handler`: the error that escaped was raised inside a handler."""
 
     error: BaseException | None
     shown: Sequence[BaseException]
@@ -86,7 +87,13 @@ def verdict_of(ending: Ending) -> tuple[Verdict, str]:
         return _of_returned(ending)
     if not ending.unchanged and not ending.done:
         return Verdict.HALF_COMMITTED, "the call failed, and part of its work is stored"
-    return _of_raised(ending, ending.error)
+    each = [_of_raised(replace(ending, error=one), one) for one in _parts(ending.error, ending)]
+    return next((verdict for verdict in each if not verdict[0].is_good), each[0])
+
+
+def _parts(error: BaseException, ending: Ending) -> tuple[BaseException, ...]:
+    """Those of a group are judged one by one, unless the program raised the group as its own."""
+    return (error,) if ending.declared else parts_of(error)
 
 
 def _of_returned(ending: Ending) -> tuple[Verdict, str]:
@@ -113,6 +120,8 @@ def _of_raised(ending: Ending, error: BaseException) -> tuple[Verdict, str]:
         if ending.in_handler or (is_caused and error not in ending.shown):
             return Verdict.MASKED, "a handler used the session that the error had broken"
         return Verdict.BROKEN_SESSION, "the session was used after the error had broken it"
+    if isinstance(error, SystemExit) and not error.code:
+        return Verdict.SWALLOWED, "the program ended as if all were well"
     is_raw = is_database_error(error) or _package(error) in _RETRY_PACKAGES
     if ending.declared or (not is_raw and is_caused and not _is_mistake(error)):
         return _of_reported(ending, error)
@@ -166,8 +175,9 @@ def chain(error: BaseException) -> Iterator[BaseException]:
             continue
         seen.add(id(one))
         yield one
-        parts = (getattr(one, name, None) for name in _CAUSES)
+        parts = [getattr(one, name, None) for name in _CAUSES]
         waiting += [part for part in parts if isinstance(part, BaseException)]
+        waiting += [part for part in parts_of(one) if part is not one]
 
 
 def is_database_error(error: BaseException) -> bool:
@@ -208,7 +218,8 @@ def _package(error: BaseException) -> str:
 
 def _is_mistake(error: BaseException) -> bool:
     """Of Python's own classes: a subclass that a program defines is its own word for something."""
-    return type(error).__module__ == "builtins" and isinstance(error, _MISTAKES)
+    is_own = type(error).__module__ == "builtins" and isinstance(error, _MISTAKES)
+    return is_own and not is_deliberate(error)
 
 
 def _is_request(error: BaseException) -> bool:

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from metering import errors, models
 from sqlalchemy import exc as sa_exc
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 
 from auditor.growth.scenario import Scenario, scenario
+from metering import errors, models
 from planted import rows
 from planted.pair import Pair
 from planted.store import ERRORS, Store, begin_like_other_databases, connect, plain
@@ -219,6 +219,23 @@ async def cancelled_and_called_done_twin(own: AsyncStore) -> Any:
         getattr(task, "uncancel", int)()
 
 
+@coroutine
+async def group_of_raw_errors(own: AsyncStore) -> Any:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(_create_async(own))
+
+
+async def _create_or_say(own: AsyncStore) -> None:
+    with rows.reporting():
+        await _create_async(own)
+
+
+@coroutine
+async def group_of_raw_errors_twin(own: AsyncStore) -> Any:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(_create_or_say(own))
+
+
 _NO_ASYNC = ("mysql",)
 
 PAIRS = (
@@ -283,5 +300,14 @@ PAIRS = (
         "deadlock",
         "swallowed",
         lacks=_NO_ASYNC,
+    ),
+    Pair(
+        "a group of tasks lets the raw error through",
+        group_of_raw_errors,
+        group_of_raw_errors_twin,
+        "deadlock",
+        "leaked",
+        lacks=_NO_ASYNC,
+        since=(3, 11),
     ),
 )

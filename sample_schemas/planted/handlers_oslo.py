@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from metering import errors, facade, models
 from oslo_db import exception as db_exc
 from oslo_utils import excutils
 from sqlalchemy import exc as sa_exc
 
+from metering import errors, facade, models
 from planted import rows
 from planted.pair import Pair
 from planted.service import oslo, retried
@@ -188,7 +188,7 @@ def check_taken_for_duplicate_twin(context: facade.Context) -> Any:
     try:
         with facade.WRITER.using(context) as session:
             session.execute(rows.use_one_more())
-    except db_exc.DBError as error:
+    except (db_exc.DBError, sa_exc.OperationalError) as error:
         raise rows.QuotaExceeded(rows.PROJECT) from error
 
 
@@ -250,19 +250,35 @@ def reader_gives_none_twin(context: facade.Context) -> Any:
 
 
 @oslo
-def cause_cut_off(context: facade.Context) -> Any:
+def mistake_in_the_handler(context: facade.Context) -> Any:
     try:
         _create(context)
-    except db_exc.DBDuplicateEntry:
-        raise ValueError("new is taken")
+    except db_exc.DBDuplicateEntry as error:
+        raise errors.LabelExists(name="new") from error
 
 
 @oslo
-def cause_cut_off_twin(context: facade.Context) -> Any:
+def mistake_in_the_handler_twin(context: facade.Context) -> Any:
     try:
         _create(context)
-    except db_exc.DBDuplicateEntry:
-        raise errors.LabelExists("new") from None
+    except db_exc.DBDuplicateEntry as error:
+        raise errors.LabelExists("new") from error
+
+
+@oslo
+def index_of_the_columns(context: facade.Context) -> Any:
+    try:
+        _create(context)
+    except db_exc.DBDuplicateEntry as error:
+        raise KeyError(error.columns[7]) from None
+
+
+@oslo
+def index_of_the_columns_twin(context: facade.Context) -> Any:
+    try:
+        _create(context)
+    except db_exc.DBDuplicateEntry as error:
+        raise KeyError(error.columns) from None
 
 
 PAIRS = (
@@ -356,9 +372,16 @@ PAIRS = (
         ("deadlock",),
     ),
     Pair(
-        "the handler raises one of Python's own errors",
-        cause_cut_off,
-        cause_cut_off_twin,
+        "the handler gives its error what it does not take",
+        mistake_in_the_handler,
+        mistake_in_the_handler_twin,
+        "duplicate",
+        "masked",
+    ),
+    Pair(
+        "a `raise KeyError` fails in making the error",
+        index_of_the_columns,
+        index_of_the_columns_twin,
         "duplicate",
         "masked",
     ),

@@ -1,8 +1,8 @@
 """A planted defect, its correct twin, and what must be said of both.
 
-`says` holds the verdict on the defect at each statement that `fault` strikes, in order: one word for
-all of them, or one for each, separated by spaces. Where a server behaves unlike SQLite, `elsewhere`
-says what is right there. `contract` are the faults under which the twin may do nothing wrong, at
+`says` holds the verdict on the defect at each statement that `fault` strikes, in order: one word
+for all of them, or one for each, separated by spaces. Where a server behaves unlike SQLite,
+`elsewhere` says what is right there. `contract` are the faults under which the twin may do nothing wrong, at
 any statement; faults beyond it are not its promise.
 """
 
@@ -19,8 +19,8 @@ _NOWHERE: Mapping[str, str] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """`mode` and `seconds` (what one call may take) are those of the sweep of both; `needs` names a
-    package that the pair imports, `lacks` the dialects that it cannot run on."""
+    """`mode` and `seconds` (what one call may take) are those of the sweep of both; `since` is the
+    first Python that has what the pair uses, `lacks` names the dialects that it cannot run on."""
 
     defect: str
     mutant: Scenario
@@ -31,7 +31,7 @@ class Pair:
     mode: str = "once"
     seconds: float = 30.0
     elsewhere: Mapping[str, str] = field(default_factory=lambda: _NOWHERE)
-    needs: str = ""
+    since: tuple[int, int] = (3, 10)
     lacks: tuple[str, ...] = ()
 
     @property

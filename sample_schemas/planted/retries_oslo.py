@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from metering import errors, facade
 from oslo_db import api
 from oslo_db import exception as db_exc
 from sqlalchemy import exc as sa_exc
 
+from metering import errors, facade
 from planted import rows
 from planted.pair import Pair
 from planted.service import oslo, retried

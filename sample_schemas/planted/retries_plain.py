@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from metering import errors
 from sqlalchemy import exc as sa_exc
 
+from metering import errors
 from planted import rows
 from planted.pair import Pair
 from planted.store import Store, plain

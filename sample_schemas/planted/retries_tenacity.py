@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import tenacity
-from metering import errors
 from sqlalchemy import exc as sa_exc
 
+from metering import errors
 from planted import rows
 from planted.pair import Pair
 from planted.store import Store, plain
@@ -113,7 +113,6 @@ PAIRS = (
         "deadlock",
         "retried-in-vain",
         mode="persistent",
-        needs="tenacity",
     ),
     Pair(
         "tenacity ends in None",
@@ -122,7 +121,6 @@ PAIRS = (
         "deadlock",
         "swallowed",
         mode="persistent",
-        needs="tenacity",
     ),
     Pair(
         "tenacity tries again in a session that was not rolled back",
@@ -130,7 +128,6 @@ PAIRS = (
         shared_session_tried_again_twin,
         "deadlock",
         "broken-session",
-        needs="tenacity",
     ),
     Pair(
         "attempts inside of one transaction",
@@ -139,7 +136,6 @@ PAIRS = (
         "deadlock-rollback",
         "reported half-committed",
         ("deadlock",),
-        needs="tenacity",
     ),
     Pair(
         "tenacity waits for another class",
@@ -148,6 +144,5 @@ PAIRS = (
         "deadlock",
         "leaked",
         ("lock-wait",),
-        needs="tenacity",
     ),
 )

@@ -11,9 +11,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import sqlalchemy as sa
-from metering import errors, models
 from sqlalchemy import exc as sa_exc
 from sqlalchemy import orm
+
+from metering import errors, models
 
 Base = orm.declarative_base()
 PROJECT = "project-1"

@@ -6,10 +6,10 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from metering import facade
 from oslo_db import api
 
 from auditor.growth.scenario import Scenario, scenario
+from metering import facade
 from planted import rows
 from planted.store import ERRORS
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import sys
 
 from planted.pair import Pair
 
 THEMES = (
+    ("swallowed_plain", "sqlalchemy"),
     ("handlers_plain", "sqlalchemy"),
     ("transactions_plain", "sqlalchemy"),
+    ("sessions_plain", "sqlalchemy"),
     ("retries_plain", "sqlalchemy"),
     ("concurrent", "greenlet"),
     ("handlers_oslo", "oslo_db"),
@@ -21,7 +24,9 @@ THEMES = (
 
 def pairs() -> tuple[Pair, ...]:
     """Every pair that can be imported here, in the order of the themes."""
-    return tuple(pair for theme in importable() for pair in pairs_of(theme))
+    return tuple(
+        pair for theme in importable() for pair in pairs_of(theme) if sys.version_info >= pair.since
+    )
 
 
 def pairs_of(theme: str) -> tuple[Pair, ...]:
