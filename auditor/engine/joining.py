@@ -13,8 +13,15 @@ from dataclasses import replace
 from auditor import registry
 from auditor.engine.grounds import grounded
 from auditor.engine.judging import judge
-from auditor.engine.places import where_of
-from auditor.engine.witnesses import executions_at, faults_at, growth_at, is_met, with_measured
+from auditor.engine.places import is_in_function, place_of, where_of
+from auditor.engine.witnesses import (
+    executions_at,
+    faults_at,
+    growth_at,
+    is_met,
+    stacks_failed,
+    with_measured,
+)
 from auditor.model.evidence import Evidence, Executions, FaultSeen, Growth
 from auditor.model.finding import Confidence, Finding, Severity
 from auditor.model.law import LawResult
@@ -56,7 +63,7 @@ def join(
         faults=faults,
         coverage=tuple(dict.fromkeys(one for report in reports for one in report.coverage)),
     )
-    findings = _twins_joined([f for report in reports for f in report.findings])
+    findings = _twins_joined([f for report in reports for f in report.findings], faults)
     strengthened = tuple(_strengthened(finding, whole) for finding in findings)
     return replace(whole, findings=strengthened, laws=grounded(laws, findings))
 
@@ -99,7 +106,7 @@ def _is_live(finding: Finding) -> bool:
     return any(isinstance(one, _LIVE) for one in finding.evidence)
 
 
-def _twins_joined(findings: list[Finding]) -> list[Finding]:
+def _twins_joined(findings: list[Finding], faults: tuple[FaultOutcome, ...]) -> list[Finding]:
     """The findings in order; equal ones once, and live ones inside the finding of scan that says
     the same of the same place."""
     joined: dict[tuple[str, str], Finding] = {}
@@ -113,7 +120,7 @@ def _twins_joined(findings: list[Finding]) -> list[Finding]:
         else:
             joined[key] = finding
     for finding in live:
-        twin = next((k for k, one in joined.items() if _are_twins(one, finding)), None)
+        twin = next((k for k, one in joined.items() if _are_twins(one, finding, faults)), None)
         if twin is None:
             joined[finding.code, finding.fingerprint or str(finding.order_key)] = finding
         else:
@@ -121,13 +128,18 @@ def _twins_joined(findings: list[Finding]) -> list[Finding]:
     return sorted(joined.values(), key=lambda finding: finding.order_key)
 
 
-def _are_twins(scanned: Finding, live: Finding) -> bool:
+def _are_twins(scanned: Finding, live: Finding, faults: tuple[FaultOutcome, ...]) -> bool:
+    """Whether scan says the same of the same lines; of what a sweep saw, of the same function: a
+    row is added at one line and sent at another."""
     if scanned.code != live.code or _is_live(scanned):
         return False
     where = where_of(scanned)
     stacks = (one.stack for one in live.evidence if isinstance(one, Executions))
     own = Frame(live.span.path, live.span.line, live.function)
-    return is_met(where, (own, *(frame for stack in stacks for frame in stack)))
+    if is_met(where, (own, *(frame for stack in stacks for frame in stack))):
+        return True
+    failed = stacks_failed(live.evidence, faults)
+    return any(is_in_function(place_of(frame), where) for frame in failed)
 
 
 def _confirmed(scanned: Finding, live: Finding) -> Finding:

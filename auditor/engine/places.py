@@ -52,6 +52,12 @@ def stands_at(place: Place, where: Where) -> bool:
     return _is_end_of(place.path, where.span.path) and _same_function(place, where)
 
 
+def is_in_function(place: Place, where: Where) -> bool:
+    """Whether the place is in the function of the lines."""
+    is_same = place.path == where.span.path or _is_end_of(place.path, where.span.path)
+    return is_same and _same_function(place, where)
+
+
 def _is_end_of(one: str, other: str) -> bool:
     shorter, longer = sorted((one, other), key=len)
     return "/" in shorter and longer.endswith(f"/{shorter}")

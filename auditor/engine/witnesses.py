@@ -65,6 +65,14 @@ def _total(sites: Iterable[TermSite]) -> str:
         return " + ".join(shares)
 
 
+def stacks_failed(
+    evidence: Iterable[Evidence], outcomes: Iterable[FaultOutcome]
+) -> tuple[Frame, ...]:
+    """The call paths to the statements at which the faults of this evidence struck."""
+    replayed = {one.replay for one in evidence if isinstance(one, FaultSeen)}
+    return tuple(frame for one in outcomes if one.replay in replayed for frame in one.stack)
+
+
 def faults_at(where: Where, outcomes: Iterable[FaultOutcome]) -> tuple[Evidence, ...]:
     """What happened when a statement from these lines failed, or when a handler on them saw the
     error; only what was not good, and each fault and verdict once."""

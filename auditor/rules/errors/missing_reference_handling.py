@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from auditor.model.evidence import SchemaFact
 from auditor.model.finding import Confidence, Severity
-from auditor.rule import Example, Hit, Hits, OnFunction, Rule
+from auditor.rule import Example, Hit, Hits, OnFunction, OnOutcomes, Rule
 from auditor.rules.errors.caught import catches, handlers_of, short
+from auditor.rules.errors.rivals_seen import reference_unanswered
 from auditor.rules.errors.violations import (
     Violation,
     given_for,
@@ -193,7 +194,7 @@ RULE = Rule(
     ),
     instead="Handle DBReferenceError outside of the transaction and raise the error of the domain"
     " (`NotFound` after a create, `InUse` after a delete), from it.",
-    checks=(OnFunction(check),),
+    checks=(OnFunction(check), OnOutcomes(reference_unanswered)),
     bad=(
         Example(
             "a row for a parent that the caller names",

@@ -26,7 +26,7 @@ def key_taken(outcomes: tuple[FaultOutcome, ...]) -> Hits:
     yield from _hits(
         outcomes,
         lambda one: one.fault == "taken" and one.verdict in _RAW and _has_answer(one),
-        lambda one: one.site,
+        _begun,
         "another session stored the same {subject} between the look-up and this statement:"
         " `{escaped}` reached the caller, and `{in_turn}` is the answer when the row was there"
         " before",
@@ -64,7 +64,7 @@ def reference_unanswered(outcomes: tuple[FaultOutcome, ...]) -> Hits:
     yield from _hits(
         outcomes,
         lambda one: one.fault in {"parent-vanished", "child-added"} and one.verdict in _RAW,
-        lambda one: one.site,
+        _begun,
         "another session {did} before this statement ({subject}), and `{escaped}` reached the"
         " caller",
     )
@@ -74,6 +74,15 @@ def _has_answer(outcome: FaultOutcome) -> bool:
     """Whether the call copes with what the other session did if that came first."""
     told = outcome.in_turn
     return bool(told) and not told.startswith(_OF_THE_DATABASE) and told not in _MISTAKES
+
+
+def _begun(outcome: FaultOutcome) -> Frame:
+    """Where the work begins that the statement is part of: the innermost line in the file of the
+    outermost caller. Layers that many callers share cannot answer for one; functions inside others
+    are those of the scenario."""
+    outwards = [frame for frame in outcome.stack if "<" not in frame.function]
+    own = [frame for frame in outwards if frame.path == outwards[-1].path]
+    return own[0] if own else outcome.site
 
 
 def _hits(
