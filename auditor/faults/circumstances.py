@@ -15,7 +15,8 @@ _ROW_OF_VALUES = re.compile(r"_m\d+$")
 
 def isolation_of(connection: Any) -> str:
     """The isolation level, in capitals: that of the connection, the engine or the server's default.
-    A level that the program sets with a statement of its own is not known."""
+    A level that the program sets with a statement of its own is not known. SQLite in AUTOCOMMIT
+    mode is in a transaction nevertheless where oslo.db sends its BEGIN."""
     dialect = connection.dialect
     raw = connection.connection.dbapi_connection
     known = (
@@ -25,7 +26,9 @@ def isolation_of(connection: Any) -> str:
         getattr(dialect, "isolation_level", None),  # SQLAlchemy 1.4
         dialect.default_isolation_level,
     )
-    return str(next(filter(None, known), "")).upper().replace("_", " ")
+    found = str(next(filter(None, known), "")).upper().replace("_", " ")
+    is_begun = found == "AUTOCOMMIT" and getattr(raw, "in_transaction", False) is True
+    return "SERIALIZABLE" if is_begun else found
 
 
 def locks_rows(context: Any, shape: str) -> bool:

@@ -11,6 +11,7 @@ from auditor.faults.catalogue import (
     LOCK,
     LOCKING,
     SENDS_ROWS,
+    SENT,
     WRITES,
     Fault,
     FaultRow,
@@ -53,10 +54,10 @@ FAULTS = (
     Fault(
         "disconnect-before",
         "the connection is dead when the statement is sent: ended while it was idle",
-        ANY,
+        SENT,
         Moment.BEFORE_STATEMENT,
     ),
-    Fault("disconnect", "the connection is lost while the statement runs", ANY),
+    Fault("disconnect", "the connection is lost while the statement runs", SENT),
     Fault(
         "disconnect-after",
         "the connection is lost when the statement has taken effect, before the answer",

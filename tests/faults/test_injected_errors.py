@@ -61,6 +61,7 @@ PAIRS = (
     ("not-null", new_parent({"quantity": None}), new_parent({})),
     ("check", new_parent({"quantity": -1}), new_parent({})),
     ("too-long", new_parent({"name": "x" * 21}), new_parent({})),
+    ("out-of-range", new_parent({"quantity": 2**40}), new_parent({})),
 )
 
 
@@ -84,6 +85,30 @@ def test_an_injected_deadlock_equals_a_real_one_of_two_sessions(postgresql: str)
         made = injected(engine, touch(1), "deadlock")
         names = (type(real), type(inner(real)), sqlstate(real), first_line(real))
         assert names == (type(made), type(inner(made)), sqlstate(made), first_line(made))
+
+
+@pytest.mark.parametrize("database", ["postgresql", "mariadb"], indirect=True)
+def test_a_read_that_does_not_wait_for_a_lock_fails_as_really(database: str) -> None:
+    def locks(connection: Any) -> None:
+        connection.execute(sa.select(PARENTS).with_for_update(nowait=True))
+
+    with open_scratch(database) as scratch, filled(scratch.url) as engine:
+        with engine.connect() as other, other.begin():
+            locks(other)
+            real = raised(engine, locks)
+        assert portrait(injected(engine, locks, "lock-wait")) == portrait(real)
+
+
+def test_a_deadlock_in_a_savepoint_takes_the_savepoint_along_on_mariadb(mariadb: str) -> None:
+    def in_savepoint(connection: Any) -> None:
+        with connection.begin_nested():
+            touch(1)(connection)
+
+    with open_scratch(mariadb) as scratch, filled(scratch.url) as engine:
+        error = injected(engine, in_savepoint, "deadlock")
+        assert type(error).__name__ == "DBError"
+        assert type(error.cause).__name__ == "DBDeadlock"
+        assert "SAVEPOINT" in str(error)
 
 
 def test_an_injected_disconnect_replaces_the_connection_as_a_real_one_does(
@@ -186,7 +211,7 @@ def raised(engine: sa.Engine, act: Act) -> BaseException:
 
 
 def injected(engine: sa.Engine, act: Act, fault: str, struck: Act | None = None) -> Any:
-    """The error that comes of injecting into the first statement of a transaction. `struck` is
+    """The error that comes of injecting into the first such statement of a transaction. `struck` is
     executed in place of `act` when it fails."""
     learnt = Watch(None, make_call.__code__, ".")
     with learnt.watching(), engine.connect() as connection, connection.begin() as transaction:
@@ -194,7 +219,9 @@ def injected(engine: sa.Engine, act: Act, fault: str, struck: Act | None = None)
         transaction.rollback()
     with engine.connect() as connection:
         keys = read_keys(connection)
-    shot = shots_at(fault_named(fault, FAULTS), learnt.statements[0], keys, persistent=False)[0]
+    named = fault_named(fault, FAULTS)
+    hit = (shots_at(named, one, keys, persistent=False) for one in learnt.statements)
+    shot = next(shots for shots in hit if shots)[0]
     watch = Watch(shot, make_call.__code__, ".")
     with watch.watching():
         return raised(engine, struck or act)
