@@ -62,6 +62,10 @@ def join(
         laws=laws,
         faults=faults,
         coverage=tuple(dict.fromkeys(one for report in reports for one in report.coverage)),
+        handlers=tuple(dict.fromkeys(row for report in reports for row in report.handlers)),
+        missing_handlers=tuple(
+            dict.fromkeys(row for report in reports for row in report.missing_handlers)
+        ),
     )
     findings = _twins_joined([f for report in reports for f in report.findings], faults)
     strengthened = tuple(_strengthened(finding, whole) for finding in findings)
