@@ -82,14 +82,14 @@ def with_conduct(outcome: FaultOutcome, run: Conduct, expected: Conduct) -> Faul
         outcome,
         verdict=Verdict.REPEATED_EFFECT,
         effects=(*effects, *changed),
-        note=" and ".join(said),
+        note=", and ".join(said),
     )
 
 
 _FAILED = frozenset({Verdict.REPORTED, Verdict.LEAKED, Verdict.RETRIED_IN_VAIN})
 """The call failed, and nothing of it is stored."""
-_DONE_TWICE = "the retry did again what the database cannot take back"
-_BEGAN_OTHERWISE = "a retry began with arguments that the try before had changed"
+_DONE_TWICE = "it did again what no rollback takes back"
+_BEGAN_OTHERWISE = "a try began with arguments that the one before had changed"
 
 
 def _multiplied(retried: tuple[Retried, ...]) -> str:

@@ -126,10 +126,17 @@ def changed(first: Contents, later: Contents) -> tuple[str, ...]:
     out: attributes are loaded and defaults are filled in."""
     if not first or not later:
         return ()
-    return tuple(
-        f"`{place}` was {_short(text)}, then {_short(later.get(place, 'gone'))}"
+    places = [
+        place
         for place, text in first.items()
         if later.get(place) != text and not _is_expected(place, text, later)
+    ]
+    inner = tuple(f"{place}[" for place in places if first[place].endswith(_KEYS))
+    told_inside = {own[:-1] for own in inner if any(one.startswith(own) for one in places)}
+    return tuple(
+        f"`{place}` was {_short(first[place])}, then {_short(later.get(place, 'gone'))}"
+        for place in places
+        if place not in told_inside
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import itertools
 import os
 import sys
 from collections import Counter
@@ -24,7 +25,14 @@ from auditor.model.span import Frame
 from auditor.runtime import effects as table
 from auditor.runtime.effects import Row, is_programs, new_modules, owner_of
 from auditor.runtime.seam import Patches
-from auditor.runtime.sites import frame_behind_greenlet, package_of, places_from, site_of
+from auditor.runtime.sites import (
+    Place,
+    frame_at,
+    frame_behind_greenlet,
+    package_of,
+    places_from,
+    site_of,
+)
 
 FILE, CALLBACK = "file", "callback"
 
@@ -132,11 +140,12 @@ class _Counting:
         shown = name if row.owner else f"{row.module.removeprefix('builtins')}.{name}".lstrip(".")
         if row.name == "__init__":
             shown = row.owner
+        effect = (row.what, shown, row.module.partition(".")[0])
         if inspect.iscoroutinefunction(original):
 
             @functools.wraps(original)
             async def call(*arguments: Any, **named: Any) -> Any:
-                token = self._enter(row.what, shown, arguments, named)
+                token = self._enter(effect, arguments, named)
                 try:
                     return await original(*arguments, **named)
                 finally:
@@ -146,7 +155,7 @@ class _Counting:
 
             @functools.wraps(original)
             def call(*arguments: Any, **named: Any) -> Any:
-                token = self._enter(row.what, shown, arguments, named)
+                token = self._enter(effect, arguments, named)
                 try:
                     return original(*arguments, **named)
                 finally:
@@ -157,7 +166,7 @@ class _Counting:
     def _of_mocks(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def mock_call(mock: Any, *arguments: Any, **named: Any) -> Any:
             what, name = effect_of_mock(mock) if self._seen is not None else ("", "")
-            token = self._enter(what, name, arguments, named) if what else None
+            token = self._enter((what, name, ""), arguments, named) if what else None
             try:
                 return original(mock, *arguments, **named)
             finally:
@@ -166,9 +175,14 @@ class _Counting:
         return mock_call
 
     def _enter(
-        self, what: str, name: str, arguments: tuple[Any, ...], named: Mapping[str, Any]
+        self,
+        effect: tuple[str, str, str],
+        arguments: tuple[Any, ...],
+        named: Mapping[str, Any],
     ) -> Any:
-        """Count a call of the program's. Never raises; what it returns is for `_leave`."""
+        """Count a call of the program's: what it is, its name, and the package in which the program
+        may have called another function for it. Never raises; what it returns is for `_leave`."""
+        what, name, package = effect
         seen = self._seen
         if seen is None or _inside.get():
             return None
@@ -176,12 +190,12 @@ class _Counting:
             frame = sys._getframe(2)  # noqa: SLF001 - the caller of the wrapper
             if not _changes_something(what, name, arguments, named) or not is_programs(frame):
                 return None
-            places = places_from(frame)
-            if any(package_of(code) == "logging" for code, _ in places[:1]):
-                return None
-            site = site_of([*places, *places_from(frame_behind_greenlet())], self._root)
-            if site.stack:
-                seen[Done(what, name, site.frame)] += 1
+            places = [*places_from(frame), *places_from(frame_behind_greenlet())]
+            own = _within(package, places)
+            site = site_of(places[len(own) :], self._root)
+            if site.stack and not _is_logging(places[0]):
+                asked = frame_at(own[-1], self._root).function if own else name
+                seen[Done(what, asked, site.frame)] += 1
         except Exception:  # noqa: BLE001 - inside the program, nothing of ours may raise
             return None
         return _inside.set(True)
@@ -239,6 +253,15 @@ def _order(item: tuple[Done, int]) -> tuple[str, int, str, str]:
 def _counted(done: Done, times: int) -> str:
     ends = {"s": "", "es": ""} if times == 1 else {"s": "s", "es": "es"}
     return _KINDS[done.what].format(times, **ends)
+
+
+def _within(package: str, places: list[Place]) -> list[Place]:
+    """The innermost places, as far as they are of the package."""
+    return list(itertools.takewhile(lambda place: package_of(place[0]) == package, places))
+
+
+def _is_logging(place: Place) -> bool:
+    return os.path.basename(os.path.dirname(place[0].co_filename)) == "logging"
 
 
 def _changes_something(

@@ -31,10 +31,13 @@ def _hit(function: Frame, found: list[FaultOutcome]) -> Hit:
     more = len(effects) - _MOST_TOLD
     told = "; ".join(effects[:_MOST_TOLD]) + (f"; and {more} more" if more > 0 else "")
     faults = " or ".join(f"`{fault}`" for fault in dict.fromkeys(one.fault for one in found))
+    what = (
+        f"`{name}` was tried again after {faults}, and repeated what no rollback takes back: {told}"
+    )
     return Hit(
         Span(function.path, function.line, 1, function.line, 1),
         function.function,
-        {"what": f"`{name}` was tried again after {faults}, and did not only its own work: {told}"},
+        {"what": what},
         tuple(_evidence(found)),
         confidence=Confidence.HIGH,
         severity=Severity.ERROR,
