@@ -122,7 +122,7 @@ def table_of(found: Linked, settings: Settings, seen: Report = Report()) -> Repo
             "faults": len(seen.faults),
         },
         handlers=rows,
-        missing_handlers=missing_handlers(found.project, found.named, seen.faults),
+        missing_handlers=missing_handlers(found.project, found.named, seen.faults, static.findings),
     )
 
 

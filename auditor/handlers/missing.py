@@ -16,8 +16,10 @@ from itertools import pairwise
 from auditor.handlers.done import DELETE, INSERT, Done
 from auditor.handlers.engines import engines_of
 from auditor.handlers.reach import DUPLICATE, REFERENCE, stands_in
-from auditor.handlers.schema import Key, keys_of, refusing
+from auditor.handlers.schema import Key, keys_of, refusing, table_of
 from auditor.handlers.work import Work, work_of
+from auditor.model.evidence import SchemaFact
+from auditor.model.finding import Finding
 from auditor.model.handler import MissingHandler
 from auditor.model.outcome import FaultOutcome, Verdict
 from auditor.model.span import Frame
@@ -35,11 +37,16 @@ _FAULTS = {
     REFERENCE: ("reference", "parent-vanished"),
 }
 """Faults of a sweep that are this error."""
+_BY_CODE = {"DBA214": REFERENCE, "DBA215": DUPLICATE}
+_WORKLOADS = ("auditor.scenario", "pytest.")
 _MIGRATIONS = ("/versions/", "/alembic_migrations/", "/migrations/")
 
 
 def missing_handlers(
-    project: Project, modules: Iterable[ModuleFacts], faults: Iterable[FaultOutcome] = ()
+    project: Project,
+    modules: Iterable[ModuleFacts],
+    faults: Iterable[FaultOutcome] = (),
+    findings: Iterable[Finding] = (),
 ) -> tuple[MissingHandler, ...]:
     """The errors that can get out, one row for each statement and constraint, in order of the
     functions they get out of; of several such functions the first is shown."""
@@ -54,14 +61,50 @@ def missing_handlers(
                     key = (row.way[-1], row.error, row.constraint)
                     known = found.get(key)
                     found[key] = replace(known, others=known.others + 1) if known else row
-    return tuple(sorted(found.values(), key=lambda row: (row.span, row.error, row.constraint)))
+    rows = [*found.values(), *_by_rules(findings, leaked, {(k[0], k[1]) for k in found})]
+    return tuple(sorted(rows, key=lambda row: (row.span, row.error, row.constraint)))
+
+
+def _by_rules(
+    findings: Iterable[Finding], leaked: list[FaultOutcome], known: set[tuple[Frame, str]]
+) -> Iterator[MissingHandler]:
+    """What DBA214 and DBA215 report, which look at one statement and who answers for it."""
+    for one in findings:
+        error = _BY_CODE.get(one.code, "")
+        frame = Frame(one.span.path, one.span.line, one.function)
+        if error and (frame, short(error)) not in known:
+            facts = [fact.fact for fact in one.evidence if isinstance(fact, SchemaFact)]
+            yield MissingHandler(
+                span=one.span,
+                function=one.function,
+                error=short(error),
+                constraint=f"{one.code}: {facts[0] if facts else one.message}",
+                way=(frame,),
+                confirmed=_replay_at(
+                    one.span.path, (one.span.line, one.span.end_line), error, leaked
+                ),
+            )
 
 
 def _is_boundary(project: Project, module: ModuleFacts, function: FunctionFacts) -> bool:
-    """Whether it is public and nothing in the program calls a function of its name."""
+    """Whether it is public, no workload, and nothing in the program calls one of its name."""
     if function is module.body or function.name.startswith("_") or ".<locals>" in function.qualname:
         return False
-    return not project.program.calls.get(function.name)
+    if _is_outside(project, project.program.scope_of(function)):
+        return False
+    callers = project.program.calls.get(function.name, ())
+    return all(_is_outside(project, site.scope) for site in callers)
+
+
+def _is_outside(project: Project, scope: Scope) -> bool:
+    """Whether it is a module's body, a workload or a test, whose calls are those of a user."""
+    if scope.function is scope.module.body:
+        return True
+    decorators = (
+        project.resolve(scope.module, one.func if isinstance(one, Call) else one)
+        for one in scope.function.decorators
+    )
+    return any(name.startswith(_WORKLOADS) for name in decorators)
 
 
 def _of_boundary(
@@ -146,15 +189,21 @@ def _way(project: Project, scope: Scope, one: Done) -> tuple[Frame, ...]:
 
 
 def _confirmed(one: Done, error: str, leaked: list[FaultOutcome], project: Project) -> str:
-    """The replay of a fault that got out from this very statement, empty if there is none."""
     scope = project.program.scopes[one.site.scope]
     call = scope.function.events[one.site.position]
     last = call.at.end_line if isinstance(call, Call) else one.site.at.line
+    lines = (one.site.at.line, last)
+    if one.noted:  # what is noted fails where it is flushed, in the same function at best
+        lines = (scope.function.at.line, scope.function.at.end_line)
+        table = table_of(project, one.model) if one.model is not None else ""
+        leaked = [fault for fault in leaked if table and f" {table} " in fault.shape]
+    return _replay_at(scope.module.path, lines, error, leaked)
+
+
+def _replay_at(path: str, lines: tuple[int, int], error: str, leaked: list[FaultOutcome]) -> str:
+    """The replay of a fault that got out from these lines, empty if there is none."""
     for fault in leaked:
-        if fault.fault not in _FAULTS[error]:
-            continue
-        for frame in fault.stack:
-            is_here = one.site.at.line <= frame.line <= last
-            if is_here and frame.path.endswith(scope.module.path):
+        for frame in fault.stack if fault.fault in _FAULTS[error] else ():
+            if lines[0] <= frame.line <= lines[1] and f"/{frame.path}".endswith(f"/{path}"):
                 return fault.replay or fault.scenario
     return ""

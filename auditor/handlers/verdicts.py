@@ -21,6 +21,7 @@ from auditor.model.handler import (
 from auditor.model.outcome import Verdict
 from auditor.report.evidence import counted
 from auditor.rules.errors.caught import always_raises, short
+from auditor.rules.errors.lost_errors import is_lost
 
 _BY_CODE = {
     "DBA212": HandlerVerdict.BREAKS_SESSION,
@@ -70,7 +71,7 @@ def verdict_of(clause: Clause, known: Known) -> tuple[HandlerVerdict, str]:
         dead = _dead(clause, known)
         if dead:
             return HandlerVerdict.DEAD, dead
-    return _good_or_untested(known)
+    return _good_or_untested(clause, known)
 
 
 def _by_faults(clause: Clause, known: Known) -> tuple[HandlerVerdict, str] | None:
@@ -113,7 +114,7 @@ def _dead(clause: Clause, known: Known) -> str:
     return "; ".join(f"{', '.join(names)}: {reason}" for reason, names in reasons.items())
 
 
-def _good_or_untested(known: Known) -> tuple[HandlerVerdict, str]:
+def _good_or_untested(clause: Clause, known: Known) -> tuple[HandlerVerdict, str]:
     good = [one for one in known.sweeps if one.verdict.is_good]
     if good:
         rest = len(known.sweeps) - len(good)
@@ -123,10 +124,15 @@ def _good_or_untested(known: Known) -> tuple[HandlerVerdict, str]:
         )
     if known.sweeps:
         return HandlerVerdict.GOOD, f"it lets the error go on: {_others(known.sweeps)}"
-    if known.seen.ran:
+    if known.seen.ran and not _is_lost(clause):
         return HandlerVerdict.GOOD, (
             f"{counted(known.seen.ran, 'error')} came to it in the recording, and the source shows"
             " no defect"
+        )
+    if known.seen.ran:
+        return HandlerVerdict.UNTESTED, (
+            f"{counted(known.seen.ran, 'error')} came to it in the recording; whether it may pass"
+            " over them only a sweep can tell"
         )
     if known.seen.tried:
         return HandlerVerdict.UNTESTED, (
@@ -134,6 +140,10 @@ def _good_or_untested(known: Known) -> tuple[HandlerVerdict, str]:
             " none failed with what it takes"
         )
     return HandlerVerdict.UNTESTED, "nothing recorded came to it, and no sweep"
+
+
+def _is_lost(clause: Clause) -> bool:
+    return clause.kind == "suppress" or is_lost(clause.function, clause.handler)
 
 
 def _others(sweeps: Sequence[FaultAtHandler]) -> str:

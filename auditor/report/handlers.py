@@ -123,7 +123,8 @@ def _row(row: HandlerRow, *, verbose: bool) -> Iterator[str]:
     yield f"    in {row.function}; its `try`: {row.work}"
     for error in row.errors:
         yield f"    {_last(error.name)}, {error.reach.value}: {error.reason}"
-    yield f"    {row.reason}"
+    if not any(row.reason.endswith(error.reason) for error in row.errors):
+        yield f"    {row.reason}"
     if row.seen.tried or row.seen.ran:
         yield (
             f"    recorded: its `try` executed {counted(row.seen.tried, 'statement')}, and"

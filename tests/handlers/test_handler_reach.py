@@ -39,8 +39,8 @@ def guarded(tried: str, caught: str, *, before: str = "import pymysql") -> str:
         (
             "session.execute(insert(Label).values(text='a'))",
             "db_exc.DBDuplicateEntry",
-            "DBDuplicateEntry proven: `session.execute()`: `Label` has the unique key"
-            " (book_id, text)",
+            ("DBDuplicateEntry proven: `session.execute()`: `Label` has the unique key"
+            " (book_id, text)"),
         ),
         (
             f"if flag:\n{textwrap.indent(ADDED, '    ')}",
@@ -65,8 +65,8 @@ def guarded(tried: str, caught: str, *, before: str = "import pymysql") -> str:
         (
             QUERIED,
             "db_exc.DBDuplicateEntry",
-            "DBDuplicateEntry possible: its `try` only reads: what was noted before may be flushed"
-            " by it",
+            ("DBDuplicateEntry possible: its `try` only reads: what was noted before may be flushed"
+            " by it"),
         ),
         (
             "session.add(Book(shelf_id=1))\nsession.flush()",
@@ -76,8 +76,8 @@ def guarded(tried: str, caught: str, *, before: str = "import pymysql") -> str:
         (
             "session.query(Shelf).delete()",
             "db_exc.DBReferenceError",
-            "DBReferenceError proven: `query.delete()`: `Book.shelf_id` refers to it without"
-            " CASCADE",
+            ("DBReferenceError proven: `query.delete()`: `Book.shelf_id` refers to it without"
+            " CASCADE"),
         ),
         (QUERIED, "db_exc.DBDeadlock", f"DBDeadlock proven: {ANY}"),
         (QUERIED, "Exception", f"Exception proven: {ANY}"),
@@ -114,8 +114,8 @@ def guarded(tried: str, caught: str, *, before: str = "import pymysql") -> str:
         (
             "load.id",
             "orm_exc.ObjectDeletedError",
-            "ObjectDeletedError possible: the ORM raises it by itself, also where an attribute is"
-            " read",
+            ("ObjectDeletedError possible: the ORM raises it by itself, also where an attribute is"
+            " read"),
         ),
         (
             "pymysql.connect(host='a').ping()",
@@ -160,8 +160,10 @@ def test_an_error_that_can_come_leaves_its_handler_untested(
         (
             ADDED,
             "sa_exc.IntegrityError",
-            "oslo.db turns it into `DBDuplicateEntry` or `DBReferenceError` or `DBConstraintError`"
-            " or `DBError`",
+            (
+                "oslo.db turns it into `DBDuplicateEntry` or `DBReferenceError` or"
+                " `DBConstraintError` or `DBError`"
+            ),
         ),
         (ADDED, "pymysql.IntegrityError", "SQLAlchemy wraps the errors of drivers in its own"),
     ],
