@@ -100,12 +100,13 @@ def _of_update(
     sql: str, pieces: Sequence[Piece], parameters: Parameters, alias: str
 ) -> tuple[str, Parameters] | None:
     found = {p.word: p for p in reversed(pieces) if p.depth == 0 and p.word in {"SET", "WHERE"}}
-    if "WHERE" not in found or any(p.depth == 0 and p.word == "FROM" for p in pieces):
+    if "SET" not in found or any(p.depth == 0 and p.word == "FROM" for p in pieces):
         return None
     table = sql[pieces[0].end : found["SET"].start]
-    tail = [p for p in pieces if p.start >= found["WHERE"].start]
+    begin = found["WHERE"].start if "WHERE" in found else len(sql)
+    tail = [p for p in pieces if p.start >= begin]
     end = _end_of_rows(tail, len(sql))
-    text = f"FROM {table.strip()} {sql[found['WHERE'].start : end]}"
+    text = f"FROM {table.strip()} {sql[begin:end]}"
     return _selected(text, alias, tail, parameters, end)
 
 

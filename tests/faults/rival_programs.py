@@ -166,6 +166,24 @@ def swallows_the_duplicate(own: Service) -> str:
     return "new"
 
 
+def returns_what_was_refused(own: Service) -> dict[str, str]:
+    try:
+        with own.writer as session:
+            session.add(Label(id="label-2", name="new"))
+    except db_exc.DBDuplicateEntry:
+        pass
+    return {"id": "label-2", "name": "new"}
+
+
+def gives_up_quietly(own: Service) -> str | None:
+    try:
+        with own.writer as session:
+            session.add(Label(id="label-2", name="new"))
+    except db_exc.DBDuplicateEntry:
+        return None
+    return "new"
+
+
 def renames(own: Service) -> None:
     with own.writer as session:
         session.query(Label).filter_by(id="label-1").update({"name": "new"})
@@ -176,19 +194,26 @@ def renames(own: Service) -> None:
 
 def uses_what_is_gone(own: Service) -> str:
     with own.reader as session:
-        exists = session.query(Label.id).filter_by(name="free").scalar()
-    with own.reader as session:
-        return str(session.get(Label, exists).name)
+        return str(session.get(Label, "label-1").name)
 
 
 def asks_whether_it_is_gone(own: Service) -> str:
     with own.reader as session:
-        exists = session.query(Label.id).filter_by(name="free").scalar()
-    with own.reader as session:
-        found = session.get(Label, exists)
+        found = session.get(Label, "label-1")
         if found is None:
-            raise LabelNotFound(exists)
+            raise LabelNotFound("label-1")
         return str(found.name)
+
+
+def deletes_along(own: Service) -> None:
+    with own.writer as session:
+        session.query(Label).filter_by(id="label-1").delete()
+
+
+def deletes_what_it_has_written(own: Service) -> None:
+    with own.writer as session:
+        session.execute(sa.update(Label.__table__).values(title="t"))
+        session.execute(sa.delete(Label.__table__).where(Label.__table__.c.name == "free"))
 
 
 def updates_what_was_read(own: Service) -> None:
@@ -239,6 +264,13 @@ def counts_with_a_version_and_again(own: Service) -> None:
 def refers(own: Service) -> None:
     with own.writer as session:
         session.add(Rule(label_id="label-1", router_id="router-1"))
+
+
+def refers_to_its_own(own: Service) -> None:
+    with own.writer as session:
+        session.add(Label(id="label-2", name="new"))
+        session.flush()
+        session.add(Rule(label_id="label-2", router_id="router-1"))
 
 
 def reports_the_label(own: Service) -> None:
