@@ -66,7 +66,7 @@ class Ending:
     success. `dead_sessions` counts sessions left unusable, `left_open` sessions and connections
     that the call without a fault leaves clean and this one left dead or in a transaction.
     `declared` is the error's standing in the scenario. `stored`: the fault came after its
-    transaction had been stored. `in_handler`: the error that escaped was raised inside a handler."""
+    transaction had been stored. `in_handler`: what escaped was raised inside of a handler."""
 
     error: BaseException | None
     shown: Sequence[BaseException]

@@ -130,6 +130,8 @@ def judgement_of(case: Interfered) -> Judgement:
 
 def _of_returned(case: Interfered) -> tuple[Verdict, str]:
     run, own = case.run, case.own
+    if _gave_way(case):
+        return Verdict.SWALLOWED, "its row was not as it had been read, and nothing of it is stored"
     if not run.dead_sessions and any(_is_that_of(run, order) for order in _orders(own)):
         denial = _denied(case)
         return (Verdict.SWALLOWED, denial) if denial else (Verdict.RECOVERED, "")
@@ -159,6 +161,16 @@ def _denied(case: Interfered) -> str:
     if looked or len(case.own.first.watch.statements) < point.ordinal:
         return ""
     return "what the call had to store was refused, and it returned"
+
+
+def _gave_way(case: Interfered) -> bool:
+    """Whether a call that changes rows changed none, because one was stale. The state is that of
+    the other session coming last, who writes over the call's work; but there was none."""
+    run, own = case.run, case.own
+    is_stale = all(change.verb == "UPDATE" for change in case.other.changes)
+    if not is_stale or not case.expected.delta:
+        return False
+    return run.delta == own.alone and not _is_that_of(run, own.first)
 
 
 def _orders(own: Orders) -> Iterator[Run]:

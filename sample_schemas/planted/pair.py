@@ -2,8 +2,8 @@
 
 `says` holds the verdict on the defect at each statement that `fault` strikes, in order: one word
 for all of them, or one for each, separated by spaces. Where a server behaves unlike SQLite,
-`elsewhere` says what is right there. `contract` are the faults under which the twin may do nothing wrong, at
-any statement; faults beyond it are not its promise.
+`elsewhere` says what is right there. `contract` are the faults under which the twin may do nothing
+wrong, at any statement; faults beyond it are not its promise.
 """
 
 from __future__ import annotations

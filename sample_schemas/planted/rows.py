@@ -48,6 +48,14 @@ class PortInUse(errors.MeteringError):
     """The port is the gateway of a router."""
 
 
+class RouterNotFound(errors.MeteringError):
+    """No router has the given id."""
+
+
+class PortNotFound(errors.MeteringError):
+    """No port has the given id."""
+
+
 LABELS = models.MeteringLabel.__table__
 RULES = models.MeteringLabelRule.__table__
 PORTS = models.Port.__table__

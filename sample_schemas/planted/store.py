@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -59,6 +59,13 @@ def plain(act: Callable[[Store], Any]) -> Scenario:
             rows.fill(connection)
         return functools.partial(act, store)
 
-    return scenario(sizes={}, prepare=lambda database: connect(database.url), declared=ERRORS)(
-        populate
-    )
+    return scenario(sizes={}, prepare=_prepared, declared=ERRORS)(populate)
+
+
+def undeclared(act: Callable[[Store], Any]) -> Scenario:
+    """The same, where no error is declared: one that says the wrong thing is held against it."""
+    return replace(plain(act), declared=())
+
+
+def _prepared(database: Any) -> Store:
+    return connect(database.url)

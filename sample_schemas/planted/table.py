@@ -14,6 +14,7 @@ THEMES = (
     ("transactions_plain", "sqlalchemy"),
     ("sessions_plain", "sqlalchemy"),
     ("retries_plain", "sqlalchemy"),
+    ("rivals_plain", "sqlalchemy"),
     ("concurrent", "greenlet"),
     ("handlers_oslo", "oslo_db"),
     ("retries_oslo", "oslo_db"),
