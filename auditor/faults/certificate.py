@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+from auditor.faults.catalogue import ANY, Fault
 from auditor.faults.outcomes import Request
 from auditor.faults.plan import Plan
 from auditor.model.outcome import FaultOutcome, SweepCoverage, Verdict
@@ -34,8 +35,12 @@ def planned_coverage(request: Request, plan: Plan) -> SweepCoverage:
         left_out=len(possible),
         untried=tuple(possible),
         impossible=tuple(n for n in every if n not in set(possible)),
-        needs=fault.needs.value or " or ".join(fault.verbs),
+        needs=fault.needs.value or _verbs(fault),
     )
+
+
+def _verbs(fault: Fault) -> str:
+    return "an engine that tells it" if set(fault.verbs) >= set(ANY) else " or ".join(fault.verbs)
 
 
 def reached_coverage(planned: SweepCoverage, outcomes: Iterable[FaultOutcome]) -> SweepCoverage:

@@ -24,6 +24,7 @@ from typing import Any, TextIO
 from auditor.faults.code import changed_files
 from auditor.model.errors import AuditorError
 from auditor.model.outcome import FaultOutcome
+from auditor.report.evidence import counted
 from auditor.report.faults import fault_as_json
 from auditor.report.readback import fault_from_json
 
@@ -154,7 +155,7 @@ def _hold(path: Path, found: Identity, wanted: Identity) -> None:
             raise _refusal(path, f"it was begun with {tool} {found[tool]}, not {wanted[tool]}")
     before, now = found["sweeps"], wanted["sweeps"]
     if len(before) != len(now):
-        raise _refusal(path, f"it was begun for {len(before)} sweeps, not {len(now)}")
+        raise _refusal(path, f"it was begun for {counted(len(before), 'sweep')}, not {len(now)}")
     for old, new in zip(before, now, strict=True):
         for name, value in new.items():
             if old[name] != value:

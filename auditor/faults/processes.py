@@ -9,6 +9,7 @@ parent, however that ends: the pipe between them breaks.
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import multiprocessing
 import os
@@ -26,6 +27,7 @@ from auditor.faults.code import digests_of_code
 from auditor.faults.outcomes import Request
 from auditor.faults.worker import Began, Message
 
+_PR_SET_PDEATHSIG = 1  # of prctl(2)
 _SECONDS_FOR_THREADS = 0.5
 """How long threads that a run left may take to end by themselves."""
 Work = Callable[[Request, Any, Callable[[Message], None]], None]
@@ -95,6 +97,7 @@ def _be_child(
     """What the child does. What the workload prints and logs stays out of the report."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, who ends this child
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    _end_with_parent()
     for one in foreign:
         one.close()
     _be_killed_first()
@@ -162,6 +165,13 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+def _end_with_parent() -> None:
+    """Where the system offers it, this process is killed as soon as its parent is gone; else it
+    notices when it has something to tell."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _be_killed_first() -> None:

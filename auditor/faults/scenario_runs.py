@@ -5,8 +5,12 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import FrameType
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event
 
 from auditor.faults.bench import Bench, make_call
 from auditor.faults.catalogue import Moment
@@ -15,8 +19,11 @@ from auditor.faults.outcomes import Request, judged_outcome
 from auditor.faults.plan import Point
 from auditor.faults.repeatable import GiveUp, Learned
 from auditor.faults.rivals_outcomes import rival_outcome
+from auditor.model.errors import DatabaseError
 from auditor.model.outcome import FaultOutcome, Verdict
 from auditor.runtime.sites import Place, places_from, site_of
+
+_SCHEMA_VERBS = ("CREATE", "ALTER", "DROP", "RENAME", "TRUNCATE")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,20 +32,44 @@ class ScenarioRuns:
 
     request: Request
     bench: Bench
+    schema_statements: list[frozenset[str]] = field(default_factory=list)
+    """What changed the schema, in all runs without a fault together, then in each with one."""
 
     def fault_free(self, *, repeated: bool) -> Learned:
         """See `Repeatable`."""
-        return fault_free_run(self.bench, repeated=repeated).learned(self.bench.keys())
+        with _schema_statements() as seen:
+            run = fault_free_run(self.bench, repeated=repeated)
+        self.schema_statements[:] = [frozenset(seen)]
+        return run.learned(self.bench.keys())
 
     def outcome(
         self, point: Point, expected: Learned, pending: FaultOutcome, give_up: GiveUp
     ) -> FaultOutcome:
-        """See `Repeatable`."""
-        with time_limit(self.request, pending, give_up):
+        """See `Repeatable`. The database is lost after a run that changed its schema."""
+        if len(set(self.schema_statements)) > 1:
+            raise DatabaseError("an earlier run changed the schema")
+        with time_limit(self.request, pending, give_up), _schema_statements() as seen:
             if point.shot.fault.moment is Moment.RIVAL:
                 return rival_outcome(self.request, self.bench, point, expected, pending)
             run = self.bench.run(point.shot)
+        self.schema_statements[1:] = [frozenset(seen)]
         return judged_outcome(self.request, point, run, expected, pending)
+
+
+@contextmanager
+def _schema_statements() -> Iterator[list[str]]:
+    """Gives the statements of the block that change the schema, whoever executes them."""
+    seen: list[str] = []
+
+    def executed(_: Any, __: Any, statement: str, *___: Any) -> None:
+        if statement.lstrip()[:10].upper().startswith(_SCHEMA_VERBS):
+            seen.append(statement)
+
+    event.listen(sa.engine.Engine, "after_cursor_execute", executed)
+    try:
+        yield seen
+    finally:
+        event.remove(sa.engine.Engine, "after_cursor_execute", executed)
 
 
 @contextmanager

@@ -117,7 +117,8 @@ def _by_sweep(
         for number, one in sorted(found, key=lambda pair: pair[0]):
             place = (one.stack or (one.site,), undialected(one.shape), one.subject)
             before = equal[place] = equal.get(place, -1) + 1
-            swept[key][database].by_place[(*place, before)] = (one, number)
+            counted_place = (*place, before)  # no star in an index before Python 3.11
+            swept[key][database].by_place[counted_place] = (one, number)
     return swept
 
 
