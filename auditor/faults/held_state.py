@@ -98,10 +98,10 @@ class HeldState:
         try:
             self._find_readers()
             for number, reader in enumerate(self._readers.values(), start=1):
-                prefix = "" if number == 1 else f"{number}."
-                tables.update({f"{prefix}{name}": rows for name, rows in reader.rows().items()})
+                for name, rows in reader.rows().items():
+                    tables[f"{name} ({number})" if name in tables else name] = rows
         except Exception as error:  # noqa: BLE001 - drivers, pools and creators can raise anything
-            self._unreadable = f"{type(error).__name__}: {error}"
+            self._unreadable = _said(error)
         return State(tables, self._unreadable)
 
     def keys(self) -> Mapping[str, TableKeys]:
@@ -207,6 +207,12 @@ def _beside(engine: Any, used: EnginesUsed) -> _Reader:
             return read_keys(connection)
 
     return _Reader(engine.dialect, raw, keys, _nothing)
+
+
+def _said(error: Exception) -> str:
+    if type(error).__name__ == "MissingGreenlet":
+        return "it is in memory, behind an asynchronous driver"
+    return " ".join(f"{type(error).__name__}: {error}".split())
 
 
 def _nothing() -> None:

@@ -16,7 +16,7 @@ from auditor.faults.journal import Identity, Journal, journal_at
 from auditor.faults.plan import applies_to, faults_of
 from auditor.faults.rows import FAULTS
 from auditor.faults.run import Entry, Progress, Sweep, Terms, chosen_faults, sizes_for, swept
-from auditor.faults.suites import Test
+from auditor.faults.suites import SkippedTestError, Test
 from auditor.faults.supervision import INTERRUPTED
 from auditor.growth.run import database_name
 from auditor.growth.scenario import Scenario
@@ -206,7 +206,8 @@ def _all_swept(
             )
         except (ScenarioError, DatabaseError) as error:
             results.failures.append(error)
-            results.problems.append(Problem(subject, str(error), hides_results=True))
+            hides = not isinstance(error, SkippedTestError)
+            results.problems.append(Problem(subject, str(error), hides_results=hides))
             continue
         except KeyboardInterrupt:
             if not results.sweeps:

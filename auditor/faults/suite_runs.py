@@ -13,8 +13,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from typing import Any
+
+from sqlalchemy.orm import configure_mappers
 
 from auditor.faults.bench import Run, repeatable_values
 from auditor.faults.body import Body, Seen
@@ -30,7 +33,8 @@ from auditor.faults.plan import Point
 from auditor.faults.repeatable import GiveUp, Learned
 from auditor.faults.shots import Executed, Shot
 from auditor.faults.steps import TestSide, noticed
-from auditor.faults.suites import RunTest
+from auditor.faults.suites import RunTest, SkippedTestError
+from auditor.growth.load_order import settle_load_order
 from auditor.model.errors import ScenarioError
 from auditor.model.outcome import FaultOutcome, Verdict
 
@@ -44,8 +48,8 @@ _LONGEST_LINE = 160  # characters
 @dataclass(frozen=True, slots=True, eq=False)
 class Lesson:
     """What a run without a fault taught. `steps` are what each step changed, by number;
-    `step_of` and `step_of_commit` by ordinal, from 1. `unread`: why no state could be read. `is_all_own`: the
-    test itself sends all statements."""
+    `step_of` and `step_of_commit` by ordinal, from 1. `unread`: why no state could be read.
+    `is_all_own`: the test itself sends all statements."""
 
     learned: Learned
     steps: Mapping[int, Delta]
@@ -72,14 +76,18 @@ class SuiteRuns:
         self._run_test = run_test
         self._lesson: Lesson | None = None
         self._is_alone = False
+        self._is_random = False
 
     def fault_free(self, *, repeated: bool) -> Learned:
         """See `Repeatable`."""
-        first = self._learn()
-        if first.is_all_own:
-            self._is_alone = True
-            first = self._learn()
-        lesson = first if repeated else self._learn()
+        _settle()
+        try:
+            first, lesson = self._learn_twice(repeated=repeated)
+        except ScenarioError:
+            if repeated:
+                raise
+            self._is_random = True  # names made by chance may have to be new in a lasting database
+            first, lesson = self._learn_twice(repeated=repeated)
         difference = _difference(first, lesson)
         if difference:
             raise ScenarioError(
@@ -118,6 +126,13 @@ class SuiteRuns:
                 return replace(pending, note=f"the test ended its process: {status}")
         raise AssertionError  # nothing else is delivered
 
+    def _learn_twice(self, *, repeated: bool) -> tuple[Lesson, Lesson]:
+        first = self._learn()
+        if first.is_all_own:
+            self._is_alone = True
+            first = self._learn()
+        return first, first if repeated else self._learn()
+
     @property
     def _name(self) -> str:
         return self._request.scenario.name
@@ -136,7 +151,9 @@ class SuiteRuns:
             case Done(Lesson() as lesson):
                 return lesson
             case Done(_Failed(message)):
-                raise ScenarioError(f"test `{self._name}` does not pass without a fault: {message}")
+                skips = message.startswith(("it is skipped", "it is expected"))
+                kind = SkippedTestError if skips else ScenarioError
+                raise kind(f"test `{self._name}` does not pass without a fault: {message}")
             case Hung():
                 raise ScenarioError(
                     f"test `{self._name}` did not end within {self._request.seconds:g} seconds,"
@@ -162,8 +179,16 @@ class SuiteRuns:
             bodies.append(Body(side, used, shot, self._request.root, ended))
             return bodies[-1]
 
-        with repeatable_values(), used.watching():
+        values = nullcontext() if self._is_random else repeatable_values()
+        with values, used.watching():
             return self._run_test(around)
+
+
+def _settle() -> None:
+    """One order of eager loads before anything of it is compiled."""
+    with suppress(Exception):  # of models that are not complete without what the test sets up
+        configure_mappers()
+    settle_load_order()
 
 
 def _lesson(seen: Seen, held: HeldState) -> Lesson:

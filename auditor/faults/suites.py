@@ -26,6 +26,11 @@ RunTest = Callable[[Around], str]
 UseTest = Callable[[RunTest], None]
 
 
+class SkippedTestError(ScenarioError):
+    """A test does not run, or is expected to fail: by the word of its project, nothing is missing
+    where it was one of many."""
+
+
 @dataclass(frozen=True, slots=True)
 class Test:
     """One test. `address` is the id that its runner has for it; the name of the workload is the
@@ -59,6 +64,9 @@ def tests_named(target: str) -> tuple[Test, ...]:
     runner, _, address = target.partition(":")
     if not address:
         raise ScenarioError(f"`{target}` names no test: {_EXAMPLES[runner]}")
+
+    if runner == "pytest":
+        from auditor.faults import by_pytest  # noqa: F401 - lazy: loaded once, for all forks
 
     def collect(deliver: Deliver) -> None:
         be_quiet()
