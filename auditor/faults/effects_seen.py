@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -65,6 +66,8 @@ ROWS = (
     *_FILES_AND_CALLBACKS,
 )
 
+_LOCKING = frozenset({"fasteners", "filelock", "oslo_concurrency", "portalocker"})
+"""Packages that open files to lock them."""
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 _INSIDE_TRANSACTIONS = ("before_", "precommit_", "abort_")
 """Callbacks that are published before a transaction is over, to be called again with it."""
@@ -193,7 +196,7 @@ class _Counting:
             places = [*places_from(frame), *places_from(frame_behind_greenlet())]
             own = _within(package, places)
             site = site_of(places[len(own) :], self._root)
-            if site.stack and not _is_logging(places[0]):
+            if site.stack and not _is_own_affair(places):
                 asked = frame_at(own[-1], self._root).function if own else name
                 seen[Done(what, asked, site.frame)] += 1
         except Exception:  # noqa: BLE001 - inside the program, nothing of ours may raise
@@ -260,8 +263,17 @@ def _within(package: str, places: list[Place]) -> list[Place]:
     return list(itertools.takewhile(lambda place: package_of(place[0]) == package, places))
 
 
-def _is_logging(place: Place) -> bool:
-    return os.path.basename(os.path.dirname(place[0].co_filename)) == "logging"
+def _is_own_affair(places: list[Place]) -> bool:
+    """Whether a library keeps a lock, a temporary file or a log for itself."""
+    for code, _ in places:
+        package = package_of(code)
+        if package == "stdlib":
+            path = Path(code.co_filename)
+            if path.stem == "tempfile" or path.parent.name == "logging":
+                return True
+        elif package != "auditor":
+            return package in _LOCKING
+    return False
 
 
 def _changes_something(

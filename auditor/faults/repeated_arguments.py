@@ -221,18 +221,19 @@ def _names(function: Any) -> tuple[str, ...]:
 
 
 def _cells_of_retries() -> list[CellType]:
-    """The cells in which functions that loop and catch errors hold another function. What was
-    frozen for the garbage collector's sake, and so is not listed, is thawed once for it."""
-    cells = {id(cell): cell for cell in _cells_in(gc.get_objects())}
-    cells.update({id(cell): cell for cell in _frozen_cells(gc.get_freeze_count())})
+    """The cells in which functions that loop and catch errors hold another function."""
+    cells = {id(cell): cell for cell in lasting_cells()}
+    cells.update({id(cell): cell for cell in _cells_in(gc.get_objects())})
     return list(cells.values())
 
 
 @lru_cache(maxsize=1)
-def _frozen_cells(frozen: int) -> tuple[CellType, ...]:
-    """Those among `frozen` objects, which stay."""
-    if not frozen:
-        return ()
+def lasting_cells() -> tuple[CellType, ...]:
+    """Those that there are when this is called first. A sweep freezes what it has loaded, and what
+    is frozen is not listed: it is thawed for this, once, for it takes a second of a large program.
+    """
+    if not gc.get_freeze_count():
+        return tuple(_cells_in(gc.get_objects()))
     gc.unfreeze()
     found = tuple(_cells_in(gc.get_objects()))
     gc.freeze()
@@ -240,15 +241,17 @@ def _frozen_cells(frozen: int) -> tuple[CellType, ...]:
 
 
 def _cells_in(objects: list[Any]) -> Iterator[CellType]:
-    for one in objects:
-        if type(one) is FunctionType and one.__closure__ and _may_retry(one.__code__):
-            for cell in one.__closure__:
-                try:
-                    held = cell.cell_contents
-                except ValueError:  # not filled yet
-                    continue
-                if type(held) is FunctionType:
-                    yield cell
+    closures = [one for one in objects if type(one) is FunctionType and one.__closure__]
+    for one in closures:
+        if not _may_retry(one.__code__):
+            continue
+        for cell in one.__closure__ or ():
+            try:
+                held = cell.cell_contents
+            except ValueError:  # not filled yet
+                continue
+            if type(held) is FunctionType:
+                yield cell
 
 
 @lru_cache(maxsize=65_536)

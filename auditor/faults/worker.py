@@ -26,6 +26,7 @@ from auditor.faults.oracle import plain_engine
 from auditor.faults.outcomes import Request, pending_outcome
 from auditor.faults.plan import Point, plan_for
 from auditor.faults.repeatable import GiveUp, Learned, Repeatable
+from auditor.faults.repeated_arguments import lasting_cells
 from auditor.faults.scenario_runs import ScenarioRuns
 from auditor.faults.suite_runs import SuiteRuns
 from auditor.faults.suites import Test, open_test
@@ -110,6 +111,7 @@ def work_on_test(request: Request, database: None, send: Send) -> None:
 
 def _sweep(request: Request, workload: Repeatable, send: Send) -> None:
     gc.freeze()  # what is loaded by now stays; collecting after each run is 50 times faster
+    lasting_cells()  # here, and not in each fork
     expected = workload.fault_free(repeated=request.repeats)
     if not request.database:  # a test's own
         request = replace(request, database=_databases_of(expected))

@@ -6,6 +6,7 @@ from __future__ import annotations
 import functools
 import smtplib
 import subprocess
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -127,6 +128,21 @@ def writes_a_file_in_the_try(own: Store) -> None:
 def reads_a_file_in_the_try(own: Store) -> None:
     with own.writer as session, Path(__file__).open() as source:
         session.execute(sa.insert(Item.__table__).values(id=source.readline()[:9]))
+
+
+@retried
+def keeps_a_temporary_file_in_the_try(own: Store) -> None:
+    with own.writer as session, tempfile.NamedTemporaryFile() as file:
+        file.write(b"a")
+        session.execute(sa.insert(Item.__table__).values(id="a"))
+
+
+@retried
+def locks_a_file_in_the_try(own: Store) -> None:
+    from oslo_concurrency import lockutils  # lazy: not installed everywhere
+
+    with lockutils.external_lock("a", lock_path=str(OUTBOX.parent)), own.writer as session:
+        session.execute(sa.insert(Item.__table__).values(id="a"))
 
 
 def tells_a_mock_in_the_try(own: Store) -> None:

@@ -60,12 +60,19 @@ def test_what_a_try_sends_is_sent_again_by_the_next(database: str) -> None:
         programs.tells_after_it,
         programs.tells_of_the_failure,
         programs.reads_a_file_in_the_try,
+        programs.keeps_a_temporary_file_in_the_try,
     ],
 )
 def test_what_is_done_once_or_because_of_the_fault_is_not_repeated(
     program: Callable[[programs.Store], None],
 ) -> None:
     assert set(told(sweep(programs.workload(program)))) == {(RECOVERED, ())}
+
+
+def test_files_that_libraries_open_to_lock_them_are_not_told() -> None:
+    pytest.importorskip("oslo_concurrency")
+    outcomes = sweep(programs.workload(programs.locks_a_file_in_the_try))
+    assert told(outcomes) == [(RECOVERED, ())]
 
 
 def test_a_file_that_each_try_writes_is_told() -> None:
