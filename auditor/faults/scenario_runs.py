@@ -19,6 +19,7 @@ from auditor.faults.outcomes import Request, judged_outcome
 from auditor.faults.plan import Point
 from auditor.faults.repeatable import GiveUp, Learned
 from auditor.faults.rivals_outcomes import rival_outcome
+from auditor.faults.true_violation import made_true
 from auditor.model.errors import DatabaseError
 from auditor.model.outcome import FaultOutcome, Verdict
 from auditor.runtime.sites import Place, places_from, site_of
@@ -52,8 +53,15 @@ class ScenarioRuns:
             if point.shot.fault.moment is Moment.RIVAL:
                 return rival_outcome(self.request, self.bench, point, expected, pending)
             run = self.bench.run(point.shot)
+            outcome = made_true(
+                judged_outcome(self.request, point, run, expected, pending),
+                point,
+                run.watch.statements,
+                self.bench.keys(),
+                lambda true: rival_outcome(self.request, self.bench, true, expected, pending),
+            )
         self.schema_statements[1:] = [frozenset(seen)]
-        return judged_outcome(self.request, point, run, expected, pending)
+        return outcome
 
 
 @contextmanager
