@@ -25,7 +25,7 @@ _CANNOT = (IMPOSSIBLE, NO_FAULT)
 _UNKNOWN = (ABSENT, UNTRIED, Verdict.NOT_REACHED.value)
 _DIALECT_WORDS = (
     (re.compile(r'["`]'), ""),
-    (re.compile(r"%\(\w+\)s(?:::[\w ]+(?:\(\d+\))?)?|%s|\$\d+(?:::\w+)?|:\w+"), "?"),
+    (re.compile(r"%\(\w+\)s(?:::\w+(?:\(\d+\))?)?|%s|\$\d+(?:::\w+)?|:\w+"), "?"),
     (re.compile(r"\s+RETURNING\b.*$", re.IGNORECASE | re.DOTALL), ""),
     (re.compile(r"\s+"), " "),
 )
