@@ -105,7 +105,7 @@ def _message(row: FaultRow, target: Target, occasion: Occasion) -> str:
 def _fields(target: Target, occasion: Occasion) -> dict[str, Any]:
     named = target.other_columns if target.deletes else target.columns
     values = [_value(occasion.values, name) for name in named]
-    database = str(getattr(occasion.raw, "db", b"") or "db").strip("b'")
+    database = _database(occasion.raw)
     quoted = {
         name: ", ".join(f"`{column}`" for column in columns)
         for name, columns in (("own", target.columns), ("other", target.other_columns))
@@ -125,6 +125,12 @@ def _fields(target: Target, occasion: Occasion) -> dict[str, Any]:
         "foreign_key": f"`{database}`.`{target.table}`, CONSTRAINT `{target.constraint}`"
         f" FOREIGN KEY ({quoted['own']}) REFERENCES `{target.other_table}` ({quoted['other']})",
     }
+
+
+def _database(raw: Any) -> str:
+    """The name of a connection's database, as PyMySQL and aiomysql keep it."""
+    name = getattr(getattr(raw, "_connection", raw), "db", None) or "db"
+    return name.decode() if isinstance(name, bytes) else str(name)
 
 
 def _value(values: Mapping[str, Any], column: str) -> str:

@@ -84,6 +84,8 @@ async def filled(url: str) -> AsyncIterator[AsyncEngine]:
     name = parsed.get_backend_name().replace("mariadb", "mysql")
     driver = ASYNC_DRIVERS[name]
     pytest.importorskip(driver.partition("_")[0])
+    if driver == "psycopg_async" and sa.__version__ < "2":
+        pytest.skip("SQLAlchemy 1.4 has no dialect for psycopg")
     engine = create_async_engine(parsed.set(drivername=f"{name}+{driver}"))
     if name == "sqlite":
         sa.event.listen(engine.sync_engine, "connect", _with_foreign_keys)
@@ -105,7 +107,7 @@ async def portrait(engine: AsyncEngine, act: Act) -> dict[str, Any]:
     try:
         async with engine.begin() as connection:
             await act(connection)
-    except sa.exc.SQLAlchemyError as error:
+    except sa.exc.DBAPIError as error:
         driver: Any = getattr(error, "orig", None)
         diagnostics = getattr(driver, "diag", None)
         codes = ("sqlite_errorname", "sqlstate")
