@@ -58,6 +58,7 @@ _TRUTH = (
     "taking it that the failed statement is a flush, everything after it raises"
     " PendingRollbackError"
 )
+_UNDONE = frozenset((Effect.ROLLBACK,))
 _ROLLS_BACK = ("rollback", "begin_nested")
 
 
@@ -72,6 +73,8 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
         if opened is None or not _breaks(project, module, function, handler):
             continue
         if is_called(function, handler.region, *_ROLLS_BACK):
+            continue
+        if work_within(project, function, handler.region, _UNDONE):
             continue
         after = _work_after(project, function, handler)
         if after is None and always_raises(function, handler):
@@ -268,6 +271,25 @@ RULE = Rule(
         ),
     ),
     good=(
+        Example(
+            "what the handler calls rolls back first",
+            """
+            from oslo_db import exception as db_exc
+            from oslo_db.sqlalchemy import enginefacade
+
+            def existing(context):
+                context.session.rollback()
+                return context.session.query(Label).first()
+
+            @enginefacade.writer
+            def create(context, name):
+                try:
+                    context.session.add(Label(name=name))
+                    context.session.flush()
+                except db_exc.DBDuplicateEntry:
+                    raise Conflict(existing(context))
+            """,
+        ),
         Example(
             "the id was taken out before",
             """
