@@ -54,7 +54,7 @@ _DEAD_SESSION = (
     "can't reconnect until invalid",
     "this transaction is inactive",
 )
-_LEFT_OPEN = "a transaction is left open that the call ends where nothing fails"
+_LEFT_OPEN = "leaves a transaction open, which it ends when nothing fails"
 _CAUSES = ("__cause__", "__context__", "orig", "inner_exception", "inner_exc", "cause")
 
 

@@ -12,10 +12,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from auditor.faults.inject import Executed, Shot
 from auditor.faults.keys import TableKeys
 from auditor.faults.plan import Point, shots_at
 from auditor.faults.rivals_faults import RIVAL_FAULTS
+from auditor.faults.shots import Executed, Shot
 from auditor.model.outcome import FaultOutcome, Verdict
 
 _MADE_TRUE_BY = {"duplicate": ("taken",), "reference": ("parent-vanished", "child-added")}

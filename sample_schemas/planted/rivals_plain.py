@@ -21,13 +21,19 @@ def _named_new(session: Any) -> Any:
     return session.query(models.MeteringLabel).filter_by(**_NEW).one_or_none()
 
 
+def _name_of(label: Any) -> str:
+    if label is None:
+        raise errors.LabelNotFound("new")
+    return str(label.name)
+
+
 @plain
 def checked_then_inserted(store: Store) -> Any:
     with store.sessions() as session:
         if _named_new(session) is None:
             session.add(rows.new_label())
             session.commit()
-        return _named_new(session).name
+        return _name_of(_named_new(session))
 
 
 @plain
@@ -39,7 +45,7 @@ def checked_then_inserted_twin(store: Store) -> Any:
                 session.commit()
             except sa_exc.IntegrityError:
                 session.rollback()
-        return _named_new(session).name
+        return _name_of(_named_new(session))
 
 
 @plain

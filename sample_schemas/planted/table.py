@@ -18,6 +18,7 @@ THEMES = (
     ("concurrent", "greenlet"),
     ("handlers_oslo", "oslo_db"),
     ("retries_oslo", "oslo_db"),
+    ("effects_oslo", "oslo_db"),
     ("retries_tenacity", "tenacity"),
 )
 """The module of a theme, and the package that it cannot do without."""

@@ -1,0 +1,179 @@
+"""Which handlers an error came to, told by its traceback and the source alone."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from auditor.faults.handlers import handlers_of, is_raised_in_handler
+
+HERE = Path(__file__)
+LOST = (ConnectionError, TimeoutError)
+CAUGHT: list[BaseException] = []
+
+
+def fails(error: type[BaseException] = KeyError) -> None:
+    one = error("x")
+    CAUGHT.append(one)
+    raise one
+
+
+def by_tuple_in_a_constant() -> None:
+    try:
+        fails(TimeoutError)
+    except LOST:  # seen
+        pass
+    except Exception:  # noqa: BLE001 - never comes to it
+        pass
+
+
+def by_suppress() -> None:
+    with contextlib.suppress(ValueError), contextlib.suppress(LookupError):  # seen
+        fails()
+
+
+class Forgiving:
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *error: object) -> bool:
+        return True
+
+
+def by_the_only_context() -> None:
+    with Forgiving():  # seen
+        fails()
+
+
+def by_one_of_two_contexts() -> None:
+    with Forgiving(), contextlib.ExitStack():
+        fails()
+
+
+def raised_again_and_caught_outside() -> None:
+    try:
+        try:
+            fails()
+        except KeyError:  # seen  # noqa: TRY203 - that it passes on is the case
+            raise
+    except LookupError:  # seen
+        pass
+    except KeyError:
+        pass
+
+
+def caught_inside_alone() -> None:
+    try:
+        try:
+            fails()
+        except LookupError:  # seen
+            pass
+    except KeyError:
+        pass
+
+
+def passed_on_by_a_callee() -> None:
+    try:
+        _passes_on()
+    except KeyError:  # seen second
+        pass
+
+
+def _passes_on() -> None:
+    try:
+        fails()
+    except KeyError as error:  # seen first  # noqa: TRY203 - as above
+        raise error  # noqa: TRY201 - by name
+
+
+def not_by_the_wrong_class() -> None:
+    with contextlib.suppress(KeyError):  # seen
+        try:
+            fails()
+        except (ValueError, OSError):
+            pass
+
+
+@contextlib.contextmanager
+def forgiving_unit() -> Iterator[None]:
+    try:
+        yield
+    except KeyError:  # seen
+        pass
+
+
+def by_a_unit_of_work() -> None:
+    with forgiving_unit():
+        fails()
+
+
+def lines_marked(*functions: Callable[..., Any]) -> list[int]:
+    """The lines of the functions marked as seen, in the order of the functions."""
+    lines = HERE.read_text().splitlines()
+    found = []
+    for function in functions:
+        code = getattr(function, "__wrapped__", function).__code__
+        last = max(line or 0 for _, _, line in code.co_lines())
+        found += [n for n in range(code.co_firstlineno, last + 1) if "# seen" in lines[n - 1]]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("program", "functions"),
+    [
+        (by_tuple_in_a_constant, [by_tuple_in_a_constant]),
+        (by_suppress, [by_suppress]),
+        (by_the_only_context, [by_the_only_context]),
+        (by_one_of_two_contexts, []),
+        (raised_again_and_caught_outside, [raised_again_and_caught_outside]),
+        (caught_inside_alone, [caught_inside_alone]),
+        (passed_on_by_a_callee, [_passes_on, passed_on_by_a_callee]),
+        (not_by_the_wrong_class, [not_by_the_wrong_class]),
+        (by_a_unit_of_work, [forgiving_unit]),
+    ],
+    ids=lambda one: getattr(one, "__name__", ""),
+)
+def test_exactly_the_handlers_that_an_error_came_to_are_told(
+    program: Callable[[], None], functions: list[Callable[..., Any]]
+) -> None:
+    CAUGHT.clear()
+    program()
+    found = handlers_of(CAUGHT, pytest.raises.__code__, str(Path.cwd()))
+    assert [frame.line for frame in found] == lines_marked(*functions)
+
+
+def in_the_body() -> None:
+    try:
+        fails(ValueError)
+    except KeyError:
+        pass
+
+
+def in_the_clause() -> None:
+    try:
+        fails()
+    except KeyError:
+        fails(ValueError)
+
+
+def in_finally() -> None:
+    try:
+        pass
+    finally:
+        fails(ValueError)
+
+
+@pytest.mark.parametrize(
+    ("program", "is_handling"), [(in_the_body, False), (in_the_clause, True), (in_finally, True)]
+)
+def test_an_error_of_a_handler_is_told_from_one_of_the_work(
+    program: Callable[[], None], is_handling: bool
+) -> None:
+    with pytest.raises(ValueError, match="x") as raised:
+        program()
+    assert (
+        is_raised_in_handler(raised.value, pytest.raises.__code__, str(Path.cwd())) is is_handling
+    )
