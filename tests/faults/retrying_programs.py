@@ -184,7 +184,7 @@ def tells_of_each_and_goes_on(own: Store) -> None:
 # What a try is given.
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Request:
     name: str
     seen: list[str] = field(default_factory=list)
