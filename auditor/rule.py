@@ -49,9 +49,12 @@ class OnModule:
 @dataclass(frozen=True, slots=True)
 class OnFunction:
     """The check is called once for each function, methods and nested functions included, and once
-    for the body of each module (a function named `<module>`)."""
+    for the body of each module (a function named `<module>`). Functions that neither work with a
+    database, through any depth of calls, nor have a word that such code has, are left out unless
+    the check is to be called `everywhere`."""
 
     check: Callable[[Project, ModuleFacts, FunctionFacts], Hits]
+    everywhere: bool = False
 
 
 @dataclass(frozen=True, slots=True)

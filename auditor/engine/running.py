@@ -88,8 +88,8 @@ def _static_tasks(rule: Rule, project: Project, only: frozenset[str] | None) -> 
             for module in (m for m in modules if only is None or m.path in only):
                 yield Task(rule, module.path, _called(check.check, project, module))
         elif isinstance(check, OnFunction):
-            functions = (one for one in project.functions() if only is None or one[0].path in only)
-            for module, function in functions:
+            found = project.functions() if check.everywhere else project.database_functions()
+            for module, function in (one for one in found if only is None or one[0].path in only):
                 where = f"`{function.qualname}` in {module.path}"
                 yield Task(rule, where, _called(check.check, project, module, function))
 

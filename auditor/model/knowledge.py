@@ -311,6 +311,7 @@ class Knowledge:
     """By name and by every alias."""
     sinks: Mapping[tuple[str, str], tuple[SinkRow, ...]] = field(default_factory=dict)
     """By kind (empty for a dotted name) and name."""
+    sink_methods: frozenset[str] = frozenset()
     wrappers: Mapping[str, WrapperRow] = field(default_factory=dict)
 
     def callable_named(self, name: str) -> CallableRow | None:
@@ -367,6 +368,7 @@ def merged(tables: Iterable[Table]) -> Knowledge:
         retries={r.name: r for r in rows if isinstance(r, RetryRow)},
         errors={name: r for r in errors for name in (*r.aliases, r.name)},
         sinks=sinks,
+        sink_methods=frozenset(name for on, name in sinks if on),
         wrappers={r.name: r for r in rows if isinstance(r, WrapperRow)},
     )
 

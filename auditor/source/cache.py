@@ -52,6 +52,7 @@ def _facts_version() -> str:
             "statements",
             "strings",
             "suppress",
+            "words",
         )
         parts = b"".join((folder / f"{name}.py").read_bytes() for name in names)
         _version = hashlib.sha256(parts).hexdigest()

@@ -220,7 +220,8 @@ class Parameter(NamedTuple):
 
 class FunctionFacts(NamedTuple):
     """A function, method or module body. `class_name` is the qualified name of the class it is
-    defined in, empty outside classes. `at` covers the definition without its decorators."""
+    defined in, empty outside classes. `at` covers the definition without its decorators;
+    `has_words` tells that it, or one of them, has a word that database code has."""
 
     name: str
     qualname: str
@@ -234,6 +235,7 @@ class FunctionFacts(NamedTuple):
     has_docstring: bool
     regions: tuple[Region, ...]
     events: tuple[Event, ...]
+    has_words: bool = True
 
     def ancestors(self, region: int) -> Iterator[Region]:
         """The region itself and those around it, innermost first."""

@@ -18,6 +18,7 @@ from auditor.source.facts import At, FunctionFacts, ModuleFacts, Parameter
 from auditor.source.lower import lower
 from auditor.source.statements import ModuleBuilder, block
 from auditor.source.suppress import suppressions_in
+from auditor.source.words import Words
 
 _DEPTH = 6000
 """Recursion limit while a tree is lowered: a few hundred nested blocks or calls."""
@@ -58,7 +59,7 @@ def _module(
     at = At(1, 1, lines, 1)
     body = FunctionBuilder(at, "module")
     block(module, body, tree.body)
-    build_pending(module)
+    build_pending(module, Words(source))
     regions, events = body.finish()
     whole = FunctionFacts(
         name="<module>", qualname="<module>", class_name="", at=at, parameters=(), returns=None,
@@ -78,11 +79,14 @@ def _module(
     )
 
 
-def build_pending(module: ModuleBuilder) -> None:
+def build_pending(module: ModuleBuilder, words: Words) -> None:
     """Build the functions found so far, and those found inside them, until none is left."""
     while module.pending:
         node, qualname, class_name = module.pending.pop()
-        module.functions.append(_function(module, node, qualname, class_name))
+        function = _function(module, node, qualname, class_name)
+        first = min((each.lineno for each in node.decorator_list), default=node.lineno)
+        has_words = words.between(first, function.at.end_line)
+        module.functions.append(function if has_words else function._replace(has_words=False))
 
 
 def _function(module: ModuleBuilder, node: Any, qualname: str, class_name: str) -> FunctionFacts:

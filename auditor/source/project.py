@@ -61,6 +61,13 @@ class Project:
         for scope in self.program.scopes:
             yield scope.module, scope.function
 
+    def database_functions(self) -> Iterator[tuple[ModuleFacts, FunctionFacts]]:
+        """Those of `functions()` that do something with a database, through any depth of calls, or
+        that say a word which code about databases has."""
+        for scope, summary in zip(self.program.scopes, self.effects.summaries, strict=True):
+            if scope.function.has_words or summary:
+                yield scope.module, scope.function
+
     def resolve(self, module: ModuleFacts, expr: Expr | str | None) -> str:
         """The absolute dotted name that an expression or dotted name means in `module`: imports and
         re-exports followed, names of the module itself prefixed; empty if it is not such a name.

@@ -9,7 +9,6 @@ from __future__ import annotations
 import gc
 import multiprocessing
 import os
-import re
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -17,16 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from auditor.model.finding import Problem
-from auditor.source import cache
+from auditor.source import cache, words
 from auditor.source.content import NotRead, content_of
 from auditor.source.discover import SourceFile
 from auditor.source.facts import ModuleFacts
 from auditor.source.parse import NotParsed, parse_module
 
-DATABASE_WORDS = re.compile(
-    rb"sqlalchemy|oslo_db|sqlmodel|alembic|[sS]ession\b|\.query\b|cursor|\.execute|db_api|_db\b"
-    rb"|\.objects\b|\bmodels\b|psycopg|pymysql|MySQLdb|sqlite3|import \*|auditor: *ignore"
-)
 _CHUNK = 16
 _WORTH_A_PROCESS = 200
 """Files; below, starting processes costs more than it saves."""
@@ -112,7 +107,7 @@ def _known(file: SourceFile, cache_folder: Path | None, *, every: bool) -> Readi
     except NotRead as error:
         return _failed(file, str(error))
     has_text = b"\0" not in source  # without: UTF-16 or no source at all; parsing tells why
-    if not every and has_text and not DATABASE_WORDS.search(source):
+    if not every and has_text and not words.OF_FILES.search(source):
         return Reading((), (), 1, 0)
     if cache_folder is not None:
         module = cache.load(cache_folder, cache.key_of(source, file.path, file.module))

@@ -26,18 +26,20 @@ _OPENS = frozenset({"raw_connection", "connect", "begin", "execute"})
 
 def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hits:
     """Connections taken from an engine in a function that is given a session."""
-    session = _session(project, module, function)
+    opened = [
+        (position, event, event.func)
+        for position, event in enumerate(function.events)
+        if isinstance(event, Call) and isinstance(event.func, Attribute)
+        if event.func.name in _OPENS
+    ]
+    session = _session(project, module, function) if opened else ""
     if not session:
         return
-    for position, event in enumerate(function.events):
-        if not isinstance(event, Call) or not isinstance(event.func, Attribute):
-            continue
-        if event.func.name not in _OPENS:
-            continue
-        engine = event.func.base
+    for position, event, func in opened:
+        engine = func.base
         value = project.value(module, function, position, engine)
         if value.kind == ENGINE or _is_bind(engine, session):
-            fields = {"opened": f"{_short(engine)}.{event.func.name}()", "session": session}
+            fields = {"opened": f"{_short(engine)}.{func.name}()", "session": session}
             is_meant = not _is_bind(engine, session) and not _writes(function, session)
             confidence = Confidence.LOW if is_meant else None
             yield Hit(span_of(module, event.at), function.qualname, fields, confidence=confidence)

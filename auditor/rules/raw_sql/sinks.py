@@ -97,6 +97,8 @@ def _rows(
         return rows, True
     if not isinstance(call.func, Attribute):
         return (), False
+    if call.func.name not in project.knowledge.sink_methods:
+        return (), False
     receiver = project.value(scope.module, scope.function, position, call.func.base)
     rows = sinks.get((receiver.kind, call.func.name), ())
     if rows or receiver.kind:
