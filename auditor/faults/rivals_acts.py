@@ -11,9 +11,10 @@ Only rows that are stored count: of what the call has not committed no other ses
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from auditor.faults.catalogue import Fault, Needs, Target
 from auditor.faults.keys import TableKeys
@@ -22,22 +23,25 @@ from auditor.faults.rivals_rows import Schema, changed, insertion, is_uuid
 from auditor.faults.rivals_text import Parameters, rows_query, sent_values
 
 _MOST_ROWS = 200
+_PLAIN = (str, int, float, UUID, type(None))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Statement:
     """A statement about to run: its text, its first set of parameters and, as far as SQLAlchemy
-    knows them, the types of its table's columns. `known` are the ids stored before the call."""
+    knows them, the types of its table's columns and the plain values that it sends them. `known`
+    are the ids stored before the call."""
 
     sql: str
     parameters: Parameters
     kinds: Mapping[str, Any]
     known: frozenset[str]
+    values: Mapping[str, Any]
 
     @property
     def sent(self) -> Row:
         """The values that it writes, by column."""
-        return sent_values(self.sql, self.parameters)
+        return {**self.values, **sent_values(self.sql, self.parameters)}
 
 
 def statement_of(context: Any, known: frozenset[str]) -> Statement:
@@ -51,7 +55,16 @@ def statement_of(context: Any, known: frozenset[str]) -> Statement:
         parameters=several[0],
         kinds={column.name: column.type for column in columns},
         known=known,
+        values=_plain_values(context, columns) if getattr(context, "isinsert", False) else {},
     )
+
+
+def _plain_values(context: Any, columns: Iterable[Any]) -> dict[str, Any]:
+    """What the first row of an INSERT sends, where no driver would write it otherwise: statements
+    of several rows are rewritten, so that their text does not tell it."""
+    first = (getattr(context, "compiled_parameters", None) or [{}])[0]
+    named = {column.name: first[column.key] for column in columns if column.key in first}
+    return {name: value for name, value in named.items() if isinstance(value, _PLAIN)}
 
 
 def changes_for(

@@ -146,17 +146,18 @@ def _own_key(keys: TableKeys, own: set[str]) -> tuple[str, ...]:
 
 
 def _new_key(schema: Schema, keys: TableKeys, column: str, sent: Any) -> Any:
-    largest = schema.desk.largest(keys.name, column)
-    example = sent if sent is not None else largest
-    if isinstance(example, int):
-        return max(int(largest or 0), example) + _FAR
-    if example is None and column == keys.generated:
-        return _FAR
-    length = next((one.length for one in keys.columns if one.name == column), 0)
-    new = str(uuid.UUID(int=(0x4 << 76) | (0x8 << 60) | len(keys.name)))
+    rows = schema.desk.where(keys.name, (), most=1) if sent is None else []
+    example = rows[0][column] if rows else sent
+    if isinstance(example, int) or (example is None and column == keys.generated):
+        largest = schema.desk.largest(keys.name, column)
+        return max(int(largest or 0), int(example or 0)) + _FAR
     if isinstance(example, str) and not is_uuid(example):
         return varied(example)
-    return new[:length] if length else new
+    new = uuid.UUID(int=(0x4 << 76) | (0x8 << 60) | len(keys.name))
+    is_bare = isinstance(example, str) and "-" not in example
+    length = next((one.length for one in keys.columns if one.name == column), 0)
+    text = new.hex if is_bare else str(new)
+    return text[:length] if length else text
 
 
 def _referred(
@@ -176,6 +177,7 @@ def _referred(
                 " session can refer to it"
             )
         changes += _refer_elsewhere(schema, keys, foreign, values, depth)
+        own |= set(foreign.columns)
     return changes
 
 

@@ -11,16 +11,18 @@ from collections.abc import Iterator, Mapping
 from auditor.faults.catalogue import Fault, Needs, Target
 from auditor.faults.keys import ForeignKey, Key, TableKeys
 from auditor.faults.rivals_text import is_upsert
+from auditor.faults.shots import Executed
 from auditor.faults.writes import writes_of
 from auditor.sql.conditions import compared_columns, named_tables
 
 
-def rival_targets(fault: Fault, verb: str, sql: str, keys: TableKeys | None) -> tuple[Target, ...]:
+def rival_targets(fault: Fault, executed: Executed, keys: TableKeys | None) -> tuple[Target, ...]:
     """What the fault could be about; nothing if it cannot happen at this statement. `keys` are
     those of the table that the statement names first."""
+    verb, sql = executed.verb, executed.sql
     if verb not in fault.verbs or keys is None or keys.primary is None:
         return ()
-    written = _written(sql, keys)
+    written = _written(sql, keys) - executed.nulls
     if fault.needs is Needs.ROW:
         return tuple(_found(verb, sql, keys))
     if fault.needs is Needs.CHANGED:

@@ -130,8 +130,8 @@ def _first_name(sql: str) -> str:
     if not tables:
         return ""
     alias = next((a for a, table in named_tables(sql).items() if table == tables[0]), "")
-    quoted = re.search(rf'(["`]){re.escape(alias)}\1', sql)
-    return quoted[0] if quoted and alias else alias
+    quoted = re.search(rf'(["`]){re.escape(alias or tables[0])}\1', sql)
+    return quoted[0] if quoted else alias
 
 
 def _inserted(pieces: Sequence[Piece]) -> Iterator[tuple[str, Piece | None]]:

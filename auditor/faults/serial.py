@@ -112,7 +112,7 @@ def aims_at(target: Target, executed: Executed, bench: Bench) -> tuple[Aim, ...]
         Aim(fault, one)
         for fault in RIVAL_FAULTS
         if fault.name in _TOLD_APART
-        for one in rival_targets(fault, executed.verb, executed.sql, keys)
+        for one in rival_targets(fault, executed, keys)
         if one != target
     )
 

@@ -41,7 +41,7 @@ def targets_of(fault: Fault, executed: Executed, keys: Keys) -> tuple[Target, ..
     Tables that `keys` does not know can only meet faults that need nothing of a table.
     """
     if fault.moment is Moment.RIVAL:
-        return rival_targets(fault, executed.verb, executed.sql, keys_of(keys, executed.table))
+        return rival_targets(fault, executed, keys_of(keys, executed.table))
     writes = writes_of(executed.sql)
     verbs = {executed.verb, *(write.verb for write in writes), *([LOCK] if executed.locks else [])}
     if verbs.isdisjoint(fault.verbs):
