@@ -139,7 +139,7 @@ _ACTS: Mapping[Needs, Callable[[Target, Statement, Schema], list[Change]]] = {
 
 def _found(table: str, statement: Statement, schema: Schema) -> Row:
     """The first stored row that the statement is about."""
-    query = rows_query(statement.sql, statement.parameters)
+    query = rows_query(statement.sql, statement.parameters, table)
     if query is None:
         raise Refused("which rows the statement is about could not be told")
     rows = schema.desk.rows(*query)

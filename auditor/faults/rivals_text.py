@@ -71,24 +71,22 @@ def sent_values(sql: str, parameters: Parameters) -> Mapping[str, Any]:
     }  # fmt: skip
 
 
-def rows_query(sql: str, parameters: Parameters) -> tuple[str, Parameters] | None:
-    """A SELECT of whole rows of the table that a SELECT, UPDATE or DELETE names first, by the same
-    criteria and in the same order of placeholders; None where the statement is not understood."""
+def rows_query(sql: str, parameters: Parameters, table: str) -> tuple[str, Parameters] | None:
+    """A SELECT of whole rows of the table that a SELECT, UPDATE or DELETE is about, by the same
+    criteria and in the same order of placeholders; None where the statement is not understood, or
+    is about another table."""
     pieces = _pieces(sql)
     words = [piece.word for piece in pieces if piece.depth == 0]
     if not words or _SET_OPERATIONS & set(words):
         return None
-    alias = _first_name(sql)
-    if not alias:
-        return None
     if words[0] == "UPDATE":
-        return _of_update(sql, pieces, parameters, alias)
+        return _of_update(sql, pieces, parameters, table)
     begin = next((p for p in pieces if p.depth == 0 and p.word == "FROM"), None)
     if words[0] not in {"SELECT", "DELETE"} or begin is None:
         return None
     tail = [p for p in pieces if p.start >= begin.start]
     end = _end_of_rows(tail, len(sql))
-    return _selected(sql[begin.start : end], alias, tail, parameters, end)
+    return _selected(sql[begin.start : end], table, tail, parameters, end)
 
 
 def is_upsert(sql: str) -> bool:
@@ -97,22 +95,25 @@ def is_upsert(sql: str) -> bool:
 
 
 def _of_update(
-    sql: str, pieces: Sequence[Piece], parameters: Parameters, alias: str
+    sql: str, pieces: Sequence[Piece], parameters: Parameters, table: str
 ) -> tuple[str, Parameters] | None:
     found = {p.word: p for p in reversed(pieces) if p.depth == 0 and p.word in {"SET", "WHERE"}}
     if "SET" not in found or any(p.depth == 0 and p.word == "FROM" for p in pieces):
         return None
-    table = sql[pieces[0].end : found["SET"].start]
+    written = sql[pieces[0].end : found["SET"].start]
     begin = found["WHERE"].start if "WHERE" in found else len(sql)
     tail = [p for p in pieces if p.start >= begin]
     end = _end_of_rows(tail, len(sql))
-    text = f"FROM {table.strip()} {sql[begin:end]}"
-    return _selected(text, alias, tail, parameters, end)
+    text = f"FROM {written.strip()} {sql[begin:end]}"
+    return _selected(text, table, tail, parameters, end)
 
 
 def _selected(
-    tail_text: str, alias: str, tail: Sequence[Piece], parameters: Parameters, end: int
-) -> tuple[str, Parameters]:
+    tail_text: str, table: str, tail: Sequence[Piece], parameters: Parameters, end: int
+) -> tuple[str, Parameters] | None:
+    alias = _name_of_first(tail_text, table)
+    if not alias:
+        return None
     text = f"SELECT {alias}.* {tail_text}"
     places = [p.place for p in tail if p.place >= 0 and p.start < end]
     if isinstance(parameters, Mapping):
@@ -124,13 +125,15 @@ def _end_of_rows(tail: Sequence[Piece], length: int) -> int:
     return next((p.start for p in tail if p.depth == 0 and p.word in _AFTER_ROWS), length)
 
 
-def _first_name(sql: str) -> str:
-    """The name that the first table goes by in the statement, quoted as it stands there."""
-    tables = tables_of(sql)
-    if not tables:
+def _name_of_first(tail: str, table: str) -> str:
+    """The name that the table goes by after FROM, quoted as it stands there; empty if it is not
+    the first one there."""
+    tables = tables_of(f"SELECT 1 {tail}")
+    if not tables or tables[0].rpartition(".")[2] != table:
         return ""
-    alias = next((a for a, table in named_tables(sql).items() if table == tables[0]), "")
-    quoted = re.search(rf'(["`]){re.escape(alias or tables[0])}\1', sql)
+    named = named_tables(f"SELECT 1 {tail}").items()
+    alias = next((name for name, one in named if one == tables[0]), "")
+    quoted = re.search(rf'(["`]){re.escape(alias or table)}\1', tail)
     return quoted[0] if quoted else alias
 
 
