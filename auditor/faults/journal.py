@@ -39,7 +39,7 @@ class JournalError(AuditorError):
     """A journal cannot be gone on with."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Kept:
     """What a journal holds of one sweep."""
 

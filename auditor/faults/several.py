@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
@@ -71,7 +72,7 @@ class Several:
     is_torn: bool = False
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Results:
     sweeps: list[Sweep] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
@@ -122,10 +123,9 @@ def planned_sweeps(
         if names:
             chosen_faults(names, url, at=terms.at)
     for workload in workloads:
-        for url in [""] if isinstance(workload.scenario, Test) else urls:
-            for mode in modes:
-                if by_url[url]:
-                    yield Planned(workload, url, replace(terms, faults=by_url[url], mode=mode))
+        own = [""] if isinstance(workload.scenario, Test) else [url for url in urls if by_url[url]]
+        for url, mode in itertools.product(own, modes):
+            yield Planned(workload, url, replace(terms, faults=by_url[url], mode=mode))
 
 
 def faults_on(names: Sequence[str], url: str, urls: Sequence[str]) -> tuple[str, ...]:
@@ -212,12 +212,12 @@ def _all_swept(
         except KeyboardInterrupt:
             if not results.sweeps:
                 raise
-            results.problems += _not_swept(planned[number:])
+            results.problems.extend(_not_swept(planned[number:]))
             break
         results.sweeps.append(found)
-        results.problems += _missing(subject, found, one.terms, journal)
+        results.problems.extend(_missing(subject, found, one.terms, journal))
         if found.stopped == INTERRUPTED:
-            results.problems += _not_swept(planned[number + 1 :])
+            results.problems.extend(_not_swept(planned[number + 1 :]))
             break
     return results
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from multiprocessing.connection import wait
 from time import monotonic
 from typing import Any, Protocol
@@ -65,7 +65,7 @@ class Made:
     left: tuple[str, ...] = ()
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Place:
     """A worker and what its database is closed with."""
 
@@ -73,16 +73,19 @@ class _Place:
     closing: ExitStack
 
 
-@dataclass(slots=True)
 class _State:
-    planned: dict[str, SweepCoverage] = field(default_factory=dict)
-    ended: dict[int, FaultOutcome] = field(default_factory=dict)
-    waiting: deque[int] = field(default_factory=deque)
-    runs: int | None = None
-    deaths: int = 0
-    stopped: str = ""
-    left: list[Refused] = field(default_factory=list)
-    seconds_to_start: float = 0.0
+    """How far a sweep has come. `runs` is None until they are known; `left` are runs that could
+    not be made."""
+
+    def __init__(self) -> None:
+        self.planned: dict[str, SweepCoverage] = {}
+        self.ended: dict[int, FaultOutcome] = {}
+        self.waiting: deque[int] = deque()
+        self.runs: int | None = None
+        self.deaths = 0
+        self.stopped = ""
+        self.left: list[Refused] = []
+        self.seconds_to_start = 0.0
 
 
 class Supervision:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from auditor.model.outcome import FaultOutcome, SweepCoverage, Verdict
@@ -73,12 +73,12 @@ class Difference:
         return tuple(one.database for one in self.seen if one.is_good)
 
 
-@dataclass(slots=True)
 class _OnOne:
     """The outcomes of one fault on one database, a statement each; `coverage` if it is known."""
 
-    coverage: SweepCoverage | None = None
-    by_place: dict[Place, tuple[FaultOutcome, int]] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self.coverage: SweepCoverage | None = None
+        self.by_place: dict[Place, tuple[FaultOutcome, int]] = {}
 
 
 def differences(

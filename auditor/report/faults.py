@@ -134,15 +134,13 @@ def certificate(coverage: SweepCoverage) -> str:
 def _not_hit(coverage: Sequence[SweepCoverage], fault: str) -> Iterator[str]:
     """The statements that were not hit, by reason."""
     for one in coverage:
-        if one.fault == fault:
-            needs = f": it needs {one.needs}" if one.needs else ""
-            for numbers, reason in (
-                (one.impossible, f"cannot happen at {{}}{needs}"),
-                (one.unreached, "not executed again: {}"),
-                (one.untried, "not tried: {}"),
-            ):
-                if numbers:
-                    yield reason.format(ranges(numbers))
+        needs = f": it needs {one.needs}" if one.needs else ""
+        reasons = (
+            (one.impossible, f"cannot happen at {ranges(one.impossible)}{needs}"),
+            (one.unreached, f"not executed again: {ranges(one.unreached)}"),
+            (one.untried, f"not tried: {ranges(one.untried)}"),
+        )
+        yield from (told for numbers, told in reasons if numbers and one.fault == fault)
 
 
 def ranges(numbers: Sequence[int]) -> str:
