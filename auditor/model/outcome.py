@@ -56,8 +56,8 @@ class StateChange:
 
 @dataclass(frozen=True, slots=True)
 class Retried:
-    """A function that a retry decorator or loop called more than once in a run: `attempts` in all,
-    the first included."""
+    """A function that a retry decorator called more than once in a run, or whose own loop tried
+    more than once: `attempts` in all, the first included."""
 
     function: Frame
     attempts: int
