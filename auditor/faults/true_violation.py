@@ -4,7 +4,8 @@
 is missed is. A program that answers by reading the database then finds what cannot be: the
 correct get-or-create finds nothing to get. So where a call reads the tables in question after
 such an error and does not do well, it is run once more, and another session really stores or
-deletes the row right before the statement. What the call does then is what counts.
+deletes the row right before the statement. What the call does then is what counts. A primary key
+that no other session can have, because the call makes it, says nothing either way.
 """
 
 from __future__ import annotations
@@ -19,6 +20,10 @@ from auditor.faults.shots import Executed, Shot
 from auditor.model.outcome import FaultOutcome, Verdict
 
 _MADE_TRUE_BY = {"duplicate": ("taken",), "reference": ("parent-vanished", "child-added")}
+
+_CANNOT_BE_TRUE = (
+    "the call looks at the database, and no other session can store a row with its primary key"
+)
 
 
 def made_true(
@@ -35,6 +40,8 @@ def made_true(
     if pretended.verdict.is_good or not _looked(point.shot, statements):
         return pretended
     shot = _true_shot(point.shot, keys)
+    if shot is None and point.shot.target.primary:
+        return replace(pretended, verdict=Verdict.NOT_REACHED, note=_CANNOT_BE_TRUE)
     if shot is None:
         return pretended
     found = outcome_of(Point(shot, point.folded))
