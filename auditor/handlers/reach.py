@@ -145,7 +145,8 @@ def _duplicate(project: Project, work: Work, name: str) -> Judged:
             found += [(one, key) for key in _natural(project, one.model)]
     if instead and not found and work.is_whole:
         return Reach.NEVER, f"`create()` raises `{short(instead)}` in its place"
-    return _refused(work, "duplicate", [(one, _key_words(one, key)) for one, key in found], name)
+    told = [(one, _key_words(one, key)) for one, key in found]
+    return _refused(project, work, told, DUPLICATE if name != _OBJECT_DUPLICATE else name)
 
 
 def stands_in(project: Project, one: Done, name: str) -> str:
@@ -170,7 +171,7 @@ def _reference(project: Project, work: Work, name: str) -> Judged:
                 (one, f"`{short(key.model.dotted)}.{key.column}` refers to it without CASCADE")
                 for key in refusing(project, one.model)
             ]
-    return _refused(work, "reference", found, name)
+    return _refused(project, work, found, REFERENCE)
 
 
 def _integrity(project: Project, work: Work, name: str) -> Judged:
@@ -183,8 +184,9 @@ def _integrity(project: Project, work: Work, name: str) -> Judged:
     return (other, other_reason) if reach is Reach.NEVER else (reach, reason)
 
 
-def _refused(work: Work, what: str, found: Sequence[tuple[Done, str]], name: str) -> Judged:
+def _refused(project: Project, work: Work, found: Sequence[tuple[Done, str]], name: str) -> Judged:
     """From the constraints that what is written can violate."""
+    what = "reference" if name == REFERENCE else "duplicate"
     if name == _OBJECT_DUPLICATE:
         found = [(one, words) for one, words in found if one.verb == INSERT]
     for verbs in ((INSERT, DELETE), (UPDATE, WRITE)):
@@ -196,15 +198,31 @@ def _refused(work: Work, what: str, found: Sequence[tuple[Done, str]], name: str
     if found:
         one, words = found[0]
         return Reach.POSSIBLE, f"if its `try` comes to {_at(one)}: {words}"
-    return _nothing_refusable(work, what)
+    return _nothing_refusable(project, work, what)
 
 
-def _nothing_refusable(work: Work, what: str) -> Judged:
+def _changed_too(project: Project, work: Work) -> str:
+    """A change that no call of a write stands for, in words; empty if there is none. An object that
+    is made and added is no such change."""
+    written = {one.model.dotted for one in work.writes if one.model is not None}
+    for change in work.unseen:
+        model = project.models.model_of(change)
+        if model is None:
+            return "it calls `setattr()`" if change == "setattr()" else f"`{change}` is set"
+        if model.dotted not in written:
+            return f"a `{short(model.dotted)}` is made"
+    return ""
+
+
+def _nothing_refusable(project: Project, work: Work, what: str) -> Judged:
     unknown = next((one for one in work.writes if one.model is None), None)
     if not work.is_whole:
         return Reach.POSSIBLE, _not_known(work)
     if unknown is not None:
         return Reach.POSSIBLE, f"{_at(unknown)}: what it writes is not known"
+    changed = _changed_too(project, work)
+    if work.flushes and changed:
+        return Reach.POSSIBLE, f"{changed}, which is written too"
     if work.writes:
         models = ", ".join(f"`{name}`" for name in _model_names(work.writes))
         if what == "duplicate":

@@ -27,10 +27,11 @@ from auditor.rules.errors.caught import (
 )
 from auditor.rules.errors.open_transactions import sites_within
 from auditor.rules.errors.retries import repeats_on, retries_of
-from auditor.source.facts import Call, Expr, FunctionFacts, Name, Raise, Region, Yield, dotted
+from auditor.source.facts import Bind, Call, Expr, FunctionFacts, Name, Raise, Region, Yield, dotted
 from auditor.source.program import Scope, last_step
 from auditor.source.project import Project
 from auditor.source.sites import Site
+from auditor.source.value import CLASS
 
 _MOST = 150
 """Functions that are followed from one body at most."""
@@ -53,13 +54,15 @@ _HARMLESS = frozenset({
 @dataclass(frozen=True, slots=True)
 class Work:
     """All that is done; see the module. `raises` are errors that something called raises by itself
-    (`.one()`), each with whether the body calls it directly."""
+    (`.one()`), each with whether the body calls it directly; `unseen` are changes that a flush may
+    write without a call for them: attributes that are set, objects made of mapped classes."""
 
     done: tuple[Done, ...]
     unknown: str
     flushes: bool
     opens: bool
     raises: tuple[tuple[str, bool], ...] = ()
+    unseen: tuple[str, ...] = ()
 
     @property
     def is_whole(self) -> bool:
@@ -84,12 +87,15 @@ class _Walk:
     raises: dict[tuple[str, bool], None] = field(default_factory=dict)
     unknown: list[str] = field(default_factory=list)
     opened: list[bool] = field(default_factory=list)
+    unseen: dict[str, None] = field(default_factory=dict)
 
     def visit(self, scope: Scope, within: Region, way: Way) -> None:
         """Take in one function, or the region of it that is asked about."""
         unknown, raised = _called(self.project, scope, within)
         self.unknown.extend([unknown] if unknown else [])
         self.raises.update(dict.fromkeys((error, not way.path) for error in raised))
+        first = within.first if way.path else 0
+        self.unseen.update(dict.fromkeys(_changed(self.project, scope, first, within.last)))
         if not way.path:
             self.opened.append(_opens(self.project, scope, within))
         for site in sites_within(self.project, scope.function, within):
@@ -121,7 +127,8 @@ def work_of(project: Project, scope: Scope, region: Region, errors: tuple[str, .
     opens = any(walk.opened)
     flushes = opens or any(FLUSHING & set(one.site.effects) for one in walk.done)
     before = _noted_before(project, scope, region) if flushes else ()
-    return Work((*walk.done, *before), unknown, flushes, opens, tuple(walk.raises))
+    raises, unseen = tuple(walk.raises), tuple(walk.unseen)
+    return Work((*walk.done, *before), unknown, flushes, opens, raises, unseen)
 
 
 def _noted_before(project: Project, scope: Scope, region: Region) -> Iterator[Done]:
@@ -131,6 +138,22 @@ def _noted_before(project: Project, scope: Scope, region: Region) -> Iterator[Do
         if site.position < region.first and Effect.PENDING in site.effects:
             certain = site.certain and _is_straight(scope, site, whole)
             yield from done_at(project, scope, site, Way(certain))
+
+
+def _changed(project: Project, scope: Scope, first: int, last: int) -> Iterator[str]:
+    """Attributes that are set between two events, but for those of `self`, as they are written, and
+    the names of mapped classes of which objects are made."""
+    for position in range(first, last):
+        event = scope.function.events[position]
+        if isinstance(event, Bind) and "." in event.target and event.kind != "delete":
+            if not event.target.startswith(("self.", "cls.")):
+                yield event.target
+        elif isinstance(event, Call):
+            if last_step(event.func) == "setattr":
+                yield "setattr()"
+            value = project.inference.value(scope, position, event.func)
+            if value.kind == CLASS and project.models.model_of(value.name) is not None:
+                yield value.name
 
 
 def _retrying(project: Project, callee: Scope, errors: tuple[str, ...]) -> Iterator[str]:

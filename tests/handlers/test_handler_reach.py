@@ -280,3 +280,27 @@ def test_the_engine_decides_which_classes_come(
     verdict, reach = want
     got = told(tmp_path, guarded(ADDED, caught) + more, imports=imports)
     assert got == [verdict, f"{name} {reach}"]
+
+
+@pytest.mark.parametrize(
+    ("more", "want"),
+    [
+        ("", ["dead", "never: its `try` only deletes (`Note`)"]),
+        (
+            "load.name = 'a'\n",
+            ["untested", "possible: `load.name` is set, which is written too"],
+        ),
+        (
+            "load.books.append(Book())\n",
+            ["untested", "possible: a `Book` is made, which is written too"],
+        ),
+    ],
+)
+def test_what_a_flush_writes_without_a_call_for_it_is_not_forgotten(
+    tmp_path: Path, more: str, want: list[str]
+) -> None:
+    code = guarded(
+        f"session.query(Note).delete()\n{more}session.commit()", "db_exc.DBDuplicateEntry"
+    )
+    verdict, reach = want
+    assert told(tmp_path, code) == [verdict, f"DBDuplicateEntry {reach}"]
