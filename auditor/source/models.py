@@ -20,6 +20,7 @@ from auditor.source.facts import (
     Lambda,
     Name,
     Opaque,
+    Return,
     Subscript,
     dotted,
     walk,
@@ -29,6 +30,7 @@ from auditor.source.program import Bound, ClassEntry, Program, last_step
 _COLUMNS = frozenset(("Column", "mapped_column", "column_property", "Field", "synonym"))
 _RELATIONS = frozenset(("relationship", "relation", "dynamic_loader", "Relationship"))
 _LIBRARIES = ("sqlalchemy", "sqlmodel", "flask_sqlalchemy")
+_DECLARED = frozenset(("declared_attr", "cascading", "directive"))
 _LISTS = frozenset(("list", "List", "set", "Set", "Sequence", "Collection", "DynamicMapped"))
 
 
@@ -101,7 +103,7 @@ def _own(program: Program, entry: ClassEntry) -> Model | None:
     columns: dict[str, Bound] = {}
     relations: dict[str, Relationship] = {}
     table = ""
-    for name, bound in entry.own.items():
+    for name, bound in (*entry.own.items(), *_declared(entry)):
         call = bound.bind.value
         if name == "__tablename__" and isinstance(call, Const):
             table = str(call.value)
@@ -113,7 +115,19 @@ def _own(program: Program, entry: ClassEntry) -> Model | None:
     if not (table or columns or relations):
         return None
     keys = tuple(k for name, b in columns.items() for k in _foreign_keys(name, b))
+    keys += tuple(_key_constraints(entry))
     return Model(entry.dotted, table, columns, keys, tuple(_uniques(entry, columns)), relations)
+
+
+def _declared(entry: ClassEntry) -> Iterator[tuple[str, Bound]]:
+    """What methods under `declared_attr` give, as if the class body assigned it."""
+    for name, scope in entry.methods.items():
+        if not any(last_step(d) in _DECLARED for d in scope.function.decorators):
+            continue
+        for position, event in enumerate(scope.function.events):
+            if isinstance(event, Return) and isinstance(event.value, (Call, Const)):
+                bind = Bind(name, event.value, "assign", event.at, event.region)
+                yield name, Bound(scope, position, bind)
 
 
 def _constructor(program: Program, entry: ClassEntry, expr: Expr | None) -> str:
@@ -183,6 +197,22 @@ def _foreign_keys(name: str, bound: Bound) -> Iterator[ForeignKey]:
                 str(target.value) if isinstance(target, Const) else dotted(target),
                 str(ondelete.value) if isinstance(ondelete, Const) else "",
             )
+
+
+def _key_constraints(entry: ClassEntry) -> Iterator[ForeignKey]:
+    """The columns of each `ForeignKeyConstraint([...], [...])` in `__table_args__`."""
+    arguments = entry.own.get("__table_args__")
+    for found in walk(arguments.bind.value if arguments else None):
+        if not isinstance(found, Call) or last_step(found.func) != "ForeignKeyConstraint":
+            continue
+        given = [*found.args, found.keyword("columns"), found.keyword("refcolumns")]
+        columns, targets, *_ = [one.items for one in given if isinstance(one, Items)] + [(), ()]
+        ondelete = found.keyword("ondelete")
+        rule = str(ondelete.value) if isinstance(ondelete, Const) else ""
+        for column, target in zip(columns, targets, strict=False):
+            if isinstance(column, Const):
+                to = str(target.value) if isinstance(target, Const) else dotted(target)
+                yield ForeignKey(str(column.value), to, rule)
 
 
 def _uniques(entry: ClassEntry, columns: Mapping[str, Bound]) -> Iterator[tuple[str, ...]]:

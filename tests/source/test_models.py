@@ -112,3 +112,54 @@ def test_a_wrapping_class_leads_to_the_class_it_wraps() -> None:
 def test_columns_of_something_else_are_no_model() -> None:
     models = models_in(app="from rich.table import Column\nclass View:\n    name = Column('x')")
     assert models.by_name == {}
+
+
+DECLARED = """
+import sqlalchemy as sa
+from sqlalchemy import orm
+from sqlalchemy.orm import declared_attr
+
+class Network(Base):
+    __tablename__ = "networks"
+    id = sa.Column(sa.Integer, primary_key=True)
+
+class OfNetwork:
+    @declared_attr
+    def network_id(cls):
+        return sa.Column(sa.ForeignKey("networks.id", ondelete="CASCADE"))
+
+    @orm.declared_attr.directive
+    def __tablename__(cls):
+        return cls.__name__.lower()
+
+    @declared_attr
+    def network(cls):
+        return orm.relationship("Network", lazy="joined")
+
+    @property
+    def other(self):
+        return sa.Column(sa.ForeignKey("others.id"))
+
+class Port(Base, OfNetwork):
+    __tablename__ = "ports"
+    __table_args__ = (
+        sa.ForeignKeyConstraint(["host", "slot"], ["slots.host", Slot.number], ondelete="RESTRICT"),
+        sa.ForeignKeyConstraint(columns=["zone"], refcolumns=["zones.id"]),
+    )
+    host = sa.Column(sa.Text)
+    slot = sa.Column(sa.Integer)
+    zone = sa.Column(sa.Integer)
+"""
+
+
+def test_what_declared_attr_returns_and_keys_of_several_columns_are_parts_of_a_model() -> None:
+    port = models_in(app=DECLARED).by_name["app.Port"]
+    assert (port.table, sorted(port.columns)) == ("ports", ["host", "network_id", "slot", "zone"])
+    assert port.foreign_keys == (
+        ForeignKey("network_id", "networks.id", "CASCADE"),
+        ForeignKey("host", "slots.host", "RESTRICT"),
+        ForeignKey("slot", "Slot.number", "RESTRICT"),
+        ForeignKey("zone", "zones.id", ""),
+    )
+    network = port.relationships["network"]
+    assert (network.target, network.lazy) == ("app.Network", "joined")

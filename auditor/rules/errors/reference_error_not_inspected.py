@@ -293,7 +293,7 @@ RULE = Rule(
         ),
     ),
     known_gaps=(
-        "foreign keys made with ForeignKeyConstraint are not counted",
+        "foreign keys of tables made by `Table(...)` are not counted",
         "handlers that only log or return are not reported",
     ),
     sources=("https://docs.openstack.org/oslo.db/latest/reference/api/oslo_db.exception.html",),
