@@ -22,7 +22,7 @@ from sqlalchemy.orm import configure_mappers
 from auditor.faults.bench import Run, repeatable_values
 from auditor.faults.body import Body, Seen
 from auditor.faults.canonical import Mask
-from auditor.faults.catalogue import FaultError
+from auditor.faults.catalogue import FaultError, Moment
 from auditor.faults.forked import Deliver, Died, Done, Hung, forked
 from auditor.faults.held_state import EnginesUsed, HeldState, State
 from auditor.faults.judge import class_name
@@ -283,8 +283,11 @@ class _Judge:
         outcome = self._judged(seen, None, ("noticed",), now, expected)
         if not seen.watch.fired:
             return outcome
+        stored = self.point.shot.fault.moment is Moment.AFTER_COMMIT  # before it struck
         if status and seen.step_of[-1:] == [self._step]:
-            return self._with_doubt(_of_status(outcome, status, is_unchanged=not now), seen)
+            return self._with_doubt(
+                _of_status(outcome, status, is_unchanged=not now or stored), seen
+            )
         note = f"the program returned, and the test noticed: {_first_line(seen.error)}"
         return self._with_doubt(replace(outcome, note=note), seen)
 
@@ -348,7 +351,8 @@ def _of_status(outcome: FaultOutcome, status: int, *, is_unchanged: bool) -> Fau
     note = f"the response has the status {status}"
     is_report = status < _SERVER_ERROR or status == _UNAVAILABLE
     if not is_unchanged:
-        return replace(outcome, note=f"{note}; {outcome.note}".removesuffix("; "))
+        stored = f"{note}, and work of the call is stored"
+        return replace(outcome, verdict=Verdict.HALF_COMMITTED, note=stored)
     if is_report:
         verdict = Verdict.REPORTED
     else:
