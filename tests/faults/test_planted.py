@@ -73,3 +73,12 @@ def test_a_pair_differs_in_its_function_alone() -> None:
             pair.mutant.declared,
             pair.mutant.volatile,
         )
+
+
+def test_the_page_holds_the_table_of_all_pairs() -> None:
+    table = importlib.import_module("planted.table")
+    lines = tuple(importlib.import_module("planted.page").lines())
+    page = (SAMPLES.parent / "docs" / "planted.md").read_text().splitlines()
+    assert [line for line in lines if line not in page] == []
+    if len(table.importable()) == len(table.THEMES):
+        assert page[page.index(lines[0]) :] == [*lines[:-1]]
