@@ -72,10 +72,9 @@ def never_let_out(project: Project, module: ModuleFacts, row: ErrorRow) -> str:
 
 def _is_raised(project: Project, name: str) -> bool:
     """Whether the program raises an error of the class itself."""
-    for module, function in project.functions():
-        for event in function.events:
-            if isinstance(event, Raise):
-                made = getattr(event.error, "func", event.error)
-                if made is not None and project.resolve(module, made) == name:
-                    return True
-    return False
+    return any(
+        project.resolve(module, getattr(event.error, "func", event.error)) == name
+        for module, function in project.functions()
+        for event in function.events
+        if isinstance(event, Raise) and event.error is not None
+    )

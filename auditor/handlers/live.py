@@ -56,12 +56,14 @@ class Handlers:
 
     def at(self, frame: Frame) -> int | None:
         """The handler whose first line a frame names."""
-        for path in _endings(frame.path):
-            for guards in self.bodies.get(path, ()):
-                for number in guards.clauses:
-                    if self.clauses[number].handler.region.at.line == frame.line:
-                        return number
-        return None
+        numbers = (
+            number
+            for path in _endings(frame.path)
+            for guards in self.bodies.get(path, ())
+            for number in guards.clauses
+            if self.clauses[number].handler.region.at.line == frame.line
+        )
+        return next(numbers, None)
 
     def _around(self, frame: Frame) -> list[Guards]:
         found = [

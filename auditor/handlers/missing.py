@@ -52,15 +52,11 @@ def missing_handlers(
     functions they get out of; of several such functions the first is shown."""
     leaked = [fault for fault in faults if fault.verdict is Verdict.LEAKED]
     found: dict[tuple[Frame, str, str], MissingHandler] = {}
-    for module in sorted(modules, key=lambda module: module.path):
-        if any(part in f"/{module.path}" for part in _MIGRATIONS):
-            continue
-        for function in module.functions:
-            if _is_boundary(project, module, function):
-                for row in _of_boundary(project, project.program.scope_of(function), leaked):
-                    key = (row.way[-1], row.error, row.constraint)
-                    known = found.get(key)
-                    found[key] = replace(known, others=known.others + 1) if known else row
+    for scope in _boundaries(project, modules):
+        for row in _of_boundary(project, scope, leaked):
+            key = (row.way[-1], row.error, row.constraint)
+            known = found.get(key)
+            found[key] = replace(known, others=known.others + 1) if known else row
     rows = [*found.values(), *_by_rules(findings, leaked, {(k[0], k[1]) for k in found})]
     return tuple(sorted(rows, key=lambda row: (row.span, row.error, row.constraint)))
 
@@ -84,6 +80,14 @@ def _by_rules(
                     one.span.path, (one.span.line, one.span.end_line), error, leaked
                 ),
             )
+
+
+def _boundaries(project: Project, modules: Iterable[ModuleFacts]) -> Iterator[Scope]:
+    """The functions that errors get out of, in order of path and line; those of migrations not."""
+    for module in sorted(modules, key=lambda module: module.path):
+        if not any(part in f"/{module.path}" for part in _MIGRATIONS):
+            own = (f for f in module.functions if _is_boundary(project, module, f))
+            yield from map(project.program.scope_of, own)
 
 
 def _is_boundary(project: Project, module: ModuleFacts, function: FunctionFacts) -> bool:
