@@ -64,7 +64,7 @@ FAULTS = (
         WRITES,
         Moment.AFTER_STATEMENT,
         Needs.AUTOCOMMIT,
-        rows_of="disconnect",
+        rows_of="disconnect-before",  # of servers only: SQLite has no answer to lose
     ),
     Fault(
         "pool-timeout",
