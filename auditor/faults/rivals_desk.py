@@ -116,7 +116,7 @@ def apart(engine: sa.Engine, *, foreign_keys: bool) -> Iterator[Desk]:
                 desk.say("PRAGMA foreign_keys = ON")
             yield desk
             desk.raw.commit()
-        except engine.dialect.loaded_dbapi.Error as error:
+        except engine.dialect.dbapi.Error as error:  # type: ignore[union-attr] # loaded: connected
             desk.raw.rollback()
             raise Refused(in_the_way(error)) from error
 
@@ -130,7 +130,7 @@ def within(desk: Desk) -> Iterator[Desk]:
         yield desk
     except Exception as error:
         desk.say("ROLLBACK TO auditor_rival")
-        if isinstance(error, desk.dialect.loaded_dbapi.Error):
+        if isinstance(error, desk.dialect.dbapi.Error):
             raise Refused(in_the_way(error)) from error
         raise
     finally:
