@@ -22,6 +22,7 @@ from auditor.source.program import CallSite, last_step
 from auditor.source.project import Project
 
 _MADE_OTHERWISE = ("create_all", "create")
+_BATCH = "batch_alter_table"
 _WORD = re.compile(r"\w+")
 _CONSTRAINTS = ("Constraint", "Index")
 
@@ -116,16 +117,14 @@ def _text(site: CallSite, expr: Expr | None) -> str:
 
 def _table_of(site: CallSite) -> str:
     """The table a call changes: its first argument, or what the batch around it was opened with."""
-    written = _text(site, site.call.args[0] if site.call.args else None)
     base = getattr(site.call.func, "base", None)
-    for region in site.scope.function.ancestors(site.call.region):
-        for item in region.items:
-            opened = item.expr
-            if isinstance(opened, Call) and last_step(opened.func) == "batch_alter_table":
-                given = opened.args[0] if opened.args else opened.keyword("table_name")
-                if isinstance(base, Name) and base.name == item.name:
-                    return _text(site, given)
-    return written
+    around = site.scope.function.ancestors(site.call.region)
+    for item in (item for region in around for item in region.items):
+        opened = item.expr
+        is_own = isinstance(base, Name) and base.name == item.name
+        if is_own and isinstance(opened, Call) and last_step(opened.func) == _BATCH:
+            return _text(site, opened.args[0] if opened.args else opened.keyword("table_name"))
+    return _text(site, site.call.args[0] if site.call.args else None)
 
 
 def _created(found: Migrated, site: CallSite) -> bool:

@@ -16,7 +16,7 @@ from auditor.rules.queries.fates import fate_of
 from auditor.rules.queries.queries_instead import style_of
 from auditor.rules.queries.recorded_loads import evidence_of, is_bounded, rows_each
 from auditor.rules.recorded import Standing, is_set_up, path_of_entry
-from auditor.source.facts import Call, FunctionFacts, ModuleFacts
+from auditor.source.facts import Attribute, Call, Expr, FunctionFacts, ModuleFacts
 from auditor.source.program import last_step
 from auditor.source.project import Project
 
@@ -27,6 +27,8 @@ _AGGREGATE = re.compile(r"^SELECT (?:\w+\()?(?:count|max|min|sum|avg)\(", re.IGN
 _STREAMS = frozenset(
     ("yield_per", "partitions", "stream", "stream_scalars", "fetchmany", "stream_results")
 )
+_SENDING = frozenset(("scalars", "execute"))
+_PASSING = frozenset(("scalars", "unique", "mappings"))
 _WHOLE = frozenset(
     ("query", "select", "all", "options", "order_by", "execution_options", "unique", "distinct")
 )
@@ -36,15 +38,35 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
     """Queries of a mapped class that end in `all()` and have nothing that narrows them."""
     for chain in chains_of(function):
         entity = class_named(project, module, function, chain.start.args[0])
-        if entity in project.models.by_name and _is_whole(chain):
+        loads = _load_of(function, chain) if entity in project.models.by_name else None
+        if loads is not None:
             fields = {"what": f"`{entity.rpartition('.')[2]}`", "rows": "All rows"}
-            yield Hit(span_of(module, chain.links[-1].at), function.qualname, fields)
+            yield Hit(span_of(module, loads.at), function.qualname, fields)
 
 
-def _is_whole(chain: Chain) -> bool:
+def _load_of(function: FunctionFacts, chain: Chain) -> Call | None:
+    """The call that loads all rows of a query that nothing narrows: its own `all()`, or that of
+    `session.scalars(select(...)).all()`; None if there is none."""
     names = [last_step(link.func) for link in chain.links]
-    is_loaded = names[0] == "query" and names[-1] == "all"
-    return chain.is_whole and is_loaded and _WHOLE.issuperset(names)
+    if not chain.is_whole or not _WHOLE.issuperset(names):
+        return None
+    if names[0] == "query":
+        return chain.links[-1] if names[-1] == "all" else None
+    called = (event for event in function.events if isinstance(event, Call))
+    return next((call for call in called if _loads(call, chain.links[-1])), None)
+
+
+def _loads(call: Call, statement: Call) -> bool:
+    """Whether a call is `.all()` on what a session gives for this very statement."""
+    links: list[str] = []
+    inner: Expr = call
+    while isinstance(inner, Call) and isinstance(inner.func, Attribute):
+        links.append(inner.func.name)
+        if inner.args:
+            is_sent = inner.args[0] is statement and links[-1] in _SENDING
+            return is_sent and links[0] == "all" and _PASSING.issuperset(links[1:-1])
+        inner = inner.func.base
+    return False
 
 
 def recorded(tape: Tape, project: Project) -> Hits:
@@ -136,6 +158,16 @@ RULE = Rule(
                 return session.query(Flow).order_by(Flow.id).all()  # expect: DBA309
             """,
         ),
+        Example(
+            "all rows of a statement",
+            _MODEL
+            + """
+            def flows(session: orm.Session):
+                found = session.scalars(sa.select(Flow)).all()  # expect: DBA309
+                query = sa.select(Flow).order_by(Flow.id)
+                return found, session.execute(query).scalars().all()
+            """,
+        ),
         LiveExample(
             "recorded: three hundred rows",
             _RUN
@@ -157,6 +189,16 @@ RULE = Rule(
                 return up, session.query(Flow).filter(Flow.id > after).limit(500).all()
             """,
         ),
+        Example(
+            "a statement with a condition, in parts, or of which one row is wanted",
+            _MODEL
+            + """
+            def flows(session: orm.Session):
+                up = session.scalars(sa.select(Flow).where(Flow.up)).all()
+                parts = session.scalars(sa.select(Flow)).partitions(100)
+                return up, parts, session.scalars(sa.select(Flow)).first()
+            """,
+        ),
         LiveExample(
             "recorded: streamed, paged, counted by the database",
             _RUN
@@ -174,5 +216,8 @@ RULE = Rule(
             """,
         ),
     ),
-    known_gaps=("the scan reports `session.query(...).all()` only; a recording reports all forms",),
+    known_gaps=(
+        "the scan reports `.all()` on a query or on what a session gives for a `select(...)`",
+        "a recording reports all forms",
+    ),
 )
