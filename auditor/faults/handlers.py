@@ -110,7 +110,7 @@ def _lines_of_handlers(one: _Passed, error: BaseException, *, caught: bool) -> l
     for number, clause in enumerate(clauses):
         if not _passes_on(clause):
             return [each.lineno for each in clauses[: number + 1]]
-    return [*(each.lineno for each in clauses), *_line_of_with(around, error, one.names)]
+    return [*(each.lineno for each in clauses), *_line_of_with(around, one.line, error, one.names)]
 
 
 def _clauses_taking(
@@ -151,11 +151,11 @@ def _passes_on(clause: ast.ExceptHandler) -> bool:
 
 
 def _line_of_with(
-    around: list[ast.stmt], error: BaseException, names: Mapping[str, Any]
+    around: list[ast.stmt], line: int, error: BaseException, names: Mapping[str, Any]
 ) -> list[int]:
     """The line of the `with` that ended the error's way: a `suppress` that names its class, or the
     only context there is."""
-    items = [item for node in around if isinstance(node, _WITHS) for item in node.items]
+    items = [item for node in around if isinstance(node, _WITHS) for item in _guarding(node, line)]
     suppressing = [
         item.context_expr.lineno
         for item in items
@@ -170,7 +170,15 @@ def _line_of_with(
 
 def _surrounds(node: ast.stmt, line: int) -> bool:
     body = node.body  # type: ignore[attr-defined] # every node here has one
-    return bool(body[0].lineno <= line <= (body[-1].end_lineno or 0))
+    first = node.lineno if isinstance(node, _WITHS) else body[0].lineno
+    return bool(first <= line <= (body[-1].end_lineno or 0))
+
+
+def _guarding(node: Any, line: int) -> list[ast.withitem]:
+    """The contexts that an error at a line meets: where a context fails as it ends, which is at
+    the line of the `with`, those before the last."""
+    is_body = line >= node.body[0].lineno
+    return list(node.items if is_body else node.items[:-1])
 
 
 def _handling_lines(node: Any) -> Iterator[tuple[int, int]]:

@@ -36,6 +36,17 @@ def by_suppress() -> None:
         fails()
 
 
+@contextlib.contextmanager
+def failing_at_its_end() -> Iterator[None]:
+    yield
+    fails()
+
+
+def by_suppress_when_a_context_ends() -> None:
+    with contextlib.suppress(LookupError), failing_at_its_end():  # seen
+        pass
+
+
 class Forgiving:
     def __enter__(self) -> None: ...
 
@@ -126,6 +137,7 @@ def lines_marked(*functions: Callable[..., Any]) -> list[int]:
     [
         (by_tuple_in_a_constant, [by_tuple_in_a_constant]),
         (by_suppress, [by_suppress]),
+        (by_suppress_when_a_context_ends, [by_suppress_when_a_context_ends]),
         (by_the_only_context, [by_the_only_context]),
         (by_one_of_two_contexts, []),
         (raised_again_and_caught_outside, [raised_again_and_caught_outside]),
