@@ -158,17 +158,29 @@ def _first_line(function: FunctionFacts) -> At:
 def _violable(project: Project, work: Work, error: str) -> Iterator[tuple[Done, str]]:
     """The statements that certainly run, and what they can violate."""
     for one in work.writes:
-        if one.model is None or not one.certain or one.way.retried:
-            continue
-        name = short(one.model.dotted)
-        if error == DUPLICATE and one.verb == INSERT:
-            for key in keys_of(project, one.model):
-                if not key.is_made and not _is_name(one.model, key):
-                    kind = "primary key" if key.is_primary else "unique key"
-                    yield one, f"{kind} ({', '.join(key.columns)}) of `{name}`"
-        if error == REFERENCE and one.verb == DELETE:
-            for other in refusing(project, one.model):
-                yield one, f"`{short(other.model.dotted)}.{other.column}` refers to `{name}`"
+        if one.model is not None and one.certain and not one.way.retried:
+            constraints = _keys_of(project, one.model) if error == DUPLICATE else ()
+            if error == REFERENCE and one.verb == DELETE:
+                constraints = _referring(project, one.model)
+            elif one.verb != INSERT:
+                constraints = ()
+            yield from ((one, constraint) for constraint in constraints)
+
+
+def _keys_of(project: Project, model: Model) -> tuple[str, ...]:
+    return tuple(
+        f"{'primary key' if key.is_primary else 'unique key'} ({', '.join(key.columns)}) of"
+        f" `{short(model.dotted)}`"
+        for key in keys_of(project, model)
+        if not key.is_made and not _is_name(model, key)
+    )
+
+
+def _referring(project: Project, model: Model) -> tuple[str, ...]:
+    return tuple(
+        f"`{short(other.model.dotted)}.{other.column}` refers to `{short(model.dotted)}`"
+        for other in refusing(project, model)
+    )
 
 
 def _is_name(model: Model, key: Key) -> bool:
