@@ -11,7 +11,6 @@ import os
 import weakref
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
 from time import time
 from types import TracebackType
 from typing import Any
@@ -31,29 +30,30 @@ from auditor.runtime.recorder import record
 from auditor.runtime.statements import facts_of_execution
 
 
-@dataclass(slots=True)
 class Seen:
-    """What a body did. Lists are by ordinal, mappings by number of step. `error` ended the body."""
+    """What a body did. Lists are by ordinal, mappings by number of step.
 
-    watch: Watch
-    before: State
-    began: float
-    after: State = field(default_factory=lambda: State({}))
-    ended: float = 0.0
-    error: BaseException | None = None
-    step_of: list[int] = field(default_factory=list)
-    step_of_commit: list[int] = field(default_factory=list)
-    own: set[int] = field(default_factory=set)
-    """Ordinals of statements that the test itself sends."""
-    own_commits: set[int] = field(default_factory=set)
-    at_step: dict[int, State] = field(default_factory=dict)
-    """The state when a step began."""
-    open_at_step: set[int] = field(default_factory=set)
-    """Steps that began while the body had written in a transaction that was open."""
-    dead_sessions: int = 0
-    conduct: Conduct = field(default_factory=Conduct)
-    is_shared: bool = False
-    """Whether the states are what a connection of the test sees, stored or not."""
+    `error` ended the body. `own` and `own_commits` are ordinals of what the test itself sends.
+    `at_step` is the state when a step began, `open_at_step` the steps that began while the body had
+    written in a transaction that was open. `is_shared`: the states are what a connection of the
+    test sees, stored or not.
+    """
+
+    def __init__(self, watch: Watch, before: State) -> None:
+        self.watch = watch
+        self.before = before
+        self.after = State({})
+        self.began = self.ended = time()
+        self.error: BaseException | None = None
+        self.step_of: list[int] = []
+        self.step_of_commit: list[int] = []
+        self.own: set[int] = set()
+        self.own_commits: set[int] = set()
+        self.at_step: dict[int, State] = {}
+        self.open_at_step: set[int] = set()
+        self.dead_sessions = 0
+        self.conduct = Conduct()
+        self.is_shared = False
 
     def states_of(self, step: int) -> tuple[State, State]:
         """The state before a step and after it."""
@@ -94,7 +94,7 @@ class Body:
             outer = self._used.in_transaction(engine)
             if outer is not None:
                 self._outer.add(outer)
-        self._seen = Seen(self._watch, self._held.begin(), time())
+        self._seen = Seen(self._watch, self._held.begin())
         enter = self._stack.enter_context
         self._sessions = enter(sessions_begun())
         enter(record(on_statement=self._on_statement, root=self._root))

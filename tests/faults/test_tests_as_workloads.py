@@ -257,7 +257,6 @@ def project(tmp_path: Path) -> Path:
     (tmp_path / "unit").mkdir()
     (tmp_path / "unit" / "__init__.py").touch()
     (tmp_path / "unit" / "test_labels.py").write_text(UNIT)
-    (tmp_path / "test_broken.py").write_text("def test_a(:\n")
     (tmp_path / ".stestr.conf").write_text("[DEFAULT]\ntest_path=./unit\ntop_dir=./\n")
     (tmp_path / "pytest.ini").write_text("[pytest]\npythonpath = .\naddopts = -n 2\n")
     return tmp_path
@@ -285,12 +284,6 @@ def in_short(outcomes: list[dict[str, Any]]) -> list[Outcome]:
         (one["scenario"].rpartition("::")[2], one["fault"], one["statement"], one["verdict"])
         for one in outcomes
     ]
-
-
-def refusal(project: Path, *arguments: str) -> str:
-    run = faults(project, *arguments)
-    assert (run.returncode, run.stdout) == (2, "")
-    return run.stderr.strip()
 
 
 def test_each_test_of_a_file_is_judged_by_what_the_program_did(project: Path) -> None:
@@ -369,67 +362,3 @@ def test_a_test_on_a_server_is_read_inside_its_own_transaction(
         (project / "test_rolled_back.py").write_text(text)
         found = swept(project, "pytest:test_rolled_back.py", "--fault", "lock-wait")
     assert [one["verdict"] for one in found] == ["leaked", "half-committed"]
-
-
-@pytest.mark.parametrize(
-    ("target", "message"),
-    [
-        (
-            "pytest:test_app.py::test_none",
-            (
-                "auditor: `pytest:test_app.py::test_none` cannot be collected: not found:"
-                " FOLDER/test_app.py::test_none"
-            ),
-        ),
-        (
-            "pytest:test_broken.py",
-            "auditor: `pytest:test_broken.py` cannot be collected: SyntaxError: invalid syntax",
-        ),
-        (
-            "pytest:",
-            (
-                "auditor: `pytest:` names no test: write `pytest:tests/test_labels.py::test_delete`, a"
-                " file, a class or a folder"
-            ),
-        ),
-        (
-            "pytest:test_app.py::test_skipped",
-            (
-                "auditor: test `test_app.py::test_skipped` does not pass without a fault: it is"
-                " skipped: not here"
-            ),
-        ),
-        (
-            "stestr:unit.test_labels.Case.test_none",
-            (
-                "auditor: `stestr:unit.test_labels.Case.test_none` names no test: ids read"
-                " `package.module.Class.test_method`, and the beginning of one selects all that go on"
-                " from there"
-            ),
-        ),
-        (
-            "unittest:nowhere.test_a",
-            (
-                "auditor: `nowhere.test_a`: there is no module `nowhere` below `FOLDER_NAME`, nor one"
-                " that is installed"
-            ),
-        ),
-    ],
-)
-def test_what_names_no_test_is_refused(project: Path, target: str, message: str) -> None:
-    said = refusal(project, target).replace(str(project), "FOLDER")
-    assert said.replace(project.name, "FOLDER_NAME").startswith(message)
-
-
-def test_a_database_cannot_be_chosen_for_a_test(project: Path) -> None:
-    assert refusal(project, "pytest:test_app.py", "--db", "sqlite://") == (
-        "auditor: `pytest:test_app.py` is a test, which makes its database itself: leave `--db`"
-        " out, or name the database as the test's project does"
-    )
-
-
-def test_a_second_session_cannot_be_opened_on_the_database_of_a_test(project: Path) -> None:
-    assert refusal(project, "pytest:test_app.py::test_leaking", "--fault", "vanished") == (
-        "auditor: the fault `vanished` needs a database that a second session can be opened on,"
-        " and a test has its own: write a scenario for it"
-    )
