@@ -69,14 +69,11 @@ class Begun:
 
     def let_go(self) -> None:
         """End what is open, so that the next run finds the database free."""
-        for end in (
-            *(session.close for session in list(self._sessions)),
-            *(one.get_transaction().rollback for one in list(self._connections) if _is_open(one)),
-        ):
-            try:
-                end()
-            except Exception:  # noqa: BLE001, S112 - what cannot even be closed is lost anyway
-                continue
+        for session in list(self._sessions):
+            _try(session.close)
+        for connection in list(self._connections):
+            if _is_open(connection):
+                _try(connection.get_transaction().rollback)
         gc.collect()
 
 
@@ -91,3 +88,10 @@ def forget_frames(errors: Iterable[BaseException]) -> None:
 
 def _is_open(connection: Any) -> bool:
     return not connection.closed and connection.get_transaction() is not None
+
+
+def _try(end: Callable[[], None]) -> None:
+    try:
+        end()
+    except Exception:  # noqa: BLE001 - what cannot even be closed is lost anyway
+        return
