@@ -12,17 +12,17 @@ _SHOWN = 200  # characters
 
 
 def fault_free_run(bench: Bench, *, repeated: bool) -> Run:
-    """The call without a fault, held to repeat itself; `repeated` if it did so before.
+    """The call without a fault, held to repeat itself; `repeated` if it did so before, in another
+    process: then the second call here stands for it, as the first one may fill caches.
 
     Raises ScenarioError if it fails, or tells what differs between equal calls.
     """
-    first = _faultless(bench)
+    first, second = _faultless(bench), _faultless(bench)
     if repeated:
-        return first
-    second = _faultless(bench)
+        return second
     if not _difference(bench, first, second):
         return second
-    third = _faultless(bench)  # the first call of a process may fill caches
+    third = _faultless(bench)
     difference = _difference(bench, second, third)
     if difference:
         raise ScenarioError(

@@ -218,3 +218,24 @@ def test_what_cannot_be_done_is_said(asked: dict[str, Any], message: str) -> Non
     with pytest.raises(FaultError) as caught:
         sweep(workload(then(lambda: None)), **asked)
     assert message in str(caught.value)
+
+
+LOOKED_UP: list[int] = []
+
+
+def caching(engine: sa.Engine) -> None:
+    """Looks something up in its first call in a process."""
+    if not LOOKED_UP:
+        with engine.connect() as connection:
+            LOOKED_UP.append(len(connection.execute(sa.select(NOTES)).all()))
+    then(lambda: os._exit(3))(engine)
+
+
+def test_the_next_process_may_fill_its_caches_first_too() -> None:
+    outcomes = sweep(workload(caching), faults=("lock-wait", "deadlock"))
+    assert [(one.fault, one.statement, one.verdict) for one in outcomes] == [
+        ("lock-wait", 1, Verdict.CRASHED),
+        ("lock-wait", 2, Verdict.HALF_COMMITTED),
+        ("deadlock", 1, Verdict.CRASHED),
+        ("deadlock", 2, Verdict.HALF_COMMITTED),
+    ]
