@@ -18,8 +18,6 @@ ON_SERVERS = (
     "swallowed_in_a_transaction",
     "shared_transaction_left_open",
     "work_in_finally",
-    "duplicate_of_its_own",
-    "decorators_in_the_wrong_order",
 )
 """Programs that servers treat unlike SQLite."""
 
