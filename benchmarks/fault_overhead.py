@@ -1,7 +1,7 @@
 """What a fault costs: one run with a fault against the plain workload, in one process, by turns.
 
     python benchmarks/fault_overhead.py [SCENARIO...] [--db URL] [--fault NAME] [--rounds 30]
-    python benchmarks/fault_overhead.py --replays 100      one outcome again and again: is it the same?
+    python benchmarks/fault_overhead.py --replays 100      is one outcome always the same?
 
 `plain` empties and fills the database and makes the call, without auditor. `fault` is the same with
 one statement failing, watched, compared and judged; its call may be shorter (the error escapes) or

@@ -208,8 +208,8 @@ class RetryRow:
     """A decorator that calls the function again. `retries` are the errors it always repeats on;
     `switches` pairs a keyword argument, when given as true, with the error it adds; errors named
     by a user function (`exception_checker=`) are unknown. `steps_back` tells that it leaves the
-    retry to whoever opened the transaction, when one is open; `copies` that each call gets copies of
-    the lists, dicts and sets among its arguments. A sample decorates a function."""
+    retry to whoever opened the transaction, when one is open; `copies` that each call gets copies
+    of the lists, dicts and sets among its arguments. A sample decorates a function."""
 
     name: str
     source: str

@@ -95,7 +95,8 @@ _TABLE = Table(
         ),
         _retry(_NEUTRON, "retry_db_errors", *_RETRIED, source=_NEUTRON_DOC),
         RetryRow(
-            f"{_NEUTRON}.retry_if_session_inactive", _NEUTRON_DOC, _RETRIED, steps_back=True, copies=True,
+            f"{_NEUTRON}.retry_if_session_inactive", _NEUTRON_DOC, _RETRIED,
+            steps_back=True, copies=True,
             samples=(
                 "from neutron.db import api\n" + _DECORATED.format("retry_if_session_inactive()"),
             ),
