@@ -218,6 +218,8 @@ def _package(error: BaseException) -> str:
 
 def _is_mistake(error: BaseException) -> bool:
     """Of Python's own classes: a subclass that a program defines is its own word for something."""
+    if type(error) is SystemExit:
+        return not isinstance(error.code, str)  # a bare number says nothing of what happened
     is_own = type(error).__module__ == "builtins" and isinstance(error, _MISTAKES)
     return is_own and not is_deliberate(error)
 
