@@ -120,7 +120,7 @@ def _of_raised(ending: Ending, error: BaseException) -> tuple[Verdict, str]:
         if ending.in_handler or (is_caused and error not in ending.shown):
             return Verdict.MASKED, "a handler used the session that the error had broken"
         return Verdict.BROKEN_SESSION, "the session was used after the error had broken it"
-    if isinstance(error, SystemExit) and not error.code:
+    if isinstance(error, SystemExit) and not error.code and not ending.declared:
         return Verdict.SWALLOWED, "the program ended as if all were well"
     is_raw = is_database_error(error) or _package(error) in _RETRY_PACKAGES
     if ending.declared or (not is_raw and is_caused and not _is_mistake(error)):
