@@ -24,8 +24,8 @@ _RETRIED = oslo_db_api.wrap_db_retry(
 )
 
 # oslo.db lets some errors through as they are: a lock wait on SQLite and PostgreSQL, a
-# serialization failure and a statement timeout on PostgreSQL.
-_FAILURES = (db_exc.DBError, sa_exc.OperationalError)
+# serialization failure and a statement timeout on PostgreSQL, a pool that has no connection left.
+_FAILURES = (db_exc.DBError, sa_exc.OperationalError, sa_exc.TimeoutError)
 
 
 def get_sync_data(context: facade.Context) -> list[dict[str, Any]]:
