@@ -78,7 +78,7 @@ class _State:
     not be made."""
 
     def __init__(self) -> None:
-        self.planned: dict[str, SweepCoverage] = {}
+        self.planned: dict[str, Planned] = {}
         self.ended: dict[int, FaultOutcome] = {}
         self.waiting: deque[int] = deque()
         self.runs: int | None = None
@@ -126,7 +126,7 @@ class Supervision:
         if state.left and not state.ended:
             raise state.left[0].error(state.left[0].message)
         return Made(
-            planned=tuple(state.planned.values()),
+            planned=tuple(one.coverage for one in state.planned.values()),
             outcomes=tuple(state.ended[number] for number in sorted(state.ended)),
             stopped=state.stopped,
             left=tuple(dict.fromkeys(one.message for one in state.left)),
@@ -197,7 +197,7 @@ class Supervision:
         worker.heard = monotonic()
         match message:
             case Planned():
-                self._plan(message.coverage)
+                self._plan(message)
             case Ready():
                 self._learn(worker, message)
             case Began():
@@ -215,14 +215,13 @@ class Supervision:
             case Finished():
                 worker.given = None
 
-    def _plan(self, coverage: SweepCoverage) -> None:
+    def _plan(self, planned: Planned) -> None:
         """Raises ScenarioError if an earlier worker has planned something else."""
-        known = self._state.planned.setdefault(coverage.fault, coverage)
-        if known != coverage:
+        known = self._state.planned.setdefault(planned.coverage.fault, planned)
+        if known != planned:
             raise ScenarioError(
                 f"scenario `{self._task.name}` does not repeat itself in another process:"
-                f" `{coverage.fault}` was planned for {known.points} of {known.statements}"
-                f" statements, and then for {coverage.points} of {coverage.statements}"
+                f" {_difference(known, planned)}"
             )
 
     def _learn(self, worker: Worker, ready: Ready) -> None:
@@ -319,6 +318,18 @@ class Supervision:
         else:
             state.left.append(refused)
             self._count_death()
+
+
+def _difference(known: Planned, planned: Planned) -> str:
+    """How two plans for one fault differ, in words."""
+    first, then = known.coverage, planned.coverage
+    for (number, shape), (_, other) in zip(known.points, planned.points, strict=False):
+        if shape != other and first.statements == then.statements:
+            return f"statement {number} is `{shape[:80]}` and then `{other[:80]}`"
+    return (
+        f"`{first.fault}` was planned for {first.points} of {first.statements} statements, and"
+        f" then for {then.points} of {then.statements}"
+    )
 
 
 def outcomes_of(task: Task) -> Made:

@@ -38,10 +38,11 @@ from auditor.model.outcome import FaultOutcome, SweepCoverage
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """What will be tried. The runs of the first fault are numbered from 0, those of the next one
-    go on from there."""
+    """What will be tried, and at which statements (number and text). The runs of the first fault
+    are numbered from 0, those of the next one go on from there."""
 
     coverage: SweepCoverage
+    points: tuple[tuple[int, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +144,8 @@ def _planned(request: Request, expected: Learned, send: Send) -> list[Point]:
             at=request.at,
             persistent=request.mode == "persistent",
         )
-        send(Planned(planned_coverage(request, plan)))
+        aimed = tuple((one.shot.point.ordinal, one.shot.point.shape) for one in plan.points)
+        send(Planned(planned_coverage(request, plan), aimed))
         points += plan.points
     return points
 

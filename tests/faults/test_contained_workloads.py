@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -239,3 +240,24 @@ def test_the_next_process_may_fill_its_caches_first_too() -> None:
         ("deadlock", 1, Verdict.CRASHED),
         ("deadlock", 2, Verdict.HALF_COMMITTED),
     ]
+
+
+def test_another_order_in_the_next_process_is_refused_with_the_statement(tmp_path: Path) -> None:
+    has_ended = tmp_path / "has_ended"
+
+    def reordering(engine: sa.Engine) -> None:
+        columns = (NOTES.c.id, NOTES.c.text)
+        try:
+            with engine.connect() as connection:
+                for column in columns[::-1] if has_ended.exists() else columns:
+                    connection.execute(sa.select(column))
+        except sa.exc.OperationalError:
+            has_ended.touch()
+            os._exit(3)
+
+    with pytest.raises(ScenarioError) as error:
+        sweep(workload(reordering))
+    assert str(error.value) == (
+        "scenario `reordering` does not repeat itself in another process: statement 1 is"
+        " `SELECT notes.id FROM notes` and then `SELECT notes.text FROM notes`"
+    )
