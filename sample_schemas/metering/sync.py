@@ -99,7 +99,7 @@ def attach_port(context: facade.Context, router_id: str, port_id: str) -> None:
     """Make a port an interface of a router."""
     try:
         with facade.WRITER.using(context) as session:
-            session.add(models.RouterPort(router_id=router_id, port_id=port_id))
+            session.add(models.RouterPort(router_id=router_id, port_id=port_id))  # expect: DBA214
     except sa_exc.IntegrityError as error:  # expect: DBA203
         raise errors.PortNotAttached(port_id) from error
 
