@@ -7,17 +7,24 @@ names; no tracing, so the call runs at its own speed.
 
 A `with` catches too: `contextlib.suppress`, or a context whose `__exit__` returns true. It is told
 where no clause took the error and the source leaves no doubt which `with` did.
+
+An error that a handler raised in place of another may be gone when the call has ended. Where the
+source leaves no doubt that it was raised, and of which class, it is followed along the call path:
+
+    shown error -> its catcher raises X(...) -> the callers' clauses that take an X -> ...
 """
 
 from __future__ import annotations
 
 import ast
 import builtins
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import chain as chained
+from itertools import repeat
 from pathlib import Path
-from types import CodeType
+from types import CodeType, FrameType
 from typing import Any
 
 from auditor.faults.judge import chain
@@ -26,12 +33,13 @@ from auditor.runtime.sites import places_raised_from, site_of
 
 _TRIES = (ast.Try, getattr(ast, "TryStar", ast.Try))
 _WITHS = (ast.With, ast.AsyncWith)
+_LEAVING = (ast.Return, ast.Raise, ast.Continue, ast.Break, *_TRIES)
 _UNKNOWN = object()
 
 
 @dataclass(frozen=True, slots=True)
-class _Passed:
-    """A frame that an error came through: `line` is where it left, or was caught."""
+class Passed:
+    """A frame that an error came through, or may: `line` is where it left, or was caught."""
 
     code: CodeType
     offset: int
@@ -45,15 +53,29 @@ def user_frames(error: BaseException, boundary: CodeType, root: str) -> tuple[Fr
     return site_of(places, root).stack
 
 
+def way_out(frame: FrameType | None, boundary: CodeType) -> tuple[Passed, ...]:
+    """The call path of a frame, innermost first, out to the boundary."""
+    found = []
+    while frame is not None and frame.f_code is not boundary:
+        found.append(Passed(frame.f_code, frame.f_lasti, frame.f_lineno, frame.f_globals))
+        frame = frame.f_back
+    return tuple(found)
+
+
 def handlers_of(
-    errors: Iterable[BaseException], boundary: CodeType, root: str
+    errors: Iterable[BaseException],
+    boundary: CodeType,
+    root: str,
+    ways: Sequence[tuple[Passed, ...]] = (),
 ) -> tuple[Frame, ...]:
     """The handlers that any of the errors, or what they were made of, came to; innermost error
-    first, each handler once. Only those in the user's code, and only those the source tells."""
+    first, each handler once. Only those in the user's code, and only those the source tells.
+    `ways` are the call paths on which the errors, as far as they go, were raised."""
     found: dict[Frame, None] = {}
-    for error in errors:
+    for error, way in zip(errors, chained(ways, repeat(())), strict=False):
         for one in reversed(list(chain(error))):
             found.update(dict.fromkeys(_handlers_of_one(one, boundary, root)))
+        found.update(dict.fromkeys(_handlers_beyond(error, way, root)))
     return tuple(found)
 
 
@@ -82,29 +104,24 @@ def _handlers_of_one(error: BaseException, boundary: CodeType, root: str) -> Ite
             yield Frame(stack[0].path, line, stack[0].function)
 
 
-def _passed(error: BaseException) -> list[_Passed]:
+def _passed(error: BaseException) -> list[Passed]:
     """The frames of an error's traceback, outermost first."""
     entries = []
     traceback = error.__traceback__
     while traceback is not None:
         frame = traceback.tb_frame
         entries.append(
-            _Passed(frame.f_code, traceback.tb_lasti, traceback.tb_lineno, frame.f_globals)
+            Passed(frame.f_code, traceback.tb_lasti, traceback.tb_lineno, frame.f_globals)
         )
         traceback = traceback.tb_next
     return entries
 
 
-def _lines_of_handlers(one: _Passed, error: BaseException, *, caught: bool) -> list[int]:
+def _lines_of_handlers(one: Passed, error: BaseException, *, caught: bool) -> list[int]:
     """The lines of the handlers of a frame that an error came to, innermost first. In the frame
     that caught it, those around the clause that did not pass it on have not seen it."""
-    around = [node for node in _nodes_in(one.code.co_filename) if _surrounds(node, one.line)]
-    clauses = [
-        clause
-        for node in sorted(around, key=lambda each: each.lineno, reverse=True)
-        if isinstance(node, _TRIES)
-        for clause in _clauses_taking(node, error, one.names)
-    ]
+    around = _around(one)
+    clauses = _clauses_around(around, type(error), one.names)
     if not caught:
         return [clause.lineno for clause in clauses]
     for number, clause in enumerate(clauses):
@@ -113,24 +130,86 @@ def _lines_of_handlers(one: _Passed, error: BaseException, *, caught: bool) -> l
     return [*(each.lineno for each in clauses), *_line_of_with(around, one.line, error, one.names)]
 
 
+def _handlers_beyond(error: BaseException, way: Sequence[Passed], root: str) -> Iterator[Frame]:
+    """The handlers that took what the catcher of an error raised in its place, and what they
+    raised. A catcher that is twice on the way leaves open which call of it it was."""
+    passed = _passed(error)
+    at = [number for number, one in enumerate(way) if passed and one.code is passed[0].code]
+    if len(at) != 1:
+        return
+    around = _around(passed[0])
+    for clause in _clauses_around(around, type(error), passed[0].names):
+        if not _passes_on(clause):
+            yield from _handlers_of_raised(clause, way[at[0] :], root)
+            return
+
+
+def _handlers_of_raised(
+    clause: ast.ExceptHandler, way: Sequence[Passed], root: str
+) -> Iterator[Frame]:
+    """Follow what a clause in the first frame of the way raises."""
+    raised = _raised_by(clause, way[0].names)
+    if raised is None:
+        return
+    for number, one in enumerate([replace(way[0], line=clause.body[-1].lineno), *way[1:]]):
+        stack = site_of([(one.code, one.offset)], root).stack
+        around = _around(one)
+        if _lines_of_suppress(around, one.line, raised, one.names):
+            return
+        for taking in _clauses_around(around, raised, one.names):
+            if stack:
+                yield Frame(stack[0].path, taking.lineno, stack[0].function)
+            if not _passes_on(taking):
+                yield from _handlers_of_raised(taking, way[number:], root)
+                return
+
+
+def _raised_by(clause: ast.ExceptHandler, names: Mapping[str, Any]) -> type[BaseException] | None:
+    """The class of what a clause raises, whatever comes; None if that is not certain."""
+    *before, last = clause.body
+    if not isinstance(last, ast.Raise) or last.exc is None:
+        return None
+    if any(isinstance(node, _LEAVING) for each in before for node in ast.walk(each)):
+        return None
+    named = last.exc.func if isinstance(last.exc, ast.Call) else last.exc
+    found = _value_of(named, names)
+    return found if isinstance(found, type) and issubclass(found, BaseException) else None
+
+
+def _around(one: Passed) -> list[ast.stmt]:
+    return [node for node in _nodes_in(one.code.co_filename) if _surrounds(node, one.line)]
+
+
+def _clauses_around(
+    around: Sequence[ast.stmt], kind: type[BaseException], names: Mapping[str, Any]
+) -> list[ast.ExceptHandler]:
+    """The clauses that take an error, innermost `try` first."""
+    return [
+        clause
+        for node in sorted(around, key=lambda each: each.lineno, reverse=True)
+        if isinstance(node, _TRIES)
+        for clause in _clauses_taking(node, kind, names)
+    ]
+
+
 def _clauses_taking(
-    node: Any, error: BaseException, names: Mapping[str, Any]
+    node: Any, error: type[BaseException], names: Mapping[str, Any]
 ) -> list[ast.ExceptHandler]:
     """The first clause of a `try` that takes the error, or none."""
     return [clause for clause in node.handlers if _takes(clause.type, error, names)][:1]
 
 
-def _takes(kind: ast.expr | None, error: BaseException, names: Mapping[str, Any]) -> bool:
+def _takes(kind: ast.expr | None, error: type[BaseException], names: Mapping[str, Any]) -> bool:
     if kind is None:
         return True
     if isinstance(kind, ast.Tuple):
         return any(_takes(each, error, names) for each in kind.elts)
     classes = _value_of(kind, names)
     if classes is _UNKNOWN:  # a local variable: its last word is all there is
-        own = {cls.__name__ for cls in type(error).__mro__}
+        own = {cls.__name__ for cls in error.__mro__}
         return ast.unparse(kind).rpartition(".")[2] in own
     try:
-        return isinstance(error, classes)
+        return issubclass(error, classes)
     except TypeError:
         return False
 
@@ -155,17 +234,27 @@ def _line_of_with(
 ) -> list[int]:
     """The line of the `with` that ended the error's way: a `suppress` that names its class, or the
     only context there is."""
-    items = [item for node in around if isinstance(node, _WITHS) for item in _guarding(node, line)]
-    suppressing = [
-        item.context_expr.lineno
-        for item in items
-        if isinstance(item.context_expr, ast.Call)
-        and ast.unparse(item.context_expr.func).rpartition(".")[2] == "suppress"
-        and any(_takes(kind, error, names) for kind in item.context_expr.args)
-    ]
+    suppressing = _lines_of_suppress(around, line, type(error), names)
     if suppressing:
         return [max(suppressing)]
+    items = _items_around(around, line)
     return [item.context_expr.lineno for item in items] if len(items) == 1 else []
+
+
+def _lines_of_suppress(
+    around: list[ast.stmt], line: int, kind: type[BaseException], names: Mapping[str, Any]
+) -> list[int]:
+    return [
+        item.context_expr.lineno
+        for item in _items_around(around, line)
+        if isinstance(item.context_expr, ast.Call)
+        and ast.unparse(item.context_expr.func).rpartition(".")[2] == "suppress"
+        and any(_takes(named, kind, names) for named in item.context_expr.args)
+    ]
+
+
+def _items_around(around: list[ast.stmt], line: int) -> list[ast.withitem]:
+    return [item for node in around if isinstance(node, _WITHS) for item in _guarding(node, line)]
 
 
 def _surrounds(node: ast.stmt, line: int) -> bool:

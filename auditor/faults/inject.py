@@ -29,6 +29,7 @@ from auditor.faults.circumstances import (
 )
 from auditor.faults.connections import end_session, watched_checkouts
 from auditor.faults.errors import Occasion, error_of, pool_timeout
+from auditor.faults.handlers import Passed, way_out
 from auditor.faults.shots import CHECKOUT, COMMIT, Executed, Progress, Rival, Shot
 from auditor.model.tape import Site
 from auditor.runtime.recorder import record
@@ -44,7 +45,8 @@ VARYING = re.compile(
 
 class Watch:
     """What one call did: `statements`, `commits` and `checkouts` in order, how often the shot
-    `fired`, and the errors that the program was `shown` because of it. `defect` is an error of ours
+    `fired`, and the errors that the program was `shown` because of it, with the `ways` they were
+    shown on. `defect` is an error of ours
     in striking."""
 
     def __init__(self, shot: Shot | None, boundary: CodeType, root: str) -> None:
@@ -53,6 +55,7 @@ class Watch:
         self.checkouts: list[Executed] = []
         self.fired = 0
         self.shown: list[BaseException] = []
+        self.ways: list[tuple[Passed, ...]] = []
         self.defect: Exception | None = None
         self._shot = shot
         self._boundary = boundary
@@ -180,7 +183,7 @@ class Watch:
         if shot.hits(executed, self.fired):
             self.fired += 1
             error = pool_timeout(shot.row, pool)
-            self.shown.append(error)
+            self._show(error)
             raise error
 
     def _on_checked_out(self, pool: Any, kept: Any, was_idle: bool) -> None:  # noqa: FBT001 - as watched_checkouts calls it
@@ -240,7 +243,11 @@ class Watch:
         if self.fired and not getattr(context, "is_pre_ping", False):
             filtered = getattr(context, "chained_exception", None)  # unset if no filter spoke
             error = filtered or context.sqlalchemy_exception
-            self.shown.append(error or context.original_exception)
+            self._show(error or context.original_exception)
+
+    def _show(self, error: BaseException) -> None:
+        self.shown.append(error)
+        self.ways.append(way_out(sys._getframe(1), self._boundary))  # noqa: SLF001 - the only cheap way
 
     def _attend(self, engine: Any) -> None:
         if all(engine is not known for known in self._engines):

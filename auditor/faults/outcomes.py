@@ -94,7 +94,7 @@ def judged_outcome(
         escaped_message=" ".join(str(error).split())[:LONGEST_MESSAGE] if error else "",
         changes=changes(expected.delta if returned else {}, run.delta),
         traceback=user_frames(error, boundary, request.root) if error else (),
-        handlers=handlers_of(seen, boundary, request.root),
+        handlers=handlers_of(seen, boundary, request.root, run.watch.ways),
     )
     return with_conduct(outcome, run.conduct, expected.conduct)
 

@@ -65,7 +65,7 @@ def _told(request: Request, case: Interfered, pending: FaultOutcome) -> FaultOut
         escaped_message=" ".join(str(error).split())[:LONGEST_MESSAGE] if error else "",
         changes=changes(judgement.baseline, run.delta),
         traceback=user_frames(error, boundary, request.root) if error else (),
-        handlers=handlers_of(_seen(run), boundary, request.root),
+        handlers=handlers_of(_seen(run), boundary, request.root, run.watch.ways),
     )
 
 

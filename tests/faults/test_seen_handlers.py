@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from auditor.faults.handlers import handlers_of, is_raised_in_handler
+from auditor.faults.handlers import Passed, handlers_of, is_raised_in_handler, way_out
 
 HERE = Path(__file__)
 LOST = (ConnectionError, TimeoutError)
 CAUGHT: list[BaseException] = []
+WAYS: list[tuple[Passed, ...]] = []
+BOUNDARY = pytest.raises.__code__
 
 
 def fails(error: type[BaseException] = KeyError) -> None:
     one = error("x")
     CAUGHT.append(one)
+    WAYS.append(way_out(sys._getframe(1), BOUNDARY))
     raise one
 
 
@@ -121,6 +125,71 @@ def by_a_unit_of_work() -> None:
         fails()
 
 
+class TakenError(Exception):
+    """What a program says in place of a KeyError."""
+
+
+class OtherError(Exception):
+    """What it says in place of that."""
+
+
+def saying_taken() -> None:
+    try:
+        fails()
+    except KeyError as error:  # seen first
+        raise TakenError(error) from error
+
+
+def in_other_words_and_swallowed() -> None:
+    try:
+        with forgiving_unit():
+            saying_taken()
+    except TakenError:  # seen next
+        pass
+
+
+def saying_other() -> None:
+    try:
+        saying_taken()
+    except ValueError:
+        pass
+    except TakenError:  # seen next
+        raise OtherError from None
+
+
+def in_third_words_and_swallowed() -> None:
+    try:
+        saying_other()
+    except (OtherError, OSError):  # seen last
+        pass
+    except TakenError:
+        pass
+
+
+def saying_one_of_two(*, much: bool = False) -> None:
+    try:
+        fails()
+    except KeyError as error:  # seen first
+        if much:
+            raise OtherError from error
+        raise TakenError(error) from error
+
+
+def in_words_that_depend() -> None:
+    try:
+        saying_one_of_two()
+    except TakenError:
+        pass
+
+
+def in_other_words_and_suppressed() -> None:
+    try:
+        with contextlib.suppress(TakenError):
+            saying_taken()
+    except TakenError:
+        pass
+
+
 def lines_marked(*functions: Callable[..., Any]) -> list[int]:
     """The lines of the functions marked as seen, in the order of the functions."""
     lines = HERE.read_text().splitlines()
@@ -145,6 +214,13 @@ def lines_marked(*functions: Callable[..., Any]) -> list[int]:
         (passed_on_by_a_callee, [_passes_on, passed_on_by_a_callee]),
         (not_by_the_wrong_class, [not_by_the_wrong_class]),
         (by_a_unit_of_work, [forgiving_unit]),
+        (in_other_words_and_swallowed, [saying_taken, in_other_words_and_swallowed]),
+        (
+            in_third_words_and_swallowed,
+            [saying_taken, saying_other, in_third_words_and_swallowed],
+        ),
+        (in_words_that_depend, [saying_one_of_two]),
+        (in_other_words_and_suppressed, [saying_taken]),
     ],
     ids=lambda one: getattr(one, "__name__", ""),
 )
@@ -152,8 +228,9 @@ def test_exactly_the_handlers_that_an_error_came_to_are_told(
     program: Callable[[], None], functions: list[Callable[..., Any]]
 ) -> None:
     CAUGHT.clear()
+    WAYS.clear()
     program()
-    found = handlers_of(CAUGHT, pytest.raises.__code__, str(Path.cwd()))
+    found = handlers_of(CAUGHT, BOUNDARY, str(Path.cwd()), WAYS)
     assert [frame.line for frame in found] == lines_marked(*functions)
 
 
