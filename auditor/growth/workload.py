@@ -79,6 +79,7 @@ class Workload:
 @contextmanager
 def prepared(database: ScratchDatabase, *scenarios: Scenario) -> Iterator[tuple[Workload, ...]]:
     """The workloads of scenarios that share one `prepare`, which runs once."""
+    settle_load_order()
     with _event_loop() as settled:
         first = scenarios[0]
         subject: Any = database
