@@ -81,15 +81,20 @@ def handlers_of(
 
 def is_raised_in_handler(error: BaseException, boundary: CodeType, root: str) -> bool:
     """Whether the error came through a line of an `except` clause, or of a `finally` block, of the
-    user's code."""
+    user's code. One that came to the clause from its `try`, and was raised again there, did not."""
+    passed = _passed(error)
     return any(
-        first <= one.line <= last
-        for one in _passed(error)
+        first <= one.line <= last and not _came_from_body(node, one, passed[place + 1 :])
+        for place, one in enumerate(passed)
         if one.code is not boundary and site_of([(one.code, one.offset)], root).stack
         for node in _nodes_in(one.code.co_filename)
         if isinstance(node, _TRIES)
         for first, last in _handling_lines(node)
     )
+
+
+def _came_from_body(node: ast.stmt, one: Passed, before: Sequence[Passed]) -> bool:
+    return any(each.code is one.code and _surrounds(node, each.line) for each in before)
 
 
 def _handlers_of_one(error: BaseException, boundary: CodeType, root: str) -> Iterator[Frame]:

@@ -255,8 +255,45 @@ def in_finally() -> None:
         fails(ValueError)
 
 
+def again_by_name() -> None:
+    try:
+        fails(ValueError)
+    except ValueError as error:  # noqa: TRY203 - what is held up
+        raise error  # noqa: TRY201 - as libraries do
+
+
+def again_by_a_context() -> None:
+    try:
+        fails(ValueError)
+    except ValueError as error:
+        with held_up(error):
+            pass
+
+
+@contextlib.contextmanager
+def held_up(error: Exception) -> Iterator[None]:
+    yield
+    raise error
+
+
+def in_a_clause_of_a_clause() -> None:
+    try:
+        in_the_clause()
+    except ValueError as error:
+        with held_up(error):
+            pass
+
+
 @pytest.mark.parametrize(
-    ("program", "is_handling"), [(in_the_body, False), (in_the_clause, True), (in_finally, True)]
+    ("program", "is_handling"),
+    [
+        (in_the_body, False),
+        (in_the_clause, True),
+        (in_finally, True),
+        (again_by_name, False),
+        (again_by_a_context, False),
+        (in_a_clause_of_a_clause, True),
+    ],
 )
 def test_an_error_of_a_handler_is_told_from_one_of_the_work(
     program: Callable[[], None], is_handling: bool
