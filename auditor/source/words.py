@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 OF_FILES = re.compile(
-    rb"sqlalchemy|oslo_db|sqlmodel|alembic|[sS]ession\b|\.query\b|cursor|\.execute|db_api|_db\b"
+    rb"sqlalchemy|oslo_db|sqlmodel|alembic|self\.db\b|[sS]ession\b|\.query\b|cursor|\.execute|db_api|_db\b"
     rb"|\.objects\b|\bmodels\b|psycopg|pymysql|MySQLdb|sqlite3|import \*|auditor: *ignore"
 )
 OF_FUNCTIONS = re.compile(

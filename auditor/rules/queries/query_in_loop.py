@@ -13,6 +13,7 @@ from auditor.rules.outside import is_of_catalogue
 from auditor.rules.queries.estimated import estimated
 from auditor.rules.queries.repeated import hit_of, likeliest, repeated_sites
 from auditor.rules.queries.repeated_read import is_same_each_time, is_told
+from auditor.rules.queries.unseen import READ, unseen_calls, unseen_hit
 from auditor.rules.repetitions import Repetition, repetitions
 from auditor.source.facts import FunctionFacts, ModuleFacts
 from auditor.source.project import Project
@@ -33,6 +34,8 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
     for repeated in repeated_sites(project, module, function, query):
         hit = hit_of(project, module, function, repeated)
         yield replace(hit, evidence=(*hit.evidence, *estimated(project, function)))
+    for unseen in unseen_calls(project, module, function, READ):
+        yield unseen_hit(module, function, unseen, does="issues a query")
 
 
 def check_tape(tape: Tape, project: Project) -> Hits:
@@ -217,6 +220,33 @@ RULE = Rule(
                 return list(map(one, keys))  # expect: DBA301
             """,
         ),
+        Example(
+            "through a plugin that a directory finds",
+            """
+            # --- app/plugin.py
+            from sqlalchemy.orm import Session
+            from app.models import Router
+
+            class Plugin:
+                def router_of(self, session: Session, key):
+                    return session.query(Router).get(key)
+            # --- app/api.py
+            from app.models import directory
+
+            def attach(session, keys):
+                plugin = directory.get_plugin()
+                for key in keys:
+                    key.attach(plugin.router_of(session, key))  # expect: DBA301
+            """,
+        ),
+        Example(
+            "a session for what the scan does not see",
+            _MODELS
+            + """
+            def routers(session: Session, labels):
+                return [Router.find_by_label(label, session) for label in labels]  # expect: DBA301
+            """,
+        ),
     ),
     good=(
         Example(
@@ -336,11 +366,32 @@ RULE = Rule(
                 return [lambda key=key: session.get(Router, key) for key in keys]
             """,
         ),
+        Example(
+            "one of the functions of that name asks a server",
+            """
+            # --- app/plugins.py
+            from sqlalchemy.orm import Session
+            from app.models import Router
+
+            class Stored:
+                def router_of(self, session: Session, key):
+                    return session.query(Router).get(key)
+
+            class Remote:
+                def router_of(self, session, key):
+                    return self.client.ask(key)
+            # --- app/api.py
+            from app.models import plugin
+
+            def attach(session, keys):
+                return [plugin.router_of(session, key) for key in keys]
+            """,
+        ),
     ),
     known_gaps=(
         "what is kept per key (`if key not in known:`) is not reported, though each key queries",
         "of `while` loops only those that take from what they test are looked at",
-        "calls through names the scan cannot follow (callbacks, registries, `getattr`) do nothing",
+        "calls that cannot be followed count by their names; callbacks and `getattr` do nothing",
         "lazy loads are DBA302; writes and refreshes are for other rules",
         "a list bounded by the configuration (drivers, back ends) looks like one bounded by data",
         "`session.get` may be answered by the identity map",

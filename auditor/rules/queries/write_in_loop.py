@@ -13,6 +13,7 @@ from auditor.rules.queries.needed_writes import is_needed, is_one_by_one
 from auditor.rules.queries.recorded_writes import BAD, GOOD, check_tape
 from auditor.rules.queries.repeated import hit_of, likeliest, repeated_sites
 from auditor.rules.queries.rows import row_loops
+from auditor.rules.queries.unseen import WRITE, unseen_calls, unseen_hit
 from auditor.source.facts import (
     Attribute,
     Call,
@@ -47,6 +48,8 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
                 simple = False  # a function that is written for one item
             yield replace(hit, confidence=Confidence.MEDIUM if simple else Confidence.LOW)
     yield from _deletes(project, module, function)
+    for unseen in unseen_calls(project, module, function, WRITE):
+        yield unseen_hit(module, function, unseen, does="writes to the database")
 
 
 def _reads_too(project: Project, function: FunctionFacts, loop: Region) -> bool:
@@ -175,6 +178,15 @@ RULE = Rule(
                         session.delete(found)  # expect: DBA303
             """,
         ),
+        Example(
+            "through the layer of the database that a driver option names",
+            """
+            class Manager:
+                def reserve(self, context, addresses):
+                    for address in addresses:
+                        self.db.address_create(context, {"address": address})  # expect: DBA303
+            """,
+        ),
         *BAD,
     ),
     good=(
@@ -278,6 +290,16 @@ RULE = Rule(
                             session.execute(insert(Label).values(**row))
                     except ValueError:
                         LOG.warning("left out %s", row)
+            """,
+        ),
+        Example(
+            "a call to something else",
+            """
+            class Manager:
+                def reserve(self, context, addresses):
+                    for address in addresses:
+                        self.client.address_create(context, {"address": address})
+                        self.db.address_release({"address": address})
             """,
         ),
         *GOOD,
