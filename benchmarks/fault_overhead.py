@@ -96,6 +96,7 @@ def replays(bench: Bench, request: Request, times: int) -> str:
     fault = request.faults[0]
     point = plan_for(fault, expected.struck_by(fault), expected.keys).points[-1]
     pending = pending_outcome(request, point)
+    gc.freeze()  # as the workers do: a collection of all that is loaded takes ten times as long
     found = {
         judged_outcome(request, point, bench.run(point.shot), expected, pending)
         for _ in range(times)
