@@ -138,14 +138,25 @@ _ACTS: Mapping[Needs, Callable[[Target, Statement, Schema], list[Change]]] = {
 
 
 def _found(table: str, statement: Statement, schema: Schema) -> Row:
-    """The first stored row that the statement is about."""
+    """The first stored row that the statement is about, and that was there before the call: what
+    the call makes has another id in each run, so that no serial order could be made of it."""
     query = rows_query(statement.sql, statement.parameters, table)
     if query is None:
         raise Refused("which rows the statement is about could not be told")
     rows = schema.desk.rows(*query)
     if not rows:
         raise Refused(f"no stored row of `{table}` fits the statement: nothing to interfere with")
-    return rows[0]
+    known = [row for row in rows if not _is_new(schema, table, row, statement)]
+    if not known:
+        raise Refused("the row is made by the call itself: before the call no other session has it")
+    return known[0]
+
+
+def _is_new(schema: Schema, table: str, row: Row, statement: Statement) -> bool:
+    return any(
+        is_uuid(value) and str(value) not in statement.known
+        for _, value in schema.key_of(table, row)
+    )
 
 
 def _values(columns: tuple[str, ...], row: Row) -> dict[str, Any]:

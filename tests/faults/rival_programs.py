@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -271,6 +272,14 @@ def refers_to_its_own(own: Service) -> None:
         session.add(Label(id="label-2", name="new"))
         session.flush()
         session.add(Rule(label_id="label-2", router_id="router-1"))
+
+
+def makes_and_reads_again(own: Service) -> str:
+    made = str(uuid.uuid4())
+    with own.writer as session:
+        session.add(Label(id=made, name="new"))
+    with own.reader as session:
+        return str(session.query(Label.name).filter_by(id=made).scalar())
 
 
 def reports_the_label(own: Service) -> None:

@@ -17,6 +17,7 @@ on_each = pytest.mark.parametrize("database", ["sqlite", "postgresql", "mariadb"
 REFUSED = "the call returned the key of a row that was refused, and is not stored"
 LOCKED = "another session cannot interfere here: the row is locked by the call's transaction"
 UNKNOWN = "the row of `labels` that it refers to is not stored yet: no other session can delete it"
+OWN = "the row is made by the call itself: before the call no other session has it"
 LOST = "the change that the other session had stored is lost"
 MISTAKEN = "the call says this of `label_id -> labels.id` (parent-vanished): that did not happen"
 
@@ -130,6 +131,15 @@ def test_a_row_that_the_call_itself_has_made_is_unknown_to_others() -> None:
             "",
         ),
     ]
+
+
+@on_each
+def test_a_row_that_the_call_has_stored_is_let_be_for_it_has_another_id_in_each_run(
+    database: str,
+) -> None:
+    scenario = programs.workload(programs.makes_and_reads_again)
+    outcomes = sweep(scenario, faults=("vanished",), database=database, at=2)
+    assert [told(one) for one in outcomes] == [("", "not-reached", "", OWN)]
 
 
 def test_the_same_run_gives_the_same_outcome() -> None:
