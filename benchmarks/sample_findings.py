@@ -1,10 +1,11 @@
 """A sample of findings in real packages, to be read and judged by a person.
 
-    python benchmarks/sample_findings.py FOLDER... [--most 5] [--seed 1] [--output sample.md]
+    python benchmarks/sample_findings.py FOLDER... [--total 100] [--most 8] [--seed 1]
 
-Scans each folder, takes at most so many findings of each rule by chance, spread over the folders,
-and writes them as Markdown with the source around each. The same findings and seed give the same
-sample. How the last one was judged: docs/precision.md.
+Scans each folder, takes findings by chance, spread over the folders, and writes them as Markdown
+with the source around each. Every rule that reports gets two places; the rest of the places goes
+to the rules that report most for each place they have, at most so many a rule. The same findings
+and seed give the same sample. How the last one was judged: docs/precision.md.
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ from auditor.model.settings import Settings
 
 AROUND = 12
 """Lines of source shown before and after a finding."""
+
+LEAST = 2
+"""Findings read of a rule that reports seldom, if there are so many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +47,19 @@ def found_in(folders: Iterable[Path], settings: Settings) -> Iterator[Found]:
         yield from (Found(folder, finding) for finding in report.findings)
 
 
-def sampled(found: Iterable[Found], most: int, seed: int) -> dict[str, list[Found]]:
-    """At most so many findings of each code: one of each folder in turn, each by chance."""
+def places(shown: dict[str, int], most: int, total: int) -> dict[str, int]:
+    """How many findings of each code to read: two, and the rest by how many there are of it."""
+    given = {code: min(count, most, LEAST) for code, count in sorted(shown.items())}
+    while sum(given.values()) < total:
+        open_codes = [code for code in given if given[code] < min(shown[code], most)]
+        if not open_codes:
+            break
+        given[max(open_codes, key=lambda code: shown[code] / given[code])] += 1
+    return given
+
+
+def sampled(found: Iterable[Found], given: dict[str, int], seed: int) -> dict[str, list[Found]]:
+    """So many findings of each code as it was given: one of each folder in turn, by chance."""
     by_code: dict[str, dict[Path, list[Found]]] = {}
     for one in found:
         by_code.setdefault(one.finding.code, {}).setdefault(one.folder, []).append(one)
@@ -55,8 +70,8 @@ def sampled(found: Iterable[Found], most: int, seed: int) -> dict[str, list[Foun
         for pile in piles:
             chance.shuffle(pile)
         chance.shuffle(piles)
-        turns = (pile[turn] for turn in range(most) for pile in piles if turn < len(pile))
-        chosen[code] = [one for one, _ in zip(turns, range(most), strict=False)]
+        turns = (pile[turn] for turn in range(given[code]) for pile in piles if turn < len(pile))
+        chosen[code] = [one for one, _ in zip(turns, range(given[code]), strict=False)]
     return chosen
 
 
@@ -93,7 +108,8 @@ def main() -> int:
     """Scan, sample, write."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER")
-    parser.add_argument("--most", type=int, default=5, help="findings of each rule")
+    parser.add_argument("--total", type=int, default=100, help="findings in the sample")
+    parser.add_argument("--most", type=int, default=8, help="findings of each rule")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--confidence", type=Confidence, default=Confidence.MEDIUM)
     parser.add_argument("--output", type=Path, default=Path("sample.md"))
@@ -102,7 +118,7 @@ def main() -> int:
     shown: dict[str, int] = {}
     for one in found:
         shown[one.finding.code] = shown.get(one.finding.code, 0) + 1
-    sample = sampled(found, options.most, options.seed)
+    sample = sampled(found, places(shown, options.most, options.total), options.seed)
     options.output.write_text("\n".join(page(sample, shown)) + "\n", "utf-8")
     for code, count in sorted(shown.items()):
         print(f"{code} {sample[code][0].finding.name}: {len(sample[code])} of {count}")

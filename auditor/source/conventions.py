@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from auditor.source.facts import Arithmetic, Attribute, Call, Const, Expr, Subscript, dotted, walk
 from auditor.source.pieces import Kind, Piece
 
@@ -10,7 +12,8 @@ NUMBERS = frozenset({"int", "len", "float", "round", "abs", "hash", "id", "ord",
                       "uuid.uuid4"})  # fmt: skip
 NUMBER_TYPES = frozenset({"int", "float", "bool", "UUID", "uuid.UUID", "datetime", "date",
                            "datetime.datetime", "datetime.date", "Decimal"})  # fmt: skip
-DIGESTS = frozenset({"hexdigest", "isoformat", "timestamp", "total_seconds", "bit_length"})
+DIGESTS = frozenset({"hexdigest", "isoformat", "timestamp", "total_seconds", "bit_length",
+                      "now", "utcnow", "now_utc", "today"})  # fmt: skip
 """Methods whose result holds digits, letters and punctuation that no literal ends at."""
 QUOTES = frozenset({"quote", "quote_name", "quote_identifier", "quote_ident", "quoted_name",
                      "format_table", "format_column", "literal_processor", "escape_identifier",
@@ -24,7 +27,20 @@ INPUTS = frozenset({"input", "sys.argv", "os.environ", "os.getenv", "request", "
 SPREADS = frozenset({"sorted", "list", "tuple", "set", "reversed", "str", "enumerate", "dict",
                       "max", "min", "repr", "zip", "json.dumps"})  # fmt: skip
 
+_DATED = re.compile(r"date|time|stamp|iso")
+
 _DOUBLED = ("'", '"', "`")
+
+
+def gives_digits(call: Call) -> bool:
+    """Whether a call gives a digest or a time, by itself or as it is written for people:
+    `sha256(name).hexdigest()`, `http_date(now_utc())`."""
+    name = dotted(call.func).rpartition(".")[2] or getattr(call.func, "name", "")
+    return name in DIGESTS or (
+        bool(call.args)
+        and _DATED.search(name) is not None
+        and all(isinstance(arg, Call) and gives_digits(arg) for arg in call.args)
+    )
 
 
 def doubles_quotes(call: Call) -> bool:

@@ -15,7 +15,6 @@ from dataclasses import replace
 from auditor.source import constants
 from auditor.source.constants import Definition
 from auditor.source.conventions import (
-    DIGESTS,
     INPUTS,
     KEEPS,
     NUMBERS,
@@ -23,6 +22,7 @@ from auditor.source.conventions import (
     SPREADS,
     by_convention,
     doubles_quotes,
+    gives_digits,
     is_number,
     names_schema_object,
 )
@@ -324,7 +324,7 @@ def _of_call(place: Place, call: Call) -> Iterator[Piece]:
     name = dotted(call.func)
     resolved = place.project.resolve(place.module, name)
     method = call.func.name if isinstance(call.func, Attribute) else name
-    if name in NUMBERS or resolved in NUMBERS or method in DIGESTS:
+    if name in NUMBERS or resolved in NUMBERS or gives_digits(call):
         yield Piece(Kind.NUMBER, "0")
     elif method in QUOTES or doubles_quotes(call):
         yield Piece(Kind.QUOTED, source=written(call))

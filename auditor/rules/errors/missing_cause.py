@@ -6,7 +6,8 @@ from auditor.model.finding import Confidence, Severity
 from auditor.rule import Example, Hit, Hits, OnFunction, Rule
 from auditor.rules.errors.caught import Handler, database_errors, handlers_of, own_events, short
 from auditor.rules.places import span_of
-from auditor.source.facts import Call, FunctionFacts, ModuleFacts, Name, Raise, dotted, walk
+from auditor.source.facts import Call, Event, FunctionFacts, ModuleFacts, Name, Raise, dotted, walk
+from auditor.source.program import last_step
 from auditor.source.project import Project
 
 
@@ -16,7 +17,9 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
         errors = database_errors(project, handler)
         if not errors or len(errors) != len(handler.types):
             continue
+        told = False
         for event in own_events(function, handler):
+            told = told or _logs_traceback(event)
             if isinstance(event, Raise) and _loses_the_cause(event, handler):
                 fields = {
                     "caught": " or ".join(f"`{short(name)}`" for name in errors),
@@ -26,8 +29,15 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
                     span_of(module, event.at),
                     function.qualname,
                     fields,
-                    confidence=Confidence.LOW if _tells_it(event, handler) else None,
+                    confidence=Confidence.LOW if told or _tells_it(event, handler) else None,
                 )
+
+
+def _logs_traceback(event: Event) -> bool:
+    """`LOG.exception(...)`, `log.error(..., exc_info=True)`: the log keeps the old one in full."""
+    return isinstance(event, Call) and (
+        last_step(event.func) == "exception" or event.keyword("exc_info") is not None
+    )
 
 
 def _tells_it(event: Raise, handler: Handler) -> bool:

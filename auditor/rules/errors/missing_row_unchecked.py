@@ -50,7 +50,7 @@ class Use:
 def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hits:
     """Look-ups whose result is dereferenced with no test in between."""
     for use in (*_through_names(project, module, function), *_direct(project, module, function)):
-        if not _is_caught(function, use):
+        if not _is_caught(function, use) and not _was_made(function, use.lookup):
             fields = {
                 "name": use.name,
                 "lookup": last_step(use.lookup.func),
@@ -210,6 +210,17 @@ def _expressions(event: Event) -> Iterator[Expr]:
             yield from walk(event)
         case Test(expr=expr):
             yield from walk(expr)
+
+
+def _was_made(function: FunctionFacts, lookup: Call) -> bool:
+    """Whether the lines before, which always run with the look-up, made such a row."""
+    classes = {found.name for found in walk(lookup) if isinstance(found, Name)}
+    position = position_of(function, lookup)
+    around = {region.index for region in function.ancestors(lookup.region)}
+    return any(
+        isinstance(event, Call) and event.region in around and dotted(event.func) in classes
+        for event in function.events[:position]
+    )
 
 
 def _is_caught(function: FunctionFacts, use: Use) -> bool:

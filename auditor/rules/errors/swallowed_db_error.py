@@ -95,7 +95,7 @@ def _is_settled(
     project: Project, function: FunctionFacts, handler: Handler, errors: tuple[str, ...]
 ) -> bool:
     """Whether passing over the error may well be meant: a refused row whose own transaction or
-    savepoint ends in the `try`, where no value goes back as if it were stored; one of many rows; a
+    savepoint ends in the `try`; one of many rows; a
     migration's DDL."""
     if any(
         isinstance(event, Call) and dotted(event.func).startswith("op.")
@@ -111,7 +111,7 @@ def _is_settled(
         for region in function.regions
     )
     in_loop = any(r.kind in ("for", "while") for r in function.ancestors(handler.tried.parent))
-    return in_loop or (in_block and not returns_after(function, handler))
+    return in_loop or in_block
 
 
 def _how_sure_of_broad(

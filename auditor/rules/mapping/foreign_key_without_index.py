@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from auditor.model.finding import Confidence, Severity
 from auditor.rule import Example, Hit, Hits, OnModule, Rule
-from auditor.rules.mapping.keys import keys_of, migrated_indexes, own_columns
+from auditor.rules.mapping.keys import flag, keys_of, migrated_indexes, own_columns, type_of
 from auditor.rules.places import span_of
 from auditor.source.facts import Call, ModuleFacts, walk
+from auditor.source.models import Model
 from auditor.source.program import Bound, last_step
 from auditor.source.project import Project
+
+_TEXTS = frozenset({"String", "Unicode", "VARCHAR"})
+_NAMED = 2
+"""Columns of a table that only names kinds: the name and what it means."""
 
 
 def check(project: Project, module: ModuleFacts) -> Hits:
     """Columns with a foreign key that stand first in no key or index of their table."""
     for model, column, bound in own_columns(project, module):
-        if not _refers(bound):
+        if not _refers(bound) or _is_of_kinds(project, model, column):
             continue
         found = keys_of(project, model)
         keys = (*found.keys, *migrated_indexes(project, model))
@@ -27,6 +32,26 @@ def check(project: Project, module: ModuleFacts) -> Hits:
 def _refers(bound: Bound) -> bool:
     return any(
         isinstance(e, Call) and last_step(e.func) == "ForeignKey" for e in walk(bound.bind.value)
+    )
+
+
+def _is_of_kinds(project: Project, model: Model, column: str) -> bool:
+    """Whether the key refers to a table of a name and a description: states and types, which are
+    not deleted, and whose few values an index hardly tells apart."""
+    referred = {k.target.rpartition(".")[0] for k in model.foreign_keys if k.column == column}
+    kinds = [m for m in project.models.by_name.values() if m.table in referred and m.table]
+    return any(len(m.columns) <= _NAMED and _has_text_key(m) for m in kinds)
+
+
+def _has_text_key(model: Model) -> bool:
+    """Whether the rows are known by a word, not by a number or a generated `id`."""
+    keys = (
+        type_of(bound)
+        for name, bound in model.columns.items()
+        if flag(bound, "primary_key") and not name.endswith("id")
+    )
+    return any(
+        last_step(key.func if isinstance(key, Call) else key) in _TEXTS for key in keys if key
     )
 
 
@@ -91,6 +116,21 @@ RULE = Rule(
         ),
     ),
     good=(
+        Example(
+            "a table of kinds, of which no row is deleted",
+            _BASE
+            + """
+            class Status(Base):
+                __tablename__ = "statuses"
+                name = sa.Column(sa.String(16), primary_key=True)
+                description = sa.Column(sa.String(255))
+
+            class Port(Base):
+                __tablename__ = "ports"
+                id = sa.Column(sa.String(36), primary_key=True)
+                status = sa.Column(sa.String(16), sa.ForeignKey("statuses.name"))
+            """,
+        ),
         Example(
             "index=True",
             _BASE

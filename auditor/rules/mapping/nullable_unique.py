@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from auditor.model.finding import Confidence, Severity
 from auditor.rule import Example, Hit, Hits, OnModule, Rule
-from auditor.rules.mapping.keys import UNIQUE, is_nullable, keys_of, tables_of
+from auditor.rules.mapping.keys import UNIQUE, flag, is_nullable, keys_of, tables_of
 from auditor.rules.places import span_of
 from auditor.source.facts import ModuleFacts
+from auditor.source.models import Model
 from auditor.source.project import Project
 
 
@@ -28,7 +29,17 @@ def check(project: Project, module: ModuleFacts) -> Hits:
                     "rest": ", ".join(c for c in key.columns if c not in loose) or "everything",
                 }
                 owner = model.dotted.rpartition(".")[2]
-                yield Hit(span_of(module, key.at), owner, fields)
+                meant = all(_is_meant(model, name) for name in loose)
+                confidence = Confidence.LOW if meant else None
+                yield Hit(span_of(module, key.at), owner, fields, confidence=confidence)
+
+
+def _is_meant(model: Model, column: str) -> bool:
+    """Whether somebody wrote that the column may be NULL, or that it becomes so with the row it
+    refers to: then NULL has a meaning there."""
+    return flag(model.columns[column], "nullable") or any(
+        key.column == column and key.ondelete.upper() == "SET NULL" for key in model.foreign_keys
+    )
 
 
 _BASE = """

@@ -12,7 +12,13 @@ from auditor.rules.fixes import leads_to_itself, loader_of, option_on_query
 from auditor.rules.places import span_of
 from auditor.rules.queries.estimated import estimated
 from auditor.rules.queries.loops import loops_of, repeating_loop
-from auditor.rules.queries.rows import RowLoop, are_queried, is_loaded_eagerly, row_loops
+from auditor.rules.queries.rows import (
+    RowLoop,
+    are_queried,
+    is_loaded_eagerly,
+    is_of_one_parent,
+    row_loops,
+)
 from auditor.rules.repetitions import Repetition, repetitions
 from auditor.source.attributes import attribute_of, relationship_of
 from auditor.source.facts import At, Call, FunctionFacts, ModuleFacts, Read
@@ -35,7 +41,9 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
             if found is None or (event.at.line, found.name) in seen:
                 continue
             repeating = repeating_loop(loops, region=event.region, position=position)
-            if repeating is not None and not is_loaded_eagerly(project, function, loop, found.name):
+            if repeating is None or is_of_one_parent(project, function, loop, found):
+                continue
+            if not is_loaded_eagerly(project, function, loop, found.name):
                 seen.add((event.at.line, found.name))
                 hit = _hit(module, function, loop, event, relation=found)
                 hit = replace(hit, evidence=(*hit.evidence, *estimated(project, function)))
@@ -261,6 +269,15 @@ RULE = Rule(
         ),
     ),
     good=(
+        Example(
+            "rows of one owner, which is loaded once",
+            _MAPPED
+            + """
+            def names(session: Session, owner_id):
+                pets = session.scalars(select(Pet).where(Pet.owner_id == owner_id)).all()
+                return [pet.owner.name for pet in pets]
+            """,
+        ),
         Example(
             "loaded in batches by the mapping",
             _MODELS.format(lazy=', lazy="selectin"')

@@ -89,17 +89,38 @@ def repeating_loop(loops: Loops, *, region: int, position: int) -> Region | None
     """The innermost loop around an event that runs it again and again, as often as data says; None
     if there is none, or the event is in a handler or behind a test that lets it run once."""
     function = loops.function
+    single: set[str] = set()
     for around in function.ancestors(region):
         if around.kind in {"handler", "lambda", "class"} or _is_cached(function, around):
             return None
+        single |= _equal_to_constant(around)
         if (
             around.kind in LOOPS
             and around.first <= position < around.last
+            and not _is_one_key(around, single)
             and _repeats(loops, around)
             and not leaves(loops, around, region, position)
         ):
             return None if chooses_database(function, around, region, position) else around
     return None
+
+
+def _equal_to_constant(around: Region) -> set[str]:
+    """`if key == "events": ...`: the names that have one value in a region."""
+    match around.expr:
+        case Compare(left=Name(name=name), operators=("==",), rights=(Const(),)):
+            return {name} if around.kind == "if" else set()
+    return set()
+
+
+def _is_one_key(loop: Region, single: set[str]) -> bool:
+    """Whether the turns are those of one key of a dict, which is there once at most."""
+    return (
+        loop.target[:1] != ()
+        and loop.target[0] in single
+        and isinstance(loop.expr, Call)
+        and last_step(loop.expr.func) in {"items", "keys"}
+    )
 
 
 def chooses_database(function: FunctionFacts, loop: Region, region: int, position: int) -> bool:

@@ -11,6 +11,7 @@ from auditor.source.facts import (
     Attribute,
     Bind,
     Call,
+    Compare,
     Const,
     Expr,
     FunctionFacts,
@@ -18,9 +19,11 @@ from auditor.source.facts import (
     Name,
     Region,
     Starred,
+    path_of,
     walk,
 )
 from auditor.source.lookups import argument
+from auditor.source.models import Relationship
 from auditor.source.program import Scope, last_step
 from auditor.source.project import Project
 from auditor.source.value import NUMBERED, Value
@@ -116,6 +119,37 @@ def are_queried(project: Project, function: FunctionFacts, loop: RowLoop) -> boo
     sources = [e for _, _, e in sources_of(project, scope, position, loop.region.expr)]
     made = [e for e in sources if not isinstance(e, Const)]
     return bool(made) and all(isinstance(e, Call) for e in made)
+
+
+def is_of_one_parent(
+    project: Project, function: FunctionFacts, loop: RowLoop, relation: Relationship
+) -> bool:
+    """Whether the rows were chosen by the key that a relationship to one row follows: the session
+    then loads that row once, and finds it again for the others."""
+    model = project.models.model_of(loop.rows.name)
+    target = project.models.model_of(relation.target)
+    if model is None or target is None:
+        return False
+    keys = {k.column for k in model.foreign_keys if k.target.split(".")[0] == target.table}
+    scope = project.program.scope_of(function)
+    sources = sources_of(project, scope, max(loop.region.first - 1, 0), loop.region.expr)
+    return bool(keys) and any(_is_fixed(part, keys) for _, _, e in sources for part in walk(e))
+
+
+def _is_fixed(part: Expr, columns: set[str]) -> bool:
+    """`Pet.owner_id == owner.id`, `filter_by(owner_id=1)`; no join, `Pet.owner_id == Owner.id`."""
+    match part:
+        case Compare(left=left, operators=("==",), rights=(right,)):
+            ends = [(one, path_of(other)[:1]) for one, other in ((left, right), (right, left))]
+            return any(
+                isinstance(one, Attribute)
+                and one.name in columns
+                and not "".join(root)[:1].isupper()
+                for one, root in ends
+            )
+        case Call(func=Attribute(name="filter_by"), keywords=keywords):
+            return any(keyword.name in columns for keyword in keywords)
+    return False
 
 
 def is_loaded_eagerly(project: Project, function: FunctionFacts, loop: RowLoop, name: str) -> bool:

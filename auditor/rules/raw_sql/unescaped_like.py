@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from auditor.model.evidence import SourcePath
 from auditor.model.finding import Confidence, Severity
@@ -23,6 +24,7 @@ from auditor.source.facts import (
     walk,
 )
 from auditor.source.pieces import Kind, Piece, Place
+from auditor.source.program import last_step
 from auditor.source.project import Project
 from auditor.source.provenance import pieces_of
 from auditor.source.value import COLUMN
@@ -33,6 +35,8 @@ _PARTS = frozenset({"contains", "startswith", "endswith", "icontains", "istartsw
 _TEXTS = frozenset({"String", "Text", "Unicode", "UnicodeText", "VARCHAR", "TEXT", "str"})
 _NO_WILDCARDS = re.compile(r"(?:\b|_)(?:u?u?id|mac|address)\W*$")
 """Names of what holds no `%`, and no `_` that matters."""
+_GLOB = ("*", "?")
+"""Wildcards that users know."""
 _OPEN = frozenset({Kind.PARAMETER, Kind.INPUT})
 
 
@@ -48,12 +52,14 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
         pattern = event.args[0]
         pieces = pieces_of(place, pattern)
         holes = [piece for piece in pieces if not piece.kind.is_safe]
-        if holes and _is_built(event, pieces) and not _escapes(function, pattern, 0):
+        if holes and _is_built(event, pieces) and not _calls(function, pattern, _is_escape):
             holes = [hole for hole in holes if hole.kind in _OPEN] or holes
             names = ", ".join(f"`{name}`" for name in dict.fromkeys(h.source for h in holes))
             if names not in told:  # a value searched for in five columns is one finding
                 told.add(names)
-                yield _hit(module, function, event, holes, names)
+                hit = _hit(module, function, event, holes, names)
+                is_glob = _calls(function, pattern, _is_glob)
+                yield replace(hit, confidence=Confidence.LOW) if is_glob else hit
 
 
 def _hit(
@@ -103,17 +109,29 @@ def _is_built(call: Call, pieces: Sequence[Piece]) -> bool:
     return is_part or any(piece.kind is Kind.CONSTANT and "%" in piece.text for piece in pieces)
 
 
-def _escapes(function: FunctionFacts, expr: Expr | None, depth: int) -> bool:
-    """Whether something in the pattern is escaped, also on its way through locals."""
+def _calls(
+    function: FunctionFacts, expr: Expr | None, sought: Callable[[Call], bool], depth: int = 0
+) -> bool:
+    """Whether such a call is part of the pattern, also on its way through locals."""
     for found in walk(expr):
-        if isinstance(found, Call) and _is_escape(found):
+        if isinstance(found, Call) and sought(found):
             return True
         if isinstance(found, Name) and depth < 3:  # noqa: PLR2004 - locals of locals of locals
             values = [e.value for e in function.events if isinstance(e, Bind)
                       and e.target == found.name and e.value is not expr]  # fmt: skip
-            if any(_escapes(function, value, depth + 1) for value in values):
+            if any(_calls(function, value, sought, depth + 1) for value in values):
                 return True
     return False
+
+
+def _is_glob(call: Call) -> bool:
+    """`name.replace("*", "%")`: the user is told of wildcards, so only `_` is a surprise."""
+    return (
+        last_step(call.func) == "replace"
+        and bool(call.args)
+        and isinstance(call.args[0], Const)
+        and call.args[0].value in _GLOB
+    )
 
 
 def _is_escape(call: Call) -> bool:

@@ -1,0 +1,162 @@
+"""Pairs of a finding that is shown and its near miss, which only `--confidence low` shows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from auditor.engine import scan
+from auditor.model.finding import Confidence
+from auditor.model.settings import Settings
+
+LOW, MEDIUM, HIGH = Confidence.LOW, Confidence.MEDIUM, Confidence.HIGH
+RANGES = """
+    import sqlalchemy as sa
+    from sqlalchemy import orm
+
+    Base = orm.declarative_base()
+
+    class Range(Base):
+        __tablename__ = "ranges"
+        __table_args__ = (sa.UniqueConstraint("network", "physical"),)
+        id = sa.Column(sa.Integer, primary_key=True)
+        network = sa.Column(sa.String(36), nullable=False)
+        physical = sa.Column({physical})
+"""
+SAVED = """
+    from oslo_db import exception as db_exc
+
+    def create(rule, label_id):
+        try:
+            rule.create()
+        except db_exc.DBReferenceError:
+            {logged}
+            raise LabelNotFound(label_id=label_id)
+"""
+DECIDED = """
+    from sqlalchemy.exc import OperationalError
+
+    def lock(session, statement):
+        try:
+            session.execute(statement)
+        except OperationalError as error:
+            if "{text}" in str(error):
+                return False
+            raise
+"""
+SEARCHED = """
+    from sqlalchemy import select
+    from app.models import Account
+
+    def accounts(session, name):
+        pattern = name{built}
+        return session.scalars(select(Account).where(Account.name.like(pattern))).all()
+"""
+TAGGED = """
+    from oslo_db import exception as db_exc
+
+    def tag(session, row):
+        try:
+            {write}
+        except db_exc.DBDuplicateEntry:
+            pass
+        return row
+"""
+NESTED = "with session.begin_nested(): session.add(row)"
+
+
+@pytest.mark.parametrize(
+    ("code", "source", "confidence"),
+    [
+        ("DBA504", RANGES.format(physical="sa.String(64)"), MEDIUM),
+        ("DBA504", RANGES.format(physical="sa.String(64), nullable=True"), LOW),
+        ("DBA504", RANGES.format(physical='sa.ForeignKey("nets.id", ondelete="SET NULL")'), LOW),
+        ("DBA208", SAVED.format(logged='LOG.warning("no label")'), HIGH),
+        ("DBA208", SAVED.format(logged='LOG.exception("no label")'), LOW),
+        ("DBA208", SAVED.format(logged='LOG.error("no label", exc_info=True)'), LOW),
+        ("DBA207", DECIDED.format(text="deadlock"), MEDIUM),
+        ("DBA207", DECIDED.format(text="database is locked"), LOW),
+        ("DBA207", DECIDED.format(text="UndefinedColumn"), LOW),
+        ("DBA107", SEARCHED.format(built=' + "%"'), MEDIUM),
+        ("DBA107", SEARCHED.format(built='.replace("*", "%") + "%"'), LOW),
+        ("DBA201", TAGGED.format(write="session.add(row); session.flush()"), MEDIUM),
+        ("DBA201", TAGGED.format(write=NESTED), LOW),
+    ],
+)
+def test_what_the_author_meant_lowers_the_confidence(
+    tmp_path: Path, code: str, source: str, confidence: Confidence
+) -> None:
+    (tmp_path / "store.py").write_text(dedent(source), "utf-8")
+    report = scan([tmp_path], Settings(confidence=LOW, select=(code,)))
+    assert [(f.code, f.confidence) for f in report.findings] == [(code, confidence)]
+
+
+LOOPS = """
+    from sqlalchemy.orm import Session
+    from app.models import Parent
+
+    def once(session: Session, fields: dict):
+        for name, value in fields.items():
+            if name == "parent":
+                session.query(Parent).filter_by(id=value).one()
+
+    def often(session: Session, fields: list):
+        for name, value in fields:
+            if name == "parent":
+                session.query(Parent).filter_by(id=value).one()
+
+    def inner(session: Session, rows: list[dict]):
+        for row in rows:
+            for name, value in row.items():
+                if name == "parent":
+                    session.query(Parent).filter_by(id=value).one()
+"""
+
+
+def test_one_key_of_a_dict_is_met_once(tmp_path: Path) -> None:
+    (tmp_path / "store.py").write_text(dedent(LOOPS), "utf-8")
+    report = scan([tmp_path], Settings(select=("DBA301",)))
+    assert [f.function for f in report.findings] == ["often", "inner"]
+    assert "the loop on line 16" in report.findings[1].message
+
+
+MADE = """
+    from sqlalchemy.orm import Session
+    from app.models import Realm
+
+    def made(session: Session, name):
+        session.add(Realm(name=name))
+        session.commit()
+        return session.query(Realm).filter_by(name=name).first().id
+
+    def perhaps(session: Session, name, wanted):
+        if wanted:
+            session.add(Realm(name=name))
+        return session.query(Realm).filter_by(name=name).first().id
+"""
+
+
+def test_a_row_that_the_lines_before_made_is_there(tmp_path: Path) -> None:
+    (tmp_path / "store.py").write_text(dedent(MADE), "utf-8")
+    report = scan([tmp_path], Settings(select=("DBA220",)))
+    assert [f.function for f in report.findings] == ["perhaps"]
+
+
+DATED = """
+    from sqlalchemy import text
+    from app.words import http_date, now_utc, owner_of
+
+    def stamp(connection):
+        connection.execute(text("UPDATE t SET seen = '%s' WHERE id = 1" % http_date(now_utc())))
+
+    def name(connection):
+        connection.execute(text("UPDATE t SET name = '%s' WHERE id = 1" % owner_of(now_utc())))
+"""
+
+
+def test_a_time_as_it_is_written_for_people_is_no_value_that_somebody_sent(tmp_path: Path) -> None:
+    (tmp_path / "store.py").write_text(dedent(DATED), "utf-8")
+    report = scan([tmp_path], Settings(select=("DBA101",)))
+    assert [f.function for f in report.findings] == ["name"]
