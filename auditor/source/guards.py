@@ -16,6 +16,7 @@ from auditor.source.facts import (
     Name,
     Not,
     Raise,
+    Read,
     Region,
     Return,
     Test,
@@ -34,7 +35,7 @@ def is_guarded(function: FunctionFacts, name: str) -> bool:
     return any(
         isinstance(event, Test)
         and _lists(event.expr, name)
-        and (event.kind == "assert" or _decides(function, event))
+        and (event.kind == "assert" or _decides(function, event, name))
         for event in function.events
     )
 
@@ -54,14 +55,25 @@ def _lists(test: Expr, name: str) -> bool:
     return False
 
 
-def _decides(function: FunctionFacts, test: Test) -> bool:
+def _decides(function: FunctionFacts, test: Test, name: str) -> bool:
     """Whether the branch for a refused value leaves: raise, return or continue; or whether the test
     is positive, so that the use stands in its branch."""
     negative = _is_negative(test.expr)
     for region in function.regions:
         if region.kind == "if" and region.expr is test.expr:
-            return not negative or _leaves(function, region)
+            return _leaves(function, region) if negative else _holds(function, region, name)
     return not negative
+
+
+def _holds(function: FunctionFacts, accepted: Region, name: str) -> bool:
+    """Whether the branch for a listed value uses it, or the other branch leaves: not so after
+    `if value in ("*", "%"): continue`, where the listed values are those that are not used."""
+    return any(
+        isinstance(event, Read) and event.path[0] == name for event in function.inside(accepted)
+    ) or any(
+        region.kind == "else" and region.partner == accepted.index and _leaves(function, region)
+        for region in function.regions
+    )
 
 
 def _is_negative(test: Expr) -> bool:

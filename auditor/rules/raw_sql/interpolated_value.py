@@ -10,6 +10,7 @@ from auditor.model.tape import Entry, Tape
 from auditor.rule import Example, Hit, Hits, LiveExample, OnFunction, OnTape, Rule
 from auditor.rules.places import span_of
 from auditor.rules.queries.recorded_loads import evidence_of
+from auditor.rules.raw_sql.fragments import fragments
 from auditor.rules.raw_sql.holes import (
     Hole,
     Role,
@@ -118,7 +119,7 @@ RULE = Rule(
     ),
     instead='`text("... WHERE id = :id")` with `{"id": value}`, or an expression'
     " (`Table.c.id == value`); `text(...).bindparams(bindparam('ids', expanding=True))` for lists.",
-    checks=(OnFunction(check), OnTape(recorded)),
+    checks=(OnFunction(check), OnFunction(fragments), OnTape(recorded)),
     bad=(
         Example(
             "an f-string in text()",
@@ -213,6 +214,19 @@ RULE = Rule(
                 ),
             ),
         ),
+        Example(
+            "a condition for somebody else's statement",
+            """
+            import sqlalchemy
+
+            def conditions(filters):
+                found = []
+                for key, value in filters:
+                    safe = value.replace("'", "''")
+                    found.append("data->>'{}' LIKE '{}'".format(key, safe))  # expect: DBA101
+                return " AND ".join(found)
+            """,
+        ),
     ),
     good=(
         Example(
@@ -295,6 +309,18 @@ RULE = Rule(
                 with engine.connect() as connection:
                     for number in range(5):
                         connection.execute(query, {"name": f"user {number}"})
+            """,
+        ),
+        Example(
+            "a condition of quoted and constant parts; words of another language",
+            """
+            import sqlalchemy
+
+            def conditions(name, prefix):
+                safe = name.replace("'", "''")
+                found = [f"name LIKE '{safe}'", f"//label[@name='{prefix}']"]
+                LOG.debug(f"WHERE name = '{name}'")
+                return found
             """,
         ),
     ),

@@ -11,6 +11,7 @@ from auditor.model.tape import IncidentKind, Tape
 from auditor.rule import Example, Hit, Hits, LiveExample, OnFunction, OnTape, Rule
 from auditor.rules.outside import is_of_test
 from auditor.rules.places import span_of
+from auditor.rules.raw_sql.sinks import uses_sqlalchemy
 from auditor.rules.recorded import Standing
 from auditor.rules.transactions.happened import evidence_of, incidents, path_of, span_at, times
 from auditor.source.facts import (
@@ -129,7 +130,19 @@ def _opens(project: Project, module: ModuleFacts, function: FunctionFacts, bind:
     position = position_of(function, call)
     made = project.value(module, function, position, call)
     base = project.value(module, function, position, getattr(call.func, "base", None))
-    return base.kind == ENGINE and made.kind in (CONNECTION, DRIVER_CONNECTION)
+    if base.kind == ENGINE:
+        return made.kind in (CONNECTION, DRIVER_CONNECTION)
+    return not base.kind and _is_named_engine(call) and uses_sqlalchemy(module)
+
+
+def _is_named_engine(call: Call) -> bool:
+    """`engine.connect()`, `get_engine(context).connect()`, where the maker is not in the scan."""
+    base = getattr(call.func, "base", None)
+    name = last_step(base.func) if isinstance(base, Call) else dotted(base)
+    return name.rpartition(".")[2] in _ENGINES
+
+
+_ENGINES = frozenset(("engine", "_engine", "get_engine", "get_main_engine", "db_engine"))
 
 
 def _is_handed_on(function: FunctionFacts, bind: Bind) -> bool:
@@ -234,6 +247,20 @@ RULE = Rule(
                 raw.close()
             """,
         ),
+        Example(
+            "an engine by its name",
+            """
+            import sqlalchemy as sa
+            from app.managers import manager_of
+
+            def hosts(context):
+                engine = manager_of(context).writer.get_engine()
+                connection = engine.connect()  # expect: DBA414
+                found = connection.execute(sa.text("SELECT host FROM nodes")).fetchall()
+                connection.close()
+                return found
+            """,
+        ),
         LiveExample(
             "seen: dropped, and kept to the end",
             """
@@ -311,6 +338,17 @@ RULE = Rule(
                 found = connection.execute(statement)
                 connection.close()
                 return found
+            """,
+        ),
+        Example(
+            "an engine of another kind",
+            """
+            from app.workflows import get_engine
+
+            def run(flow):
+                engine = get_engine(flow)
+                connection = engine.connect()
+                connection.send(flow)
             """,
         ),
         LiveExample(
