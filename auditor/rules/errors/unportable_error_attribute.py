@@ -27,8 +27,10 @@ from auditor.source.project import Project
 _REFERENCE = "oslo_db.exception.DBReferenceError"
 _DUPLICATE = "oslo_db.exception.DBDuplicateEntry"
 _CHECK = "oslo_db.exception.DBConstraintError"
+_NONE = "it is None on SQLite"
+"""Told to somebody, None only makes a poor message, on a backend that few run in production."""
 _TRUTHS = {
-    (_REFERENCE, name): "it is None on SQLite" for name in ("key", "constraint")
+    (_REFERENCE, name): _NONE for name in ("key", "constraint")
 } | {
     (_REFERENCE, name): "it is None on SQLite, and when a delete is refused `table` and"
     " `key_table` change places between PostgreSQL and MariaDB"
@@ -37,7 +39,7 @@ _TRUTHS = {
     (_DUPLICATE, "columns"): "it holds column names on SQLite, the name of the key on MySQL"
     " (`PRIMARY`), a piece of the constraint's name on PostgreSQL; only constraints named"
     " `uniq_<table>0<column>` give columns everywhere",
-    (_DUPLICATE, "value"): "it is None on SQLite",
+    (_DUPLICATE, "value"): _NONE,
     (_CHECK, "check_name"): "the error itself is raised on PostgreSQL only",
 }  # fmt: skip
 _LOGS = frozenset({"debug", "info", "warning", "error", "exception", "critical", "log"})
@@ -52,7 +54,9 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
                 continue
             told.add(attribute)
             fields = {"attribute": attribute, "error": short(handler.types[0]), "truth": truth}
-            yield Hit(span_of(module, read.at), function.qualname, fields)
+            is_decided = _test_of(function, handler, read) is not None
+            confidence = None if is_decided or truth != _NONE else Confidence.LOW
+            yield Hit(span_of(module, read.at), function.qualname, fields, confidence=confidence)
 
 
 def _reads(
