@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,17 +13,20 @@ _RESTRICTING = frozenset({"NO ACTION", "RESTRICT"})
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A primary or unique key. The name is the database's own, empty if it gives none."""
+    """A primary or unique key. The name is the database's own, empty if it gives none. One that is
+    `deferred` is checked at COMMIT."""
 
     name: str
     columns: tuple[str, ...]
+    deferred: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ForeignKey:
     """`table (columns)` refers to `other_table (other_columns)`. `restricts`: deleting a row that
     is referred to is an error, and not passed on to the rows that refer to it; `cascades`: those
-    are deleted with it; `restricts_updates`: changing what is referred to is an error."""
+    are deleted with it; `restricts_updates`: changing what is referred to is an error; `deferred`:
+    all of that is checked at COMMIT."""
 
     name: str
     table: str
@@ -33,6 +36,7 @@ class ForeignKey:
     restricts: bool
     cascades: bool = False
     restricts_updates: bool = True
+    deferred: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +71,9 @@ def read_keys(connection: sa.Connection) -> Mapping[str, TableKeys]:
     inspector = sa.inspect(connection)
     names = sorted(inspector.get_table_names())
     foreign = {name: _foreign_keys(inspector, name) for name in names}
-    return {name: _table_keys(inspector, name, foreign) for name in names}
+    found = {name: _table_keys(inspector, name, foreign) for name in names}
+    late = _deferred_keys(connection)
+    return {name: _with_deferred(table, late) for name, table in found.items()}
 
 
 def keys_of(keys: Mapping[str, TableKeys], table: str) -> TableKeys | None:
@@ -128,6 +134,25 @@ def _generated(columns: list[Any], primary: tuple[str, ...]) -> str:
     return ""
 
 
+def _deferred_keys(connection: sa.Connection) -> frozenset[tuple[str, str]]:
+    """Table and name of the keys that are checked at COMMIT; only PostgreSQL has such."""
+    if connection.dialect.name != "postgresql":
+        return frozenset()
+    query = sa.text(
+        "SELECT relname, conname FROM pg_constraint JOIN pg_class ON pg_class.oid = conrelid"
+        " WHERE condeferred AND contype IN ('p', 'u') AND pg_table_is_visible(conrelid)"
+    )
+    return frozenset((table, name) for table, name in connection.execute(query))
+
+
+def _with_deferred(table: TableKeys, late: frozenset[tuple[str, str]]) -> TableKeys:
+    def told(key: Key) -> Key:
+        return replace(key, deferred=(table.name, key.name) in late)
+
+    primary = told(table.primary) if table.primary is not None else None
+    return replace(table, primary=primary, uniques=tuple(told(key) for key in table.uniques))
+
+
 def _uniques(inspector: Any, name: str) -> tuple[Key, ...]:
     found = {
         tuple(one["column_names"]): Key(one["name"] or "", tuple(one["column_names"]))
@@ -151,6 +176,7 @@ def _foreign_keys(inspector: Any, name: str) -> tuple[ForeignKey, ...]:
             restricts=_action(one, "ondelete") in _RESTRICTING,
             cascades=_action(one, "ondelete") == "CASCADE",
             restricts_updates=_action(one, "onupdate") in _RESTRICTING,
+            deferred=_option(one, "initially") == "DEFERRED",
         )
         for one in inspector.get_foreign_keys(name)
     ]
@@ -158,7 +184,11 @@ def _foreign_keys(inspector: Any, name: str) -> tuple[ForeignKey, ...]:
 
 
 def _action(reflected: Any, name: str) -> str:
-    return str((reflected.get("options") or {}).get(name) or "NO ACTION").upper()
+    return _option(reflected, name) or "NO ACTION"
+
+
+def _option(reflected: Any, name: str) -> str:
+    return str((reflected.get("options") or {}).get(name) or "").upper()
 
 
 def _checks(inspector: Any, name: str) -> list[Any]:

@@ -12,6 +12,7 @@ Which statements a fault can hit is asked of the fault's verbs first, then of wh
                  Reads and INSERTs only meet it on PostgreSQL in SERIALIZABLE.
     violations   what the text writes, the live schema and the values sent: no duplicate of a key
                  with a NULL in it or one that ON CONFLICT deals with, no missing parent of NULL.
+                 What is deferred is checked at COMMIT, and only a second session tells what then.
 
 Every unique key and every foreign key is a target of its own, for handlers tell them apart. Of NOT
 NULL and limited columns and of CHECKs one stands for all: their errors name no column that oslo.db
@@ -99,12 +100,19 @@ def _duplicates(write: Write, executed: Executed, table: TableKeys, _: Keys) -> 
     possible = [
         key
         for key in written
-        if nulls.isdisjoint(key.columns) and not _is_settled(key, write.settles, written)
+        if not _is_late(key, executed)
+        and nulls.isdisjoint(key.columns)
+        and not _is_settled(key, write.settles, written)
     ]
     for key in possible:
         is_primary = key == table.primary
         if not is_primary or len(possible) == 1 or executed.generated.isdisjoint(key.columns):
             yield Target(table.name, key.name, key.columns, primary=is_primary)
+
+
+def _is_late(key: Key | ForeignKey, executed: Executed) -> bool:
+    """Whether the server looks after it only at COMMIT."""
+    return key.deferred and executed.isolation != "AUTOCOMMIT"
 
 
 def _writes(write: Write, columns: tuple[str, ...]) -> bool:
@@ -130,29 +138,32 @@ def _references(write: Write, executed: Executed, table: TableKeys, keys: Keys) 
     if write.ignores_references:
         return
     if write.verb == "DELETE":
-        yield from _still_referred_to(table, keys)
+        yield from _still_referred_to(table, keys, executed)
         return
     yield from _parents(write, executed, table, keys)
     changed = write.columns or frozenset()
     for foreign in table.referred_by if write.verb == "UPDATE" else ():
-        if foreign.restricts_updates and not changed.isdisjoint(foreign.other_columns):
+        is_changed = not changed.isdisjoint(foreign.other_columns)
+        if foreign.restricts_updates and is_changed and not _is_late(foreign, executed):
             yield _foreign_target(foreign, deletes=True)
 
 
 def _parents(write: Write, executed: Executed, table: TableKeys, _: Keys) -> Targets:
     nulls = executed.nulls | write.nulls
     for foreign in table.foreign_keys:
+        if _is_late(foreign, executed):
+            continue
         if _writes(write, foreign.columns) and nulls.isdisjoint(foreign.columns):
             yield _foreign_target(foreign, deletes=False)
 
 
-def _still_referred_to(table: TableKeys, keys: Keys) -> Targets:
+def _still_referred_to(table: TableKeys, keys: Keys, executed: Executed) -> Targets:
     """Foreign keys that forbid to delete, also those of rows that would be deleted with it."""
     waiting, seen = [table], {table.name}
     while waiting:
         for foreign in waiting.pop(0).referred_by:
             child = keys.get(foreign.table)
-            if foreign.restricts:
+            if foreign.restricts and not _is_late(foreign, executed):
                 yield _foreign_target(foreign, deletes=True)
             elif foreign.cascades and child is not None and child.name not in seen:
                 seen.add(child.name)

@@ -213,6 +213,39 @@ def test_a_table_of_another_schema_is_not_taken_for_its_namesake(postgresql: str
         assert subjects(engine, 'INSERT INTO Public."things" (id, size) VALUES (5, 5)', "duplicate")
 
 
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True)
+def test_what_is_deferred_is_not_pretended_to_be_violated_before_commit(database: str) -> None:
+    with filled(database) as engine:
+        LATE_METADATA.create_all(engine)
+        with engine.begin() as connection:
+            connection.execute(sa.insert(NUMBERS).values(id=7))
+            if engine.dialect.name == "postgresql":  # SQLite has no deferred unique keys
+                connection.execute(sa.text(LATE_KEY))
+        insert = sa.insert(LATE).values(id=1, word="w", number=9)
+        orphans = sa.delete(NUMBERS).where(NUMBERS.c.id == 7)
+        assert [tried(engine, insert), tried(engine, orphans)] == [None, None]
+        assert subjects(engine, insert, "duplicate") == ("id",)
+        assert subjects(engine, insert, "reference") == ()
+        assert subjects(engine, orphans, "reference") == ()
+        at_once = engine.execution_options(isolation_level="AUTOCOMMIT")
+        sound = sa.insert(LATE).values(id=2, word="w", number=7)
+        assert subjects(at_once, sound, "reference") == ("number -> numbers.id",)
+
+
+LATE_KEY = "ALTER TABLE late ADD CONSTRAINT words UNIQUE (word) DEFERRABLE INITIALLY DEFERRED"
+LATE_METADATA = sa.MetaData()
+NUMBERS = sa.Table("numbers", LATE_METADATA, sa.Column("id", sa.Integer, primary_key=True))
+LATE = sa.Table(
+    "late",
+    LATE_METADATA,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("word", sa.String(20)),
+    sa.Column(
+        "number", sa.Integer, sa.ForeignKey("numbers.id", deferrable=True, initially="DEFERRED")
+    ),
+)
+
+
 def test_one_subject_is_replayed_by_its_name_and_counted_at_its_statements() -> None:
     insert = sa.insert(THINGS).values(id=2, size=1, owner_id=1, maker_id=1)
     with filled("sqlite://") as engine:
