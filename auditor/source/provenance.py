@@ -290,9 +290,9 @@ def _is_schema_object(place: Place, path: tuple[str, ...]) -> bool:
 
 
 def _of_item(place: Place, expr: Subscript) -> Iterator[Piece]:
-    """An item of a constant collection is constant; of anything else it is what the base is."""
+    """A slice is what the base is, an item of a constant collection is constant."""
     values = tuple(_pieces(place, expr.base))
-    if values and all(piece.kind.is_safe for piece in values):
+    if values and (isinstance(expr.index, Opaque) or all(p.kind.is_safe for p in values)):
         yield from values
     else:
         yield from _dynamic(place, expr)
