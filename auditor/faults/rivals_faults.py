@@ -47,6 +47,9 @@ RIVAL_FAULTS = (
 )
 
 
+TOLD_APART = frozenset({"taken", "parent-vanished"})
+"""Those of which a statement may have several, so that a program may mistake one for another."""
+
 RIVAL_DIALECTS = ("sqlite", "postgresql", "mysql")
 
 

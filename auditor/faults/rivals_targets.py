@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping
 
 from auditor.faults.catalogue import Fault, Needs, Target
 from auditor.faults.keys import ForeignKey, Key, TableKeys
-from auditor.faults.rivals_text import is_upsert
 from auditor.faults.shots import Executed
 from auditor.faults.writes import writes_of
 from auditor.sql.conditions import compared_columns, named_tables
@@ -28,7 +27,7 @@ def rival_targets(fault: Fault, executed: Executed, keys: TableKeys | None) -> t
     if fault.needs is Needs.CHANGED:
         return tuple(_changeable(sql, written, keys))
     if fault.needs is Needs.UNIQUE:
-        return () if is_upsert(sql) and verb == "INSERT" else tuple(_taken(written, keys))
+        return tuple(_taken(written, keys))
     if fault.needs is Needs.PARENT:
         return tuple(_of(one) for one in keys.foreign_keys if set(one.columns) <= written)
     return tuple(_of(one, deletes=True) for one in keys.referred_by if one.restricts)

@@ -27,9 +27,6 @@ _TOKENS = re.compile(
 )
 _AFTER_ROWS = frozenset("ORDER GROUP HAVING LIMIT OFFSET FETCH FOR RETURNING WINDOW".split())
 _SET_OPERATIONS = frozenset("UNION EXCEPT INTERSECT WITH".split())
-_UPSERTS = re.compile(
-    r"\bON\s+(CONFLICT|DUPLICATE\s+KEY)\b|\bINSERT\s+(OR\s+)?IGNORE\b", re.IGNORECASE
-)
 
 Parameters = Mapping[str, Any] | Sequence[Any]
 
@@ -87,11 +84,6 @@ def rows_query(sql: str, parameters: Parameters, table: str) -> tuple[str, Param
     tail = [p for p in pieces if p.start >= begin.start]
     end = _end_of_rows(tail, len(sql))
     return _selected(sql[begin.start : end], table, tail, parameters, end)
-
-
-def is_upsert(sql: str) -> bool:
-    """Whether an INSERT says itself what to do with a duplicate."""
-    return _UPSERTS.search(sql) is not None
 
 
 def _of_update(

@@ -32,13 +32,11 @@ from auditor.faults.oracle import Delta
 from auditor.faults.repeatable import Learned
 from auditor.faults.rivals import Aim, OtherSession, Part
 from auditor.faults.rivals_desk import Change
-from auditor.faults.rivals_faults import RIVAL_FAULTS
+from auditor.faults.rivals_faults import RIVAL_FAULTS, TOLD_APART
 from auditor.faults.rivals_targets import rival_targets
 from auditor.faults.shots import Executed
 from auditor.model.outcome import Verdict
 
-_TOLD_APART = frozenset({"taken", "parent-vanished"})
-"""Faults of which a statement may have several, so that a program may mistake one for another."""
 _SHORTEST_NAME = 4
 """Characters of a key's value, at least, for its being in a message to mean anything."""
 
@@ -111,7 +109,7 @@ def aims_at(target: Target, executed: Executed, bench: Bench) -> tuple[Aim, ...]
     return tuple(
         Aim(fault, one)
         for fault in RIVAL_FAULTS
-        if fault.name in _TOLD_APART
+        if fault.name in TOLD_APART
         for one in rival_targets(fault, executed, keys)
         if one != target
     )
@@ -149,10 +147,11 @@ def _denied(case: Interfered) -> str:
     wanted to store was refused, in that order too, and it neither looked again nor says so. Empty
     if it did well."""
     run, expected = case.run, case.expected
+    is_refused = all(change.verb == "INSERT" for change in case.other.changes)
+    if run.strays and (run.watch.shown or is_refused):
+        return "the call returned the key of a row that was refused, and is not stored"
     if not run.watch.shown:
         return ""
-    if run.strays:
-        return "the call returned the key of a row that was refused, and is not stored"
     if run.equals(expected) or run.delta == expected.delta:
         return ""
     point = case.point
@@ -190,7 +189,7 @@ def _of_raised(case: Interfered, error: BaseException) -> tuple[Verdict, str]:
     verdict, note = verdict_of(replace(_ending(case), same_result=False))
     if verdict is Verdict.MASKED and not is_made_of(error, case.run.watch.shown):
         return verdict, "the program went on as if the other session had done nothing"
-    if verdict is Verdict.REPORTED and not case.declared:
+    if verdict is Verdict.REPORTED:
         mistaken = _mistaken_for(case, error)
         if mistaken is not None:
             named = mistaken.target.subject or mistaken.fault.summary
@@ -217,17 +216,26 @@ def _ending(case: Interfered) -> Ending:
 
 def _mistaken_for(case: Interfered, error: BaseException) -> Aim | None:
     """What else the error tells of, proven by the call that meets just that; None if there is no
-    proof."""
+    proof. A declared error may stand for several events: of it more is asked."""
     own = case.own.first
     if _says_the_same(own, error) and _found_by_itself(own):
         return None
+    is_specific = not case.declared or _has_another_word(own, error)
     for aim, changes in case.other.others:
         instead = case.orders(changes).first
         if not _says_the_same(instead, error):
             continue
-        if _found_by_itself(instead) or _names_only(error, changes, case.other.changes):
+        is_proven = is_specific and _found_by_itself(instead)
+        if is_proven or _names_only(error, changes, case.other.changes):
             return aim
     return None
+
+
+def _has_another_word(own: Run, error: BaseException) -> bool:
+    """Whether the call has looked for what happened, and tells it with an error of its own that is
+    not this one."""
+    is_own = own.error is not None and is_domain_error(own.error) and _found_by_itself(own)
+    return is_own and not _says_the_same(own, error)
 
 
 def _says_the_same(run: Run, error: BaseException) -> bool:

@@ -40,7 +40,8 @@ _BY_CODE = {
 the reach of each class tells more. Others (DBA208, a missing cause) are told and judge nothing."""
 
 _PASSED_ON = frozenset((Verdict.BROKEN_SESSION, Verdict.SWALLOWED, Verdict.HALF_COMMITTED))
-"""Ends that are no matter of a handler which always raises: one further out went on."""
+"""Ends that are mostly no matter of a handler which always raises: one further out went on."""
+_OF_THE_DATABASE = ("sqlalchemy.", "oslo_db.", "sqlite3.", "psycopg", "pymysql.", "MySQLdb.")
 _BY_FAULT: Mapping[Verdict, HandlerVerdict] = {
     Verdict.BROKEN_SESSION: HandlerVerdict.BREAKS_SESSION,
     Verdict.MASKED: HandlerVerdict.BREAKS_SESSION,
@@ -77,9 +78,11 @@ def verdict_of(clause: Clause, known: Known) -> tuple[HandlerVerdict, str]:
 def _by_faults(clause: Clause, known: Known) -> tuple[HandlerVerdict, str] | None:
     passes_on = clause.kind == "except" and always_raises(clause.function, clause.handler)
     for ended, verdict in _BY_FAULT.items():
-        if passes_on and ended in _PASSED_ON:
-            continue
-        found = [one for one in known.sweeps if one.verdict is ended]
+        found = [
+            one
+            for one in known.sweeps
+            if one.verdict is ended and not (passes_on and _is_passed_on(one))
+        ]
         if found:
             first = found[0]
             of = f"{len(found)} of {counted(len(known.sweeps), 'fault')}"
@@ -88,6 +91,14 @@ def _by_faults(clause: Clause, known: Known) -> tuple[HandlerVerdict, str] | Non
                 f" {first.statement} of `{first.scenario}` on {first.database}"
             )
     return None
+
+
+def _is_passed_on(fault: FaultAtHandler) -> bool:
+    """Whether the end is no matter of a handler that saw it and raised. It is if the caller got an
+    error of the program, and a session that nobody had rolled back."""
+    if fault.verdict is Verdict.BROKEN_SESSION:
+        return not fault.escaped or fault.escaped.startswith(_OF_THE_DATABASE)
+    return fault.verdict in _PASSED_ON
 
 
 def _by_findings(known: Known) -> tuple[HandlerVerdict, str] | None:

@@ -26,6 +26,7 @@ from auditor.source.sites import Site
 
 _REFERENCE = "oslo_db.exception.DBReferenceError"
 _WRITES = frozenset((Effect.WRITE, Effect.PENDING))
+_READS = frozenset((Effect.READ,))
 _TELLS = frozenset({"key", "key_table", "constraint", "table", "inner_exception", "cause"})
 
 _LOGS = frozenset({"debug", "info", "warning", "error", "exception"})
@@ -36,11 +37,13 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
     for handler in handlers_of(project, module, function):
         if handler.types != (_REFERENCE,) or _looks(function, handler):
             continue
+        if work_within(project, function, handler.region, _READS):
+            continue  # what is still there is looked up, and what is gone can be told
         raised = _raised(function, handler)
         if not raised:
             continue
         models, is_complete = _written(project, function, handler)
-        several = [model for model in models if len(_targets(model)) > 1]
+        several = [model for model in models if len({key.target for key in model.foreign_keys}) > 1]
         if is_complete and not several:
             continue
         fields = {"raised": raised, "why": _why(several)}
@@ -110,12 +113,25 @@ def _model_at(project: Project, site: Site) -> Model | None:
         value = project.inference.value(scope, site.position, expr)
         model = project.models.model_of(value.name)
         if model is not None:
-            return model
+            return _with_given_keys(model, expr)
     return None
 
 
-def _targets(model: Model) -> set[str]:
-    return {key.target for key in model.foreign_keys}
+def _with_given_keys(model: Model, expr: Expr) -> Model:
+    """The model with those foreign keys only that a new row, made in place, is given: the others
+    are NULL, and refer to nothing."""
+    if not isinstance(expr, Call) or expr.args:
+        return model
+    given = {keyword.name for keyword in expr.keywords}
+    if not given or not given <= model.columns.keys():
+        return model  # set elsewhere, a relationship, or `**values`
+    return model._replace(
+        foreign_keys=tuple(
+            key
+            for key in model.foreign_keys
+            if key.column in given or key.column not in model.columns
+        )
+    )
 
 
 def _why(several: list[Model]) -> str:
@@ -250,6 +266,61 @@ RULE = Rule(
                         session.add(Rule(label_id=label_id))
                 except db_exc.DBReferenceError as error:
                     raise LabelNotFound(label_id) from error
+            """,
+        ),
+        Example(
+            "the other key is NULL",
+            """
+            from oslo_db import exception as db_exc
+            from sqlalchemy import Column, ForeignKey, String
+            from sqlalchemy.orm import DeclarativeBase
+
+            class Base(DeclarativeBase):
+                pass
+
+            class Binding(Base):
+                __tablename__ = "bindings"
+                port_id = Column(String, ForeignKey("ports.id"), primary_key=True)
+                router_id = Column(String, ForeignKey("routers.id"))
+
+            def bind(session, port_id):
+                try:
+                    with session.begin():
+                        session.add(Binding(port_id=port_id))
+                except db_exc.DBReferenceError as error:
+                    raise PortNotFound(port_id) from error
+            """,
+        ),
+        Example(
+            "the parents are looked up again",
+            """
+            from oslo_db import exception as db_exc
+            from sqlalchemy import Column, ForeignKey, String
+            from sqlalchemy.orm import DeclarativeBase, Session
+
+            class Base(DeclarativeBase):
+                pass
+
+            class Port(Base):
+                __tablename__ = "ports"
+                id = Column(String, primary_key=True)
+
+            class Binding(Base):
+                __tablename__ = "bindings"
+                port_id = Column(String, ForeignKey("ports.id"), primary_key=True)
+                router_id = Column(String, ForeignKey("routers.id"))
+
+            def require(session: Session, port_id):
+                if session.get(Port, port_id) is None:
+                    raise PortNotFound(port_id)
+
+            def bind(session: Session, port_id, router_id):
+                try:
+                    with session.begin():
+                        session.add(Binding(port_id=port_id, router_id=router_id))
+                except db_exc.DBReferenceError as error:
+                    require(session, port_id)
+                    raise RouterNotFound(router_id) from error
             """,
         ),
         Example(

@@ -53,7 +53,9 @@ def reference_mistaken(outcomes: tuple[FaultOutcome, ...]) -> Hits:
     """Handlers that tell the missing row of one foreign key as that of another."""
     yield from _hits(
         outcomes,
-        lambda one: one.fault == "parent-vanished" and one.verdict is Verdict.MISREPORTED,
+        lambda one: (
+            one.fault in {"parent-vanished", "reference"} and one.verdict is Verdict.MISREPORTED
+        ),
         lambda one: one.handlers[0] if one.handlers else one.site,
         "the row behind {subject} was gone, and the caller was told `{escaped}`: {note}",
     )
