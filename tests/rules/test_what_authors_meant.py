@@ -64,6 +64,31 @@ TAGGED = """
             pass
         return row
 """
+STORED = """
+    from sqlalchemy.orm import Session
+
+    def store(session: Session, row):
+        try:
+            session.add(row)
+            session.commit()
+            return row
+        except Exception:
+            return {told}
+"""
+KEYED = """
+    import sqlalchemy as sa
+    from sqlalchemy import orm
+
+    Base = orm.declarative_base()
+
+    class File(Base):
+        __tablename__ = "files"
+        id = sa.Column(sa.Text, primary_key=True)
+
+    def locks(bind):
+        if bind.dialect.name not in ({dialects}):
+            raise NotImplementedError(bind.dialect.name)
+"""
 NESTED = "with session.begin_nested(): session.add(row)"
 
 
@@ -83,6 +108,10 @@ NESTED = "with session.begin_nested(): session.add(row)"
         ("DBA107", SEARCHED.format(built='.replace("*", "%") + "%"'), LOW),
         ("DBA201", TAGGED.format(write="session.add(row); session.flush()"), MEDIUM),
         ("DBA201", TAGGED.format(write=NESTED), LOW),
+        ("DBA201", STORED.format(told="None"), LOW),
+        ("DBA201", STORED.format(told="True"), MEDIUM),
+        ("DBA508", KEYED.format(dialects='"mysql", "sqlite"'), MEDIUM),
+        ("DBA508", KEYED.format(dialects='"postgresql", "sqlite"'), LOW),
     ],
 )
 def test_what_the_author_meant_lowers_the_confidence(

@@ -88,13 +88,17 @@ def _is_default(value: Expr) -> bool:
 
 
 def is_an_answer(function: FunctionFacts, handler: Handler) -> bool:
-    """Whether failing is what the function tells: one flag here, the other elsewhere."""
+    """Whether failing is what the function tells: one flag here, the other elsewhere,
+    or what the `try` works out."""
     values = returns_in(function, handler.region.index) or _returned_after(function, handler)
     told = _flags(values)
     if any(isinstance(value, Name) and _is_flag(function, value.name) for value in values):
         return True
     told_elsewhere = _flags(returns_in(function, 0)) - told
-    return bool(told) and bool(told_elsewhere)
+    computed = told == {False} and any(
+        not isinstance(value, Const) for value in returns_in(function, handler.tried.index)
+    )
+    return (bool(told) and bool(told_elsewhere)) or computed
 
 
 def _returned_after(function: FunctionFacts, handler: Handler) -> list[Expr]:

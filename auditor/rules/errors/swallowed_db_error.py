@@ -137,7 +137,7 @@ def _how_sure_of_broad(
     if not certain:
         return None
     shown = any(s.callee < 0 and s.sure and e in _FLUSHED for s, e in certain)
-    return Confidence.MEDIUM if shown else Confidence.LOW
+    return Confidence.MEDIUM if shown and not gives_none(function, handler) else Confidence.LOW
 
 
 def _is_told_elsewhere(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from auditor.knowledge.dialects import MYSQL
 from auditor.model.finding import Confidence, Severity
 from auditor.rule import Example, Hit, Hits, OnModule, Rule
 from auditor.rules.mapping.keys import keys_of, tables_of, type_of
 from auditor.rules.places import span_of
+from auditor.rules.raw_sql.dialects_compared import supported_dialects
 from auditor.source.facts import Call, Expr, ModuleFacts
 from auditor.source.program import Bound, last_step
 from auditor.source.project import Project
@@ -16,6 +18,8 @@ _UNSIZED = frozenset(("Text", "UnicodeText", "TEXT", "CLOB", "BLOB"))
 
 def check(project: Project, module: ModuleFacts) -> Hits:
     """Columns of unbounded text in a primary key, unique constraint or index."""
+    supported = supported_dialects(project)
+    confidence = Confidence.LOW if supported and MYSQL not in supported else None
     for model in tables_of(project, module):
         seen: set[str] = set()
         keys = [key for key in keys_of(project, model).keys if not key.is_special]
@@ -27,7 +31,7 @@ def check(project: Project, module: ModuleFacts) -> Hits:
             seen.add(name)
             fields = {"column": name, "type": kind, "kind": what}
             owner = model.dotted.rpartition(".")[2]
-            yield Hit(span_of(module, bound.bind.at), owner, fields)
+            yield Hit(span_of(module, bound.bind.at), owner, fields, confidence=confidence)
 
 
 def _unbounded(project: Project, bound: Bound) -> str:

@@ -94,13 +94,17 @@ def _is_sent(hole: Hole) -> bool:
 
 
 def _hit(module: ModuleFacts, function: FunctionFacts, given: Given, holes: list[Hole]) -> Hit:
-    is_proven = given.sure and any(hole.piece.kind is Kind.INPUT for hole in holes)
+    is_sent = any(hole.piece.kind is Kind.INPUT for hole in holes)
+    is_declared = (
+        function.name == "<module>" and not is_sent
+    )  # runs once, on the program's own words
+    is_proven = given.sure and is_sent
     return Hit(
         span_of(module, given.call.at),
         function.qualname,
         {"holes": names_of(holes), "origin": origin_of(holes)},
         (way_of(module, given, tuple(hole.piece for hole in holes)),),
-        confidence=confidence_of(holes, sure=given.sure),
+        confidence=confidence_of(holes, sure=given.sure and not is_declared),
         severity=Severity.ERROR if is_proven else None,
     )
 

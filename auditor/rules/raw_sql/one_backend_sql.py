@@ -4,38 +4,26 @@ from __future__ import annotations
 
 import re
 
-from auditor.knowledge.dialects import (
-    DIALECTS,
-    MSSQL,
-    MYSQL,
-    ORACLE,
-    POSTGRESQL,
-    SQLITE,
-    DialectRow,
-)
+from auditor.knowledge.dialects import DIALECTS, DialectRow
 from auditor.model.finding import Confidence, Severity
 from auditor.rule import Example, Hit, Hits, OnFunction, Rule
 from auditor.rules.places import span_of
+from auditor.rules.raw_sql.dialects_compared import supported_dialects
 from auditor.rules.raw_sql.statements import statements_of
-from auditor.source.facts import Compare, Const, Expr, FunctionFacts, ModuleFacts, Test, walk
+from auditor.source.facts import Const, Expr, FunctionFacts, ModuleFacts, Test, walk
 from auditor.source.project import Project
 
-_NAMES = {
-    "postgresql": POSTGRESQL, "postgres": POSTGRESQL, "mysql": MYSQL, "mariadb": MYSQL,
-    "sqlite": SQLITE, "oracle": ORACLE, "mssql": MSSQL,
-}  # fmt: skip
 _LITERAL = re.compile(r"'(?:[^']|'')*'")
 _SAYS_DIALECT = re.compile(
     r"dialect|postgres|psql|mysql|mariadb|sqlite|oracle|mssql|pg_|_pg\b|redshift|cockroach|bigquery"
     r"|snowflake|clickhouse|duckdb|trino|presto|hive"
 )
-_KEPT = "auditor.rules.raw_sql.one_backend_sql"
 _SEVERAL = 2
 
 
 def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hits:
     """Statements of one dialect in a function that asks nowhere which database it talks to."""
-    supported = _supported(project)
+    supported = supported_dialects(project)
     if len(supported) < _SEVERAL:
         return
     for statement in statements_of(project, module, function):
@@ -57,31 +45,6 @@ def _construct(sql: str, supported: frozenset[str]) -> DialectRow | None:
     plain = _LITERAL.sub("''", sql)
     rows = (row for row in DIALECTS if row.pattern.search(plain))
     return next((row for row in rows if supported - row.parsed_by), None)
-
-
-def _supported(project: Project) -> frozenset[str]:
-    """The databases that the project compares the name of its dialect with."""
-    if _KEPT not in project.shared:
-        project.shared[_KEPT] = frozenset(
-            name
-            for _, function in project.functions()
-            for event in function.events
-            if isinstance(event, Test)
-            for name in _compared(event.expr)
-        )
-    kept: frozenset[str] = project.shared[_KEPT]
-    return kept
-
-
-def _compared(test: Expr) -> frozenset[str]:
-    """Dialects in `bind.dialect.name == "mysql"`, `name in ("mysql", "sqlite")`."""
-    found = set()
-    for part in walk(test):
-        if isinstance(part, Compare):
-            words = (w.value for side in (part.left, *part.rights) for w in walk(side)
-                     if isinstance(w, Const) and isinstance(w.value, str))  # fmt: skip
-            found |= {_NAMES[word.lower()] for word in words if word.lower() in _NAMES}
-    return frozenset(found)
 
 
 def _knows_dialect(project: Project, module: ModuleFacts, function: FunctionFacts) -> bool:
