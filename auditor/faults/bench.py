@@ -37,7 +37,8 @@ class Run:
     """One call. `result` is what it returned, masked, or the class it raised; `result_by_role` the
     same with generated whole-number keys masked too. It left `dead_sessions`, and `unclean` of
     them and of connections in a transaction. `strays`: the
-    result names a row that is not stored, of what another session was to hinder."""
+    result names a row that is not stored, of what another session was to hinder. `mask`: what is
+    of this run only, if that is known."""
 
     watch: Watch
     error: BaseException | None
@@ -48,6 +49,7 @@ class Run:
     unclean: int = 0
     conduct: Conduct = field(default_factory=Conduct)
     strays: bool = False
+    mask: Mask | None = None
 
     def equals(self, other: Learned) -> bool:
         """Whether two calls gave the same result."""
@@ -122,6 +124,7 @@ class Bench:
             unclean=left.unclean,
             conduct=conduct(),
             strays=strays,
+            mask=mask,
         )
 
     def keys(self) -> Mapping[str, TableKeys]:

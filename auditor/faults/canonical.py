@@ -22,6 +22,7 @@ NEW_ID = "<new id>"
 NOW = "<now>"
 _UUID = re.compile(r"\b[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}\b", re.IGNORECASE)
 _TIME = re.compile(r"\b\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:Z|\+00:00)?")
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+\b")
 _DEEPEST = 12
 _CLOCK_SLACK = 2.0  # seconds: columns that store whole seconds round
 
@@ -58,6 +59,12 @@ def canonical(value: Any, mask: Mask, depth: int = 0) -> Any:
     if value is None or isinstance(value, (bool, int, float, bytes, complex)):
         return _number(value, mask)
     return _compound(value, mask, depth + 1)
+
+
+def told(error: BaseException, mask: Mask | None) -> str:
+    """What an error says, in one line, without what is of this run only; `mask` if there is one."""
+    said = _ADDRESS.sub("", " ".join(str(error).split()))
+    return _text(said, mask) if mask is not None else said
 
 
 def _compound(value: Any, mask: Mask, depth: int) -> Any:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 
 from auditor.faults.bench import Run, make_call
+from auditor.faults.canonical import told
 from auditor.faults.catalogue import Fault
 from auditor.faults.conduct import tries_of, with_conduct
 from auditor.faults.handlers import handlers_of, is_raised_in_handler, user_frames
@@ -91,7 +92,7 @@ def judged_outcome(
         note=note,
         attempts=ending.attempts,
         escaped=class_name(error) if error else "",
-        escaped_message=" ".join(str(error).split())[:LONGEST_MESSAGE] if error else "",
+        escaped_message=told(error, run.mask)[:LONGEST_MESSAGE] if error else "",
         changes=changes(expected.delta if returned else {}, run.delta),
         traceback=user_frames(error, boundary, request.root) if error else (),
         handlers=handlers_of(seen, boundary, request.root, run.watch.ways),

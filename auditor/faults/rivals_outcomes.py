@@ -8,6 +8,7 @@ from dataclasses import replace
 import sqlalchemy as sa
 
 from auditor.faults.bench import Bench, Run, make_call
+from auditor.faults.canonical import told
 from auditor.faults.handlers import handlers_of, user_frames
 from auditor.faults.judge import class_name
 from auditor.faults.oracle import changes
@@ -62,7 +63,7 @@ def _told(request: Request, case: Interfered, pending: FaultOutcome) -> FaultOut
         attempts=case.attempts,
         in_turn=judgement.in_turn,
         escaped=class_name(error) if error else "",
-        escaped_message=" ".join(str(error).split())[:LONGEST_MESSAGE] if error else "",
+        escaped_message=told(error, run.mask)[:LONGEST_MESSAGE] if error else "",
         changes=changes(judgement.baseline, run.delta),
         traceback=user_frames(error, boundary, request.root) if error else (),
         handlers=handlers_of(_seen(run), boundary, request.root, run.watch.ways),

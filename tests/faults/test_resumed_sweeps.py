@@ -85,6 +85,42 @@ def test_any_number_of_workers_writes_the_same_bytes(program: str) -> None:
     assert one[0] == 1
 
 
+UNLIKE = """
+import uuid
+from datetime import datetime, timezone
+from swept_notes import NOTES, prepare, sa
+from auditor import scenario
+
+
+class Refused(Exception):
+    pass
+
+
+def refuse(engine):
+    try:
+        with engine.begin() as connection:
+            connection.execute(sa.insert(NOTES).values(text="one"))
+    except sa.exc.OperationalError as error:
+        now = datetime.now(timezone.utc).replace(tzinfo=None)
+        raise Refused(f"{object()!r} refused note {uuid.uuid4()} at {now}") from error
+
+
+@scenario(sizes={}, prepare=prepare)
+def unlike(engine):
+    return lambda: refuse(engine)
+"""
+
+
+def test_an_error_that_names_what_is_of_its_run_only_is_told_with_the_same_bytes(
+    program: str,
+) -> None:
+    Path("unlike.py").write_text(UNLIKE)
+    one, two = (swept("unlike.py", "--workers", "1") for _ in range(2))
+    assert one == two
+    (outcome,) = json.loads(one[1])["faults"]
+    assert outcome["escaped_message"] == "<object object> refused note <new id> at <now>"
+
+
 @pytest.mark.parametrize("lines", [1, 4])
 def test_a_journal_cut_anywhere_is_gone_on_with_to_the_same_report(
     program: str, lines: int
