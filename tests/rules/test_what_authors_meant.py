@@ -89,6 +89,17 @@ KEYED = """
         if bind.dialect.name not in ({dialects}):
             raise NotImplementedError(bind.dialect.name)
 """
+NAMED = """
+    from sqlalchemy.orm import Session
+    from app.models import Label
+
+    def label(session: Session, label_id):
+        return session.query(Label).filter_by(id=label_id).one()
+
+    def show(session: Session, label_id):
+        {before}
+        return label(session, label_id)
+"""
 NESTED = "with session.begin_nested(): session.add(row)"
 
 
@@ -110,6 +121,8 @@ NESTED = "with session.begin_nested(): session.add(row)"
         ("DBA201", TAGGED.format(write=NESTED), LOW),
         ("DBA201", STORED.format(told="None"), LOW),
         ("DBA201", STORED.format(told="True"), MEDIUM),
+        ("DBA221", NAMED.format(before="pass"), MEDIUM),
+        ("DBA221", NAMED.format(before="session.get(Label, label_id)"), LOW),
         ("DBA508", KEYED.format(dialects='"mysql", "sqlite"'), MEDIUM),
         ("DBA508", KEYED.format(dialects='"postgresql", "sqlite"'), LOW),
     ],

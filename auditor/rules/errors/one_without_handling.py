@@ -51,9 +51,20 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
         at = call.at._replace(line=call.at.end_line, column=max(call.at.end_column - 1, 1))
         at = at if call.at.line != call.at.end_line else call.at
         is_inner = bool(callers) and function.name.startswith("_")
-        sure = _is_first_work(project, function, position, call) and not is_inner
+        sure = (
+            _is_first_work(project, function, position, call)
+            and not is_inner
+            and not (callers and all(_has_worked(project, caller) for caller in callers))
+        )
         confidence = Confidence.MEDIUM if sure else Confidence.LOW
         yield Hit(span_of(module, at), function.qualname, fields, confidence=confidence)
+
+
+def _has_worked(project: Project, caller: tuple[Scope, int, int]) -> bool:
+    """Whether a caller has asked the database before: it may have seen the row."""
+    scope, position, _ = caller
+    work = work_within(project, scope.function, scope.function.regions[0], SENDS)
+    return any(site.position < position for site in work)
 
 
 def _raises(project: Project, function: FunctionFacts, position: int, call: Call) -> bool:
