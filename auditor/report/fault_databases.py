@@ -26,6 +26,7 @@ _UNKNOWN = (ABSENT, UNTRIED, Verdict.NOT_REACHED.value)
 _DIALECT_WORDS = (
     (re.compile(r'["`]'), ""),
     (re.compile(r"%\(\w+\)s(?:::\w+(?:\(\d+\))?)?|%s|\$\d+(?:::\w+)?|:\w+"), "?"),
+    (re.compile(r"\bLIMIT \?(?: OFFSET \?|, ?\?)", re.IGNORECASE), "LIMIT ?"),  # SQLite has both
     (re.compile(r"\s+RETURNING\b.*$", re.IGNORECASE | re.DOTALL), ""),
     (re.compile(r"\s+"), " "),
 )

@@ -184,7 +184,8 @@ def _path(filename: str, root: str) -> str:
 
 @lru_cache(maxsize=16_384)
 def _standing(filename: str) -> str:
-    """`library`, `plumbing` or `user`, by where a file is installed."""
+    """`library`, `plumbing` or `user`, by where a file is installed. Cython names the file that it
+    was built from, by a path that is nowhere: `lib/sqlalchemy/engine/_result_cy.py`."""
     if filename.startswith("<"):
         return "user" if filename in {"<stdin>", "<string>"} else "library"
     package = _package(filename)
@@ -193,6 +194,8 @@ def _standing(filename: str) -> str:
     path = os.path.abspath(filename)
     if path.startswith((_OWN, _SCRIPTS)) or os.path.realpath(path).startswith(_STDLIB):
         return "library"
+    if not os.path.isabs(filename) and not os.path.exists(path):
+        return "library" if LIBRARIES.intersection(Path(filename).parts) else "user"
     return "library" if _inside_packages(Path(path)).parts[0] in _CHECKED_OUT else "user"
 
 

@@ -154,6 +154,7 @@ def test_the_text_begins_with_what_passes_on_sqlite_and_joins_faults_at_one_line
         ("SELECT `t`.a FROM t WHERE a = %s", "SELECT t.a FROM t WHERE a = ?"),
         ("UPDATE t SET a=%(a)s::VARCHAR WHERE b = $2::INTEGER", "UPDATE t SET a=? WHERE b = ?"),
         ("INSERT INTO t (a) VALUES (:a) RETURNING t.id, t.b", "INSERT INTO t (a) VALUES (?)"),
+        ("SELECT a FROM t LIMIT ? OFFSET ?", "SELECT a FROM t LIMIT ?"),
         ("SELECT returning_at FROM t", "SELECT returning_at FROM t"),
     ],
 )

@@ -33,3 +33,8 @@ def test_a_package_of_a_checkout_is_the_users_whatever_its_folders_are_called(
     assert is_users_file(file_in("nova/db/sqlalchemy"))
     assert not is_users_file(file_in("sqlalchemy/orm"))
     assert not is_users_file(file_in("oslo_db/sqlalchemy"))
+
+
+def test_a_file_that_cython_names_where_none_is_is_that_of_its_library() -> None:
+    assert not is_users_file("lib/sqlalchemy/engine/_result_cy.py")
+    assert is_users_file("lib/nova/db/api.py")
