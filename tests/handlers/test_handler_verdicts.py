@@ -79,7 +79,9 @@ def test_findings_of_the_error_rules_give_the_verdict(
     assert (row.verdict, row.codes) == (want, codes)
 
 
-def joined(folder: Path, code: str, *ends: Verdict, tape: Tape | None = None) -> Report:
+def joined(
+    folder: Path, code: str, *ends: Verdict, tape: Tape | None = None, escaped: str = ""
+) -> Report:
     """The table of `code` with one fault for each end, which its first handler saw."""
     (row, *_) = table(folder, code).handlers
     frame = Frame(row.span.path, row.span.line, row.function)
@@ -95,6 +97,7 @@ def joined(folder: Path, code: str, *ends: Verdict, tape: Tape | None = None) ->
             verdict=end,
             attempts=1,
             handlers=(frame,),
+            escaped=escaped,
         )
         for number, end in enumerate(ends, 1)
     )
@@ -123,6 +126,20 @@ def test_the_end_of_a_fault_gives_the_verdict_of_the_handler_that_ended_it(
     tmp_path: Path, end: Verdict, code: str, want: HandlerVerdict
 ) -> None:
     (row,) = joined(tmp_path, code, end).handlers
+    assert row.verdict == want
+
+
+@pytest.mark.parametrize(
+    ("escaped", "want"),
+    [
+        ("shop.Refused", HandlerVerdict.BREAKS_SESSION),
+        ("sqlalchemy.exc.PendingRollbackError", HandlerVerdict.GOOD),
+    ],
+)
+def test_who_reports_and_leaves_the_session_dead_breaks_it(
+    tmp_path: Path, escaped: str, want: HandlerVerdict
+) -> None:
+    (row,) = joined(tmp_path, RAISES, Verdict.BROKEN_SESSION, escaped=escaped).handlers
     assert row.verdict == want
 
 
