@@ -56,10 +56,16 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
             if not errors and not any(word in sought.lower() for word in _SAID):
                 continue
             fields = {"sought": f" (`{sought[:60]}`)" if sought else ""}
-            is_sure = not _is_migration(function, handler) and not _STABLE.search(sought)
+            is_stable = bool(_STABLE.search(sought)) or _is_of_sqlite(errors)
+            is_sure = not is_stable and not _is_migration(function, handler)
             confidence = None if is_sure else Confidence.LOW
             yield Hit(span_of(module, at), function.qualname, fields, confidence=confidence)
             break
+
+
+def _is_of_sqlite(errors: tuple[str, ...]) -> bool:
+    """`except sqlite3.OperationalError`: one database, and one number for most of what it says."""
+    return bool(errors) and all(error.startswith("sqlite3.") for error in errors)
 
 
 def _is_migration(function: FunctionFacts, handler: Handler) -> bool:

@@ -9,13 +9,13 @@ from auditor.model.finding import Confidence, Severity
 from auditor.model.knowledge import ROW_OR_NONE
 from auditor.rule import Example, Hit, Hits, OnFunction, OnOutcomes, Rule
 from auditor.rules.errors.rivals_seen import row_gone
+from auditor.rules.errors.rows_at_hand import is_of_no_table, is_of_set_up, was_made
 from auditor.rules.places import span_of
 from auditor.source.facts import (
     At,
     Attribute,
     Bind,
     Call,
-    Const,
     Event,
     Expr,
     FunctionFacts,
@@ -50,13 +50,14 @@ class Use:
 def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hits:
     """Look-ups whose result is dereferenced with no test in between."""
     for use in (*_through_names(project, module, function), *_direct(project, module, function)):
-        if not _is_caught(function, use) and not _was_made(function, use.lookup):
+        if not _is_caught(function, use) and not was_made(function, use.lookup):
             fields = {
                 "name": use.name,
                 "lookup": last_step(use.lookup.func),
                 "line": use.lookup.at.line,
             }
-            yield Hit(span_of(module, use.at), function.qualname, fields)
+            confidence = Confidence.LOW if is_of_set_up(use.lookup) else None
+            yield Hit(span_of(module, use.at), function.qualname, fields, confidence=confidence)
 
 
 def _through_names(project: Project, module: ModuleFacts, function: FunctionFacts) -> Iterator[Use]:
@@ -81,7 +82,7 @@ def _may_find_nothing(
     if project.value(module, function, position, call).kind != ROW_OR_NONE:
         return False
     targets = project.targets(function, position, call)
-    if _is_aggregate(call) or _is_of_mapping(call) or not targets or depth > _HANDED_ON:
+    if _is_aggregate(call) or is_of_no_table(call) or not targets or depth > _HANDED_ON:
         return False
     return all(
         target.row is not None
@@ -91,12 +92,6 @@ def _may_find_nothing(
         )
         for target in targets
     )
-
-
-def _is_of_mapping(call: Call) -> bool:
-    """`session.get("links")`: the session is a dict, a row is got by its class first."""
-    key = call.args[0] if len(call.args) in {1, 2} and last_step(call.func) == "get" else None
-    return isinstance(key, Const) and isinstance(key.value, str)
 
 
 def _hands_on(project: Project, module: ModuleFacts, function: FunctionFacts, depth: int) -> bool:
@@ -210,17 +205,6 @@ def _expressions(event: Event) -> Iterator[Expr]:
             yield from walk(event)
         case Test(expr=expr):
             yield from walk(expr)
-
-
-def _was_made(function: FunctionFacts, lookup: Call) -> bool:
-    """Whether the lines before, which always run with the look-up, made such a row."""
-    classes = {found.name for found in walk(lookup) if isinstance(found, Name)}
-    position = position_of(function, lookup)
-    around = {region.index for region in function.ancestors(lookup.region)}
-    return any(
-        isinstance(event, Call) and event.region in around and dotted(event.func) in classes
-        for event in function.events[:position]
-    )
 
 
 def _is_caught(function: FunctionFacts, use: Use) -> bool:

@@ -105,8 +105,6 @@ def _is_settled(
         for event in function.inside(handler.tried)
     ):
         return True
-    if not all(any(project.knowledge.is_error(e, r) for r in _REFUSALS) for e in errors):
-        return False
     in_block = any(
         region.kind == "with"
         and handler.tried.first <= region.first
@@ -114,6 +112,8 @@ def _is_settled(
         for region in function.regions
     )
     in_loop = any(r.kind in ("for", "while") for r in function.ancestors(handler.tried.parent))
+    if not all(any(project.knowledge.is_error(e, r) for r in _REFUSALS) for e in errors):
+        return in_loop and in_block
     return in_loop or in_block
 
 

@@ -75,7 +75,7 @@ RULE = Rule(
     name="one-backend-sql",
     since="0.1.0",
     severity=Severity.WARNING,
-    confidence=Confidence.MEDIUM,
+    confidence=Confidence.LOW,
     message="{construct} is parsed by {parsed} only, and the project supports {others} too (taking"
     " it that this runs there)",
     why=(

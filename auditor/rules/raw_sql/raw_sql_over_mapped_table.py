@@ -85,7 +85,7 @@ RULE = Rule(
     name="raw-sql-over-mapped-table",
     since="0.1.0",
     severity=Severity.NOTE,
-    confidence=Confidence.MEDIUM,
+    confidence=Confidence.LOW,
     message="table `{table}` is mapped by `{model}`, and this statement on it is text: `{form}`",
     why=(
         "Text does not follow when a column is renamed, returns values without the types of the"

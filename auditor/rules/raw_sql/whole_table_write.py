@@ -150,6 +150,8 @@ def _in_expressions(
     project: Project, module: ModuleFacts, function: FunctionFacts
 ) -> Iterator[tuple[At, str, str]]:
     for given in texts_given(project, module, function):
+        if len(given.call.args) > 1:
+            continue  # `execute(update(Port), rows)`: each row is written by its key
         found = _construct(project, module, function, given.text)
         if found is not None:
             yield (given.call.at, *found)
