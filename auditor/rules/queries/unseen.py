@@ -22,7 +22,7 @@ from auditor.rules.raw_sql.sinks import uses_sqlalchemy
 from auditor.source.facts import Attribute, Call, FunctionFacts, ModuleFacts, Raise, Return, path_of
 from auditor.source.pieces import written
 from auditor.source.program import Scope, last_step
-from auditor.source.project import Project, position_of
+from auditor.source.project import Project
 from auditor.source.value import METHOD, NAME
 
 READ = (Effect.READ, Effect.STATEMENT)
@@ -62,19 +62,24 @@ def unseen_calls(
         return
     known = {site.at.line for site in project.sites(function) if project.effects.of_site(site)}
     loops = loops_of(project, module, function)
+    scope = project.program.scope_of(function)
     for position, event in enumerate(function.events):
-        if not isinstance(event, Call) or event.at.line in known:
+        if not isinstance(event, Call) or "_" not in last_step(event.func).strip("_"):
             continue
-        loop = repeating_loop(loops, region=event.region, position=position)
-        if loop is None:
+        if event.at.line in known or not _is_in_loop(function, event):
             continue
-        why = _why(project, project.program.scope_of(function), event, effects, _STEPS)
-        if why:
+        why = _why(project, scope, position, effects, _STEPS)
+        loop = repeating_loop(loops, region=event.region, position=position) if why else None
+        if loop is not None:
             known.add(event.at.line)
             sometimes = is_conditional(function, loop, event.region)
             is_sure = effects == READ or bool(_of_layer(event, effects))
             confidence = Confidence.MEDIUM if is_sure else Confidence.LOW
             yield Unseen(event, loop.at.line, sometimes, why, confidence)
+
+
+def _is_in_loop(function: FunctionFacts, call: Call) -> bool:
+    return any(around.kind in LOOPS for around in function.ancestors(call.region))
 
 
 def unseen_hit(module: ModuleFacts, function: FunctionFacts, unseen: Unseen, *, does: str) -> Hit:
@@ -102,13 +107,12 @@ _MESSAGE = (
 
 
 def _why(
-    project: Project, scope: Scope, call: Call, effects: tuple[Effect, ...], steps: int
+    project: Project, scope: Scope, position: int, effects: tuple[Effect, ...], steps: int
 ) -> str:
-    """What tells that the call has one of the effects, empty if nothing does."""
-    name = last_step(call.func)
-    if "_" not in name.strip("_"):
+    """What tells that the call at an event has one of the effects, empty if nothing does."""
+    call = scope.function.events[position]
+    if not isinstance(call, Call) or "_" not in last_step(call.func).strip("_"):
         return ""
-    position = position_of(scope.function, call)
     targets = project.targets(scope.function, position, call)
     if not targets:
         return (
@@ -127,12 +131,11 @@ def _of_body(project: Project, scope: Scope, effects: tuple[Effect, ...], steps:
     key = (scope.key, steps)
     if key not in kept:
         kept[key] = ""  # for a function that calls itself
-        straight = (
-            event
-            for event in scope.function.events
+        found = (
+            (event, _why(project, scope, position, effects, steps))
+            for position, event in enumerate(scope.function.events)
             if isinstance(event, Call) and scope.function.regions[event.region].kind in _STRAIGHT
         )
-        found = ((event, _why(project, scope, event, effects, steps)) for event in straight)
         kept[key] = next((_inside(event, why) for event, why in found if why), "")
     return kept[key]
 
