@@ -30,6 +30,7 @@ def on(dialect: str) -> list[str]:
     return [name for name, pair in PAIRS.items() if dialect not in pair.lacks]
 
 
+@pytest.mark.filterwarnings("ignore:Session's state has been changed")  # as in production
 @pytest.mark.parametrize("name", on("sqlite"))
 def test_a_planted_defect_is_told_and_its_twin_is_not_accused(name: str) -> None:
     found = told(name, "sqlite", "sqlite://")
