@@ -30,16 +30,12 @@ from auditor.rules.errors.lost_errors import (
 from auditor.rules.errors.open_transactions import does, work_within
 from auditor.rules.mapping.keys import is_migration
 from auditor.rules.places import span_of
-from auditor.source.facts import (
-    Call,
-    FunctionFacts,
-    ModuleFacts,
-    dotted,
-)
+from auditor.source.facts import Attribute, Call, FunctionFacts, ModuleFacts, dotted, walk
 from auditor.source.project import Project
 
 _SENT = frozenset((Effect.WRITE, Effect.FLUSH, Effect.COMMIT))
 _FLUSHED = frozenset((Effect.FLUSH, Effect.COMMIT))
+_SAVEPOINT = frozenset({"begin_nested", "savepoint"})
 _DUPLICATE = "oslo_db.exception.DBDuplicateEntry"
 _REFUSALS = (
     _DUPLICATE,
@@ -105,16 +101,19 @@ def _is_settled(
         for event in function.inside(handler.tried)
     ):
         return True
-    in_block = any(
-        region.kind == "with"
+    blocks = [
+        region
+        for region in function.regions
+        if region.kind == "with"
         and handler.tried.first <= region.first
         and region.last <= handler.tried.last
-        for region in function.regions
-    )
+    ]
     in_loop = any(r.kind in ("for", "while") for r in function.ancestors(handler.tried.parent))
     if not all(any(project.knowledge.is_error(e, r) for r in _REFUSALS) for e in errors):
-        return in_loop and in_block
-    return in_loop or in_block
+        return in_loop and bool(blocks)
+    entered = [part for b in blocks for item in b.items for part in walk(item.expr)]
+    is_apart = any(isinstance(e, Attribute) and e.name in _SAVEPOINT for e in entered)
+    return in_loop or is_apart or (bool(blocks) and not returns_after(function, handler))
 
 
 def _how_sure_of_broad(

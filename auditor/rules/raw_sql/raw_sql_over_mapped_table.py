@@ -8,7 +8,7 @@ from auditor.model.evidence import SchemaFact
 from auditor.model.finding import Confidence, Severity
 from auditor.rule import Example, Hit, Hits, OnFunction, Rule
 from auditor.rules.places import span_of
-from auditor.rules.raw_sql.sinks import is_migration
+from auditor.rules.raw_sql.sinks import is_migration, uses_sqlalchemy
 from auditor.rules.raw_sql.statements import Statement, statements_of
 from auditor.source.facts import FunctionFacts, ModuleFacts
 from auditor.source.models import Model
@@ -24,7 +24,7 @@ _FORMS = {
 }
 _NOT_SIMPLE = frozenset(
     "WITH OVER PARTITION RECURSIVE LATERAL CONFLICT DUPLICATE REPLACE IGNORE UNION EXCEPT INTERSECT"
-    " USING RETURNING HAVING EXPLAIN LOCK -> ->> :: JSON_EXTRACT".split()
+    " SETVAL NEXTVAL CURRVAL USING RETURNING HAVING EXPLAIN LOCK -> ->> :: JSON_EXTRACT".split()
 )
 _LONGEST = 80
 """Tokens of a statement that is still simple."""
@@ -33,8 +33,8 @@ _KEPT = "auditor.rules.raw_sql.raw_sql_over_mapped_table"
 
 def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hits:
     """Constant statements on one table that a model of the project maps."""
-    if is_migration(module):
-        return
+    if is_migration(module) or not uses_sqlalchemy(module):
+        return  # a driver by itself, mostly on a file that no model knows
     for statement in statements_of(project, module, function):
         tokens = tokens_of(statement.sql)
         if not statement.is_whole or not _is_simple(tokens):
@@ -85,7 +85,7 @@ RULE = Rule(
     name="raw-sql-over-mapped-table",
     since="0.1.0",
     severity=Severity.NOTE,
-    confidence=Confidence.LOW,
+    confidence=Confidence.MEDIUM,
     message="table `{table}` is mapped by `{model}`, and this statement on it is text: `{form}`",
     why=(
         "Text does not follow when a column is renamed, returns values without the types of the"
