@@ -40,6 +40,13 @@ def _faultless(bench: Bench) -> Run:
             f"scenario `{scenario.name}` fails without any fault, with"
             f" {in_words(bench.sizes) or 'no sizes'}: {blamed(run.error)}"
         )
+    if run.delta and not run.watch.statements:
+        tables = ", ".join(f"`{name}`" for name in run.delta)
+        raise ScenarioError(
+            f"scenario `{scenario.name}` changes {tables} without any statement that SQLAlchemy"
+            " executes, so none can be made to fail: let it work through SQLAlchemy, not through"
+            " the driver's own connection"
+        )
     return run
 
 

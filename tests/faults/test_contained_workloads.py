@@ -261,3 +261,21 @@ def test_another_order_in_the_next_process_is_refused_with_the_statement(tmp_pat
         "scenario `reordering` does not repeat itself in another process: statement 1 is"
         " `SELECT notes.id FROM notes` and then `SELECT notes.text FROM notes`"
     )
+
+
+def test_work_that_passes_by_sqlalchemy_is_refused_and_not_called_good() -> None:
+    def writes_by_the_driver(engine: sa.Engine) -> None:
+        raw = engine.raw_connection()
+        try:
+            raw.cursor().execute("INSERT INTO notes (text) VALUES ('one')")
+            raw.commit()
+        finally:
+            raw.close()
+
+    with pytest.raises(ScenarioError) as error:
+        sweep(workload(writes_by_the_driver))
+    assert str(error.value) == (
+        "scenario `writes_by_the_driver` changes `notes` without any statement that SQLAlchemy"
+        " executes, so none can be made to fail: let it work through SQLAlchemy, not through the"
+        " driver's own connection"
+    )
