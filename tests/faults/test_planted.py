@@ -13,6 +13,9 @@ SAMPLES = Path(__file__).parent.parent.parent / "sample_schemas"
 if str(SAMPLES) not in sys.path:
     sys.path.insert(0, str(SAMPLES))
 
+pytestmark = pytest.mark.filterwarnings("default::sqlalchemy.exc.SAWarning")
+"""What SQLAlchemy says of a planted session is no error in it."""
+
 PAIRS = {pair.name: pair for pair in importlib.import_module("planted.table").pairs()}
 ON_SERVERS = (
     "swallowed_in_a_transaction",
