@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from auditor.engine import join as join
     from auditor.engine import judge as judge
     from auditor.engine import scan as scan
-    from auditor.faults.run import sweep as sweep
+    from auditor.faults.sweep.run import sweep as sweep
     from auditor.growth.run import profile as profile
     from auditor.growth.scenario import scenario as scenario
     from auditor.growth.seeding.seed import seed as seed
@@ -31,7 +31,7 @@ _HOME = {
     "scan": "auditor.engine",
     "scenario": "auditor.growth.scenario",
     "seed": "auditor.growth.seeding.seed",
-    "sweep": "auditor.faults.run",
+    "sweep": "auditor.faults.sweep.run",
 }
 
 __all__ = [

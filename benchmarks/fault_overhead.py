@@ -20,12 +20,12 @@ from contextlib import redirect_stdout
 from time import perf_counter
 
 from auditor.backends.scratch import open_scratch
-from auditor.faults.bench import Bench
-from auditor.faults.oracle import plain_engine
-from auditor.faults.outcomes import Request, judged_outcome, pending_outcome
-from auditor.faults.plan import Point, plan_for
-from auditor.faults.run import chosen_faults, sizes_for
-from auditor.faults.scenario_runs import ScenarioRuns
+from auditor.faults.aim.plan import Point, plan_for
+from auditor.faults.state.oracle import plain_engine
+from auditor.faults.sweep.bench import Bench
+from auditor.faults.sweep.run import chosen_faults, sizes_for
+from auditor.faults.sweep.scenario_runs import ScenarioRuns
+from auditor.faults.verdicts.outcomes import Request, judged_outcome, pending_outcome
 from auditor.growth.load import load_scenarios
 from auditor.growth.scenario import Scenario
 from auditor.growth.workload import prepared

@@ -18,7 +18,7 @@ from auditor.model.outcome import SweepCoverage
 from auditor.model.report import Report
 
 if TYPE_CHECKING:
-    from auditor.faults.suites import Test
+    from auditor.faults.suites.suites import Test
     from auditor.growth.scenario import Scenario
 
 
@@ -111,8 +111,8 @@ def faults_command(
 
 
 def _report(targets: Sequence[str], options: ReportOptions, asked: dict[str, Any]) -> Report:
-    from auditor.faults.run import Terms  # lazy: imports SQLAlchemy
-    from auditor.faults.several import Workload, sweep_several  # lazy: with it
+    from auditor.faults.sweep.run import Terms  # lazy: imports SQLAlchemy
+    from auditor.faults.sweep.several import Workload, sweep_several  # lazy: with it
 
     terms = Terms(
         faults=asked["faults"],
@@ -152,7 +152,7 @@ def _report(targets: Sequence[str], options: ReportOptions, asked: dict[str, Any
 
 def _named(targets: Sequence[str]) -> Iterator[tuple[str, Scenario | Test]]:
     """Each scenario or test once, with the words that name it alone on a command line."""
-    from auditor.faults.suites import is_test, tests_named  # lazy: imports SQLAlchemy
+    from auditor.faults.suites.suites import is_test, tests_named  # lazy: imports SQLAlchemy
     from auditor.growth.load import load_scenarios  # lazy: imports the user's modules
 
     found: dict[object, tuple[str, Scenario | Test]] = {}
@@ -168,7 +168,7 @@ def _named(targets: Sequence[str]) -> Iterator[tuple[str, Scenario | Test]]:
 
 def _refuse_database(target: str) -> None:
     """Raises FaultError if a database was asked for."""
-    from auditor.faults.catalogue import FaultError  # lazy: imports SQLAlchemy
+    from auditor.faults.catalogue.fault import FaultError  # lazy: imports SQLAlchemy
 
     source = click.get_current_context().get_parameter_source("databases")
     if source is not click.core.ParameterSource.DEFAULT:
@@ -201,8 +201,8 @@ def _counted(coverage: Sequence[SweepCoverage]) -> dict[str, int]:
 
 
 def _catalogue() -> Iterator[str]:
-    from auditor.faults.plan import applies_to  # lazy: imports SQLAlchemy
-    from auditor.faults.rows import FAULTS  # lazy: with it
+    from auditor.faults.aim.plan import applies_to  # lazy: imports SQLAlchemy
+    from auditor.faults.catalogue.rows import FAULTS  # lazy: with it
 
     for fault in FAULTS:
         where = [name for name in ("sqlite", "postgresql", "mysql") if applies_to(fault, name)]

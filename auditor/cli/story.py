@@ -11,8 +11,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from auditor.faults.catalogue import fault_named
-from auditor.faults.rows import FAULTS
+from auditor.faults.catalogue.fault import fault_named
+from auditor.faults.catalogue.rows import FAULTS
 from auditor.model.evidence import Executions, FaultSeen, Growth, SchemaFact, SourcePath
 from auditor.model.finding import Finding
 from auditor.model.law import LawResult

@@ -8,7 +8,7 @@ from pathlib import Path
 import auditor
 from auditor.backends.scratch import open_scratch
 from auditor.cli.story import Session, Story
-from auditor.faults.run import sweep_with_coverage
+from auditor.faults.sweep.run import sweep_with_coverage
 from auditor.growth.load import load_scenarios
 from auditor.growth.scenario import Scenario
 from auditor.growth.workload import prepared

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import sqlalchemy.dialects.sqlite  # noqa: F401 - once here, and not again in each child
 
-from auditor.faults.run import sweep
+from auditor.faults.sweep.run import sweep
 from auditor.model.outcome import FaultOutcome
 from planted.pair import Pair
 

@@ -13,12 +13,12 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from auditor.backends.scratch import open_scratch
-from auditor.faults.bench import make_call
-from auditor.faults.catalogue import fault_named
-from auditor.faults.inject import Watch
-from auditor.faults.keys import read_keys
-from auditor.faults.plan import shots_at
-from auditor.faults.rows import FAULTS
+from auditor.faults.aim.keys import read_keys
+from auditor.faults.aim.plan import shots_at
+from auditor.faults.catalogue.fault import fault_named
+from auditor.faults.catalogue.rows import FAULTS
+from auditor.faults.strike.inject import Watch
+from auditor.faults.sweep.bench import make_call
 
 ASYNC_DRIVERS = {"sqlite": "aiosqlite", "postgresql": "psycopg_async", "mysql": "aiomysql"}
 METADATA = sa.MetaData()

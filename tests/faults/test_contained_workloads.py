@@ -13,8 +13,8 @@ import pytest
 import sqlalchemy as sa
 
 from auditor.backends.database import ScratchDatabase
-from auditor.faults.catalogue import FaultError
-from auditor.faults.run import sweep, sweep_with_coverage
+from auditor.faults.catalogue.fault import FaultError
+from auditor.faults.sweep.run import sweep, sweep_with_coverage
 from auditor.growth.scenario import Scenario
 from auditor.model.errors import ScenarioError
 from auditor.model.outcome import SweepCoverage, Verdict
@@ -91,7 +91,7 @@ def test_the_worst_run_has_its_verdict_and_the_next_one_too(
 def test_a_hang_that_no_signal_interrupts_is_ended_from_outside(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("auditor.faults.supervision.GRACE", 0.3)
+    monkeypatch.setattr("auditor.faults.sweep.supervision.GRACE", 0.3)
 
     def deaf() -> None:
         import signal  # a name of the program's own

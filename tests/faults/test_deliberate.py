@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from auditor.faults.deliberate import is_deliberate, parts_of
+from auditor.faults.verdicts.deliberate import is_deliberate, parts_of
 
 CODES: dict[int, type[Exception]] = {}
 

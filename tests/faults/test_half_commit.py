@@ -12,7 +12,7 @@ from oslo_db import exception as db_exc
 from sqlalchemy import event
 
 from auditor.backends.scratch import open_scratch
-from auditor.faults.run import sweep
+from auditor.faults.sweep.run import sweep
 from auditor.model.outcome import StateChange, Verdict
 from tests.faults.test_sweep_verdicts import Parent, Service, fill, insert, service, workload
 

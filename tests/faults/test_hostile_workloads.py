@@ -14,7 +14,7 @@ import pytest
 import sqlalchemy as sa
 
 from auditor.backends.database import ScratchDatabase
-from auditor.faults.run import sweep, sweep_with_coverage
+from auditor.faults.sweep.run import sweep, sweep_with_coverage
 from auditor.growth.scenario import Scenario
 from auditor.model.outcome import Verdict
 
@@ -145,7 +145,7 @@ def test_a_run_that_closes_all_files_is_told_as_crashed_and_the_next_is_made() -
 def test_a_program_that_sets_the_alarm_itself_is_still_ended(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("auditor.faults.supervision.GRACE", 0.3)
+    monkeypatch.setattr("auditor.faults.sweep.supervision.GRACE", 0.3)
 
     def hangs_deaf(engine: sa.Engine) -> None:
         signal.signal(signal.SIGALRM, signal.SIG_IGN)
@@ -159,7 +159,7 @@ def test_a_program_that_sets_the_alarm_itself_is_still_ended(
 def test_a_program_whose_every_fault_ends_it_is_given_up_with_what_was_seen(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("auditor.faults.supervision._MOST_DEATHS", 2)
+    monkeypatch.setattr("auditor.faults.sweep.supervision._MOST_DEATHS", 2)
 
     def fragile(engine: sa.Engine) -> None:
         try:

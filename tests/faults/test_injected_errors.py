@@ -12,12 +12,12 @@ import sqlalchemy as sa
 from oslo_db.sqlalchemy import enginefacade
 
 from auditor.backends.scratch import open_scratch
-from auditor.faults.bench import make_call
-from auditor.faults.catalogue import Moment, fault_named
-from auditor.faults.inject import Watch
-from auditor.faults.keys import read_keys
-from auditor.faults.plan import ROWS, faults_of, shots_at
-from auditor.faults.rows import FAULTS
+from auditor.faults.aim.keys import read_keys
+from auditor.faults.aim.plan import ROWS, faults_of, shots_at
+from auditor.faults.catalogue.fault import Moment, fault_named
+from auditor.faults.catalogue.rows import FAULTS
+from auditor.faults.strike.inject import Watch
+from auditor.faults.sweep.bench import make_call
 
 METADATA = sa.MetaData()
 PARENTS = sa.Table(

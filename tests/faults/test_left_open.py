@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import orm
 
-from auditor.faults.left_open import Begun, LeftBehind, forget_frames
+from auditor.faults.state.left_open import Begun, LeftBehind, forget_frames
 
 CLEAN = LeftBehind(dead_sessions=0, open_transactions=0)
 

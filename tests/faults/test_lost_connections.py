@@ -15,12 +15,12 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import QueuePool
 
 from auditor.backends.scratch import open_scratch
-from auditor.faults.bench import make_call
-from auditor.faults.catalogue import fault_named
-from auditor.faults.connections import end_session
-from auditor.faults.inject import Watch
-from auditor.faults.plan import shots_at
-from auditor.faults.rows import FAULTS
+from auditor.faults.aim.plan import shots_at
+from auditor.faults.catalogue.fault import fault_named
+from auditor.faults.catalogue.rows import FAULTS
+from auditor.faults.strike.connections import end_session
+from auditor.faults.strike.inject import Watch
+from auditor.faults.sweep.bench import make_call
 
 SERVERS = ("postgresql", "mariadb")
 EVENTS = ("connect", "checkout", "invalidate", "close")

@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from auditor.faults.run import Sweep, sweep_with_coverage
+from auditor.faults.sweep.run import Sweep, sweep_with_coverage
 from auditor.growth.load import load_scenarios
 from auditor.model.outcome import FaultOutcome, Verdict
 

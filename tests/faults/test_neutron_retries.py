@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from auditor.faults.run import sweep
+from auditor.faults.sweep.run import sweep
 from auditor.growth.load import load_scenarios
 from auditor.model.outcome import Verdict
 from tests.faults.retrying_programs import Request, Store, insert, workload

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from auditor.faults.bench import make_call
-from auditor.faults.conduct import conduct_watched
-from auditor.faults.inject import Watch
-from auditor.faults.run import sweep
+from auditor.faults.conduct.conduct import conduct_watched
+from auditor.faults.strike.inject import Watch
+from auditor.faults.sweep.bench import make_call
+from auditor.faults.sweep.run import sweep
 from auditor.model.outcome import Verdict
 from tests.faults.retrying_programs import Store, tell, workload
 from tests.faults.test_repeated_effects import place

@@ -11,10 +11,10 @@ from unittest import mock
 
 import pytest
 
-from auditor.faults.bench import make_call
-from auditor.faults.conduct import conduct_watched
-from auditor.faults.inject import Watch
-from auditor.faults.run import sweep
+from auditor.faults.conduct.conduct import conduct_watched
+from auditor.faults.strike.inject import Watch
+from auditor.faults.sweep.bench import make_call
+from auditor.faults.sweep.run import sweep
 from auditor.model.outcome import FaultOutcome, Verdict
 from tests.faults import retrying_programs as programs
 

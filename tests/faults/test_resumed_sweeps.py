@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from auditor.cli.main import auditor, run
-from auditor.faults import supervision
+from auditor.faults.sweep import supervision
 
 PROGRAM = """
 import sqlalchemy as sa

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from auditor.faults.rivals_text import rows_query, sent_values
+from auditor.faults.rivals.text import rows_query, sent_values
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from auditor.faults.run import sweep
+from auditor.faults.sweep.run import sweep
 from auditor.growth.load import load_scenarios
 from auditor.model.outcome import Verdict
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from auditor.faults.run import sweep
+from auditor.faults.sweep.run import sweep
 from auditor.growth.scenario import Scenario
 from tests.faults import jury_programs as programs
 from tests.faults.jury_programs import on_oslo, on_sessions

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from auditor.faults.run import sweep
+from auditor.faults.sweep.run import sweep
 from auditor.model.outcome import FaultOutcome, Verdict
 from tests.faults import rival_programs as programs
 

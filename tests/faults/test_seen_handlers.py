@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from auditor.faults.handlers import Passed, handlers_of, is_raised_in_handler, way_out
+from auditor.faults.verdicts.handlers import Passed, handlers_of, is_raised_in_handler, way_out
 
 HERE = Path(__file__)
 LOST = (ConnectionError, TimeoutError)

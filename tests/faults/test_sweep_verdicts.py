@@ -15,7 +15,7 @@ from oslo_db.sqlalchemy import enginefacade
 from sqlalchemy import orm
 
 from auditor.backends.database import ScratchDatabase
-from auditor.faults.run import sweep
+from auditor.faults.sweep.run import sweep
 from auditor.growth.scenario import Scenario
 from auditor.model.outcome import FaultOutcome, StateChange, Verdict
 from auditor.model.span import Frame

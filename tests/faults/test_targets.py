@@ -10,13 +10,13 @@ import pytest
 import sqlalchemy as sa
 
 from auditor.backends.scratch import open_scratch
-from auditor.faults.bench import make_call
-from auditor.faults.catalogue import FaultError, fault_named, faults_named
-from auditor.faults.inject import Watch
-from auditor.faults.keys import read_keys
-from auditor.faults.plan import plan_for, shots_at
-from auditor.faults.rows import FAULTS
-from auditor.faults.shots import Executed
+from auditor.faults.aim.keys import read_keys
+from auditor.faults.aim.plan import plan_for, shots_at
+from auditor.faults.aim.shots import Executed
+from auditor.faults.catalogue.fault import FaultError, fault_named, faults_named
+from auditor.faults.catalogue.rows import FAULTS
+from auditor.faults.strike.inject import Watch
+from auditor.faults.sweep.bench import make_call
 
 METADATA = sa.MetaData()
 OWNERS = sa.Table(

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy import exc, orm
 
 from auditor.backends.database import ScratchDatabase
-from auditor.faults.run import sweep
+from auditor.faults.sweep.run import sweep
 from auditor.growth.scenario import Scenario
 from auditor.model.outcome import Verdict
 

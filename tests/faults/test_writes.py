@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auditor.faults.writes import Settled, Write, writes_of
+from auditor.faults.aim.writes import Settled, Write, writes_of
 
 
 def names(*columns: str) -> frozenset[str]:
