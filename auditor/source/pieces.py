@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from auditor.source.facts import (
     At,
@@ -20,6 +20,10 @@ from auditor.source.project import Project
 
 DEPTH = 12
 """Steps a text is followed at most; what lies deeper is unknown."""
+
+
+STEPS = 2_000
+"""Steps spent on one text at most; what is not reached by then is unknown."""
 
 
 class Kind(enum.Enum):
@@ -62,6 +66,20 @@ class Piece:
     way: tuple[Passage, ...] = ()
 
 
+class Budget:
+    """The steps that are left for one text; all places on its way share it."""
+
+    __slots__ = ("left",)
+
+    def __init__(self) -> None:
+        self.left = STEPS
+
+    def is_spent(self) -> bool:
+        """Takes a step; whether there was none left."""
+        self.left -= 1
+        return self.left < 0
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where an expression stands: what names mean depends on it."""
@@ -71,6 +89,7 @@ class Place:
     function: FunctionFacts
     depth: int = 0
     seen: frozenset[tuple[str, str, str]] = frozenset()
+    budget: Budget = field(default_factory=Budget, compare=False)
 
     def deeper(self, name: str) -> Place:
         """The same place, one step further from the sink."""
@@ -81,6 +100,19 @@ class Place:
         """Whether this name is being followed already, or the limit is reached."""
         key = (self.module.name, self.function.qualname, name)
         return key in self.seen or self.depth >= DEPTH
+
+
+def kind_of_constant(value: object) -> Kind:
+    """A number, or any other constant."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return Kind.NUMBER if is_number else Kind.CONSTANT
+
+
+def root_of(expr: Expr) -> str:
+    """The name that a chain of attributes and items starts from; empty if it is none."""
+    while isinstance(expr, (Attribute, Subscript)):
+        expr = expr.base
+    return expr.name if isinstance(expr, Name) else ""
 
 
 def written(expr: Expr | None) -> str:

@@ -50,7 +50,17 @@ from auditor.source.facts import (
 )
 from auditor.source.guards import is_guarded
 from auditor.source.passing import arguments_of, may_be_as_passed, passed_to
-from auditor.source.pieces import DEPTH, Kind, Passage, Piece, Place, written
+from auditor.source.pieces import (
+    DEPTH,
+    Budget,
+    Kind,
+    Passage,
+    Piece,
+    Place,
+    kind_of_constant,
+    root_of,
+    written,
+)
 from auditor.source.strings import formatted, percent, terms_of
 
 _PIECES = 400
@@ -61,7 +71,7 @@ _CALLERS = 40
 def pieces_of(place: Place, expr: Expr | None) -> tuple[Piece, ...]:
     """The pieces of the text that `expr` gives, in order; alternatives follow one another."""
     pieces: list[Piece] = []
-    for piece in _pieces(place, expr):
+    for piece in _pieces(replace(place, budget=Budget()), expr):
         pieces.append(piece)
         if len(pieces) >= _PIECES:
             pieces.append(Piece(Kind.UNKNOWN, source="..."))
@@ -73,8 +83,10 @@ def _pieces(place: Place, expr: Expr | None) -> Iterator[Piece]:
     match expr:
         case None:
             return
+        case _ if place.budget.is_spent():
+            yield Piece(Kind.UNKNOWN, source=written(expr))
         case Const(value=value):
-            yield Piece(_kind_of_constant(value), text="" if value is None else str(value))
+            yield Piece(kind_of_constant(value), text="" if value is None else str(value))
         case Text(parts=parts):
             for part in parts:
                 yield from (
@@ -88,11 +100,6 @@ def _pieces(place: Place, expr: Expr | None) -> Iterator[Piece]:
             yield from _of_call(place, expr)
         case _:
             yield from _of_compound(place, expr)
-
-
-def _kind_of_constant(value: object) -> Kind:
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return Kind.NUMBER if is_number else Kind.CONSTANT
 
 
 def _of_compound(place: Place, expr: Expr) -> Iterator[Piece]:
@@ -253,7 +260,7 @@ def _enclosing(place: Place) -> Place | None:
 
 def _of_chain(place: Place, expr: Attribute | Subscript) -> Iterator[Piece]:
     """Attributes and items: constants of classes, items of constants, input, else unknown."""
-    if INPUTS & {_root(expr), dotted(expr.base), dotted(getattr(expr.base, "base", None))}:
+    if INPUTS & {root_of(expr), dotted(expr.base), dotted(getattr(expr.base, "base", None))}:
         yield Piece(Kind.INPUT, source=written(expr))
     elif isinstance(expr, Attribute) and expr.name in ("__tablename__", "__name__", "__table__"):
         yield Piece(Kind.CONSTANT)
@@ -301,7 +308,7 @@ def _of_item(place: Place, expr: Subscript) -> Iterator[Piece]:
 def _dynamic(place: Place, expr: Expr) -> Iterator[Piece]:
     """A value that depends on a name: a parameter's attribute is as much the caller's as itself."""
     path = path_of(expr)
-    root = _root(expr)
+    root = root_of(expr)
     known = () if root in ("", "self", "cls") else tuple(_of_name(place, root))
     sent = [piece for piece in known if piece.kind in (Kind.PARAMETER, Kind.INPUT)]
     if sent:
@@ -311,13 +318,6 @@ def _dynamic(place: Place, expr: Expr) -> Iterator[Piece]:
         path[-2] if path[-1:] in (("value",), ("name",)) and len(path) > 1 else "".join(path[-1:])
     )
     yield by_convention(last, written(expr))
-
-
-def _root(expr: Expr) -> str:
-    """The name that a chain of attributes and items starts from; empty if it is none."""
-    while isinstance(expr, (Attribute, Subscript)):
-        expr = expr.base
-    return expr.name if isinstance(expr, Name) else ""
 
 
 def _of_call(place: Place, call: Call) -> Iterator[Piece]:
