@@ -91,7 +91,7 @@ def test_a_bad_outcome_is_told_with_its_evidence_and_ends_with_1(program: str) -
         "swallowing on sqlite, notes=2, each statement failing once\n"
         "    deadlock  2 statements, 2 hit: 1 swallowed, 1 half-committed\n"
         "\n"
-        "    half-committed: the call reported success, and what is stored is not its work\n"
+        "    half-committed: the call returned, and what is stored is not its work\n"
         "        deadlock\n"
         "        notes_program.py:21 in write, statement 2: INSERT INTO notes (text) VALUES (?)\n"
         "        state, against success: notes 1 row missing\n"

@@ -103,7 +103,7 @@ def _of_returned(ending: Ending) -> tuple[Verdict, str]:
     if not ending.unchanged and not ending.done:
         return (
             Verdict.HALF_COMMITTED,
-            "the call reported success, and what is stored is not its work",
+            "the call returned, and what is stored is not its work",
         )
     if ending.dead_sessions:
         return Verdict.BROKEN_SESSION, "the call returned, and its session cannot be used any more"
