@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from time import monotonic
 
 import pytest
 from click.testing import CliRunner
 
+from auditor.backends.sqlite import FOLDER_PREFIX, fast_folder
 from auditor.cli.main import auditor, run
 from auditor.faults.sweep import supervision
 
@@ -183,6 +186,13 @@ def command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "auditor", "faults", "paused.py", *ASKED, *arguments]
 
 
+def remove_databases_of(process: int) -> None:
+    """Removes what a killed process could not: later runs would warn of it."""
+    parent = Path(fast_folder() or tempfile.gettempdir())
+    (folder,) = parent.glob(f"{FOLDER_PREFIX}{process}_*")
+    shutil.rmtree(folder)
+
+
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_sweep_ended_by_a_signal_goes_on_to_the_same_report(
     program: str, ending: signal.Signals
@@ -201,6 +211,7 @@ def test_a_sweep_ended_by_a_signal_goes_on_to_the_same_report(
     Path("paused").unlink(missing_ok=True)  # the program may have ended before it removed it
     if ending is signal.SIGKILL:
         assert (child.returncode, told) == (-9, b"")
+        remove_databases_of(child.pid)
     else:
         report = json.loads(told)
         assert (child.returncode, len(report["faults"])) == (2, 1)
