@@ -13,7 +13,7 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from time import perf_counter
@@ -94,8 +94,7 @@ class Effects:
     def __init__(self, note: Note) -> None:
         self._note = note
         self._wrappers: dict[int, tuple[Any, Any]] = {}  # id of the original -> it, its wrapper
-        self._scanned: dict[str, int] = {}
-        self._aliases: list[tuple[ModuleType, str]] = []
+        self._names = OtherNames()
 
     def patch(self, patches: Patches) -> None:
         """Replaces the functions of modules that are loaded and not yet patched, also under the
@@ -108,13 +107,7 @@ class Effects:
             if id(original) not in self._wrappers:
                 self._wrappers[id(original)] = (original, self._watched(original, row.what))
             patches.put(owner, row.name, self._wrappers[id(original)][1])
-        for module in new_modules(self._scanned):
-            names = vars(module).copy().items()
-            self._aliases += [(module, name) for name, each in names if id(each) in self._wrappers]
-        for module, name in self._aliases:
-            found = self._wrappers.get(id(vars(module).get(name)))
-            if found is not None:
-                patches.put(module, name, found[1])
+        self._names.patch(patches, self._wrappers)
 
     def _watched(self, original: Any, what: str) -> Any:
         if inspect.iscoroutinefunction(original):
@@ -178,15 +171,34 @@ def owner_of(row: Row) -> Any:
     return getattr(module, row.owner, None) if row.owner and module is not None else module
 
 
-def new_modules(scanned: dict[str, int]) -> Iterator[ModuleType]:
-    """The modules of the program that were loaded since the last time."""
-    for name, module in sys.modules.copy().items():
-        if scanned.get(name) == id(module):
-            continue
-        scanned[name] = id(module)
-        file = getattr(module, "__file__", None)
-        if isinstance(module, ModuleType) and isinstance(file, str) and is_users_file(file):
-            yield module
+class OtherNames:
+    """The names that modules of the program have given to functions that are replaced, as
+    `from time import sleep` does. Each module is looked at once."""
+
+    def __init__(self) -> None:
+        self._scanned: dict[str, int] = {}
+        self._found: list[tuple[ModuleType, str]] = []
+
+    def patch(self, patches: Patches, wrappers: Mapping[int, tuple[Any, Any]]) -> None:
+        """Put the wrappers under these names too. `wrappers` holds, by the id of each original,
+        that and its wrapper."""
+        for module in self._new_modules():
+            names = vars(module).copy().items()
+            self._found += [(module, name) for name, each in names if id(each) in wrappers]
+        for module, name in self._found:
+            found = wrappers.get(id(vars(module).get(name)))
+            if found is not None:
+                patches.put(module, name, found[1])
+
+    def _new_modules(self) -> Iterator[ModuleType]:
+        """The modules of the program that were loaded since the last time."""
+        for name, module in sys.modules.copy().items():
+            if self._scanned.get(name) == id(module):
+                continue
+            self._scanned[name] = id(module)
+            file = getattr(module, "__file__", None)
+            if isinstance(module, ModuleType) and isinstance(file, str) and is_users_file(file):
+                yield module
 
 
 def is_programs(frame: FrameType | None) -> bool:

@@ -145,7 +145,7 @@ def _references(write: Write, executed: Executed, table: TableKeys, keys: Keys) 
     for foreign in table.referred_by if write.verb == "UPDATE" else ():
         is_changed = not changed.isdisjoint(foreign.other_columns)
         if foreign.restricts_updates and is_changed and not _is_late(foreign, executed):
-            yield _foreign_target(foreign, deletes=True)
+            yield Target.of_key(foreign, deletes=True)
 
 
 def _parents(write: Write, executed: Executed, table: TableKeys, _: Keys) -> Targets:
@@ -154,7 +154,7 @@ def _parents(write: Write, executed: Executed, table: TableKeys, _: Keys) -> Tar
         if _is_late(foreign, executed):
             continue
         if _writes(write, foreign.columns) and nulls.isdisjoint(foreign.columns):
-            yield _foreign_target(foreign, deletes=False)
+            yield Target.of_key(foreign, deletes=False)
 
 
 def _still_referred_to(table: TableKeys, keys: Keys, executed: Executed) -> Targets:
@@ -164,7 +164,7 @@ def _still_referred_to(table: TableKeys, keys: Keys, executed: Executed) -> Targ
         for foreign in waiting.pop(0).referred_by:
             child = keys.get(foreign.table)
             if foreign.restricts and not _is_late(foreign, executed):
-                yield _foreign_target(foreign, deletes=True)
+                yield Target.of_key(foreign, deletes=True)
             elif foreign.cascades and child is not None and child.name not in seen:
                 seen.add(child.name)
                 waiting.append(child)
@@ -172,18 +172,7 @@ def _still_referred_to(table: TableKeys, keys: Keys, executed: Executed) -> Targ
 
 def _children(_: Write, __: Executed, table: TableKeys, keys: Keys) -> Targets:
     """Foreign keys that forbid to delete a row of this very table."""
-    yield from (_foreign_target(one, deletes=True) for one in table.referred_by if one.restricts)
-
-
-def _foreign_target(foreign: ForeignKey, *, deletes: bool) -> Target:
-    return Target(
-        foreign.table,
-        foreign.name,
-        foreign.columns,
-        foreign.other_table,
-        foreign.other_columns,
-        deletes=deletes,
-    )
+    yield from (Target.of_key(one, deletes=True) for one in table.referred_by if one.restricts)
 
 
 def _checks(write: Write, _: Executed, table: TableKeys, __: Keys) -> Targets:

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from auditor.faults.aim.keys import ForeignKey
 from auditor.model.errors import AuditorError
 
 READS = ("SELECT",)
@@ -146,6 +147,18 @@ class Target:
     length: int = 0
     integer: str = ""
     nowait: bool = False
+
+    @classmethod
+    def of_key(cls, foreign: ForeignKey, *, deletes: bool = False) -> Target:
+        """The violation of a foreign key."""
+        return cls(
+            foreign.table,
+            foreign.name,
+            foreign.columns,
+            foreign.other_table,
+            foreign.other_columns,
+            deletes=deletes,
+        )
 
     @property
     def subject(self) -> str:

@@ -18,13 +18,12 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from auditor.faults.conduct.effects_mocked import MOCK_CALL, effect_of_mock
 from auditor.model.span import Frame
 from auditor.runtime import effects as table
-from auditor.runtime.effects import Row, is_programs, new_modules, owner_of
+from auditor.runtime.effects import OtherNames, Row, is_programs, owner_of
 from auditor.runtime.seam import Patches
 from auditor.runtime.sites import (
     Place,
@@ -96,8 +95,7 @@ class _Counting:
         self._root = ""
         self._wrappers: dict[int, tuple[Any, Any]] = {}  # id of the original -> it, its wrapper
         self._ours: set[int] = set()
-        self._scanned: dict[str, int] = {}
-        self._aliases: list[tuple[ModuleType, str]] = []
+        self._names = OtherNames()
 
     @contextmanager
     def counting(self, root: str) -> Iterator[Effects]:
@@ -123,13 +121,7 @@ class _Counting:
         if mocks is not None:
             own = vars(mocks.CallableMixin)[MOCK_CALL]
             patches.put(mocks.CallableMixin, MOCK_CALL, self._of_mocks(own))
-        for module in new_modules(self._scanned):
-            names = vars(module).copy().items()
-            self._aliases += [(module, name) for name, each in names if id(each) in self._wrappers]
-        for module, name in self._aliases:
-            found = self._wrappers.get(id(vars(module).get(name)))
-            if found is not None:
-                patches.put(module, name, found[1])
+        self._names.patch(patches, self._wrappers)
 
     def _wrapper(self, original: Any, row: Row) -> Any:
         if id(original) not in self._wrappers:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from auditor.faults.aim.keys import ForeignKey, Key, TableKeys
+from auditor.faults.aim.keys import Key, TableKeys
 from auditor.faults.aim.shots import Executed
 from auditor.faults.aim.writes import writes_of
 from auditor.faults.catalogue.fault import Fault, Needs, Target
@@ -29,8 +29,8 @@ def rival_targets(fault: Fault, executed: Executed, keys: TableKeys | None) -> t
     if fault.needs is Needs.UNIQUE:
         return tuple(_taken(written, keys))
     if fault.needs is Needs.PARENT:
-        return tuple(_of(one) for one in keys.foreign_keys if set(one.columns) <= written)
-    return tuple(_of(one, deletes=True) for one in keys.referred_by if one.restricts)
+        return tuple(Target.of_key(one) for one in keys.foreign_keys if set(one.columns) <= written)
+    return tuple(Target.of_key(one, deletes=True) for one in keys.referred_by if one.restricts)
 
 
 def _written(sql: str, keys: TableKeys) -> frozenset[str]:
@@ -69,17 +69,6 @@ def _taken(written: frozenset[str], keys: TableKeys) -> Iterator[Target]:
     for key in found:
         if key != keys.primary or len(found) == 1:
             yield Target(keys.name, key.name, key.columns, primary=key == keys.primary)
-
-
-def _of(foreign: ForeignKey, *, deletes: bool = False) -> Target:
-    return Target(
-        foreign.table,
-        foreign.name,
-        foreign.columns,
-        foreign.other_table,
-        foreign.other_columns,
-        deletes=deletes,
-    )
 
 
 def _compared(sql: str, keys: TableKeys) -> tuple[str, ...]:

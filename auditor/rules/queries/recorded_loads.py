@@ -143,11 +143,6 @@ def is_bounded(entry: Entry) -> bool:
     return _BOUNDED.search(entry.shape) is not None
 
 
-def has_condition(entry: Entry) -> bool:
-    """Whether the statement asks for some rows only."""
-    return any(word in entry.shape for word in (" WHERE ", " HAVING ", " JOIN "))
-
-
 def _is_asserted(fate: Fate) -> bool:
     """Whether a test looks at rows to check them."""
     function = fate.standing.function

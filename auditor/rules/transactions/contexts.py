@@ -7,7 +7,6 @@ finds the transaction that is already open.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from auditor.model.knowledge import ContextRow, Mode
@@ -121,14 +120,6 @@ def _given(expr: Expr) -> str:
     if expr.args:
         return dotted(expr.args[0])
     return dotted(expr.func).rpartition(".")[0]
-
-
-def opened_in(project: Project, module: ModuleFacts, function: FunctionFacts) -> Iterator[Open]:
-    """Every context a function opens, by decorators first, then by its with statements."""
-    yield from decorating(project, module, function)
-    for region in function.regions:
-        if region.kind == "with":
-            yield from entered(project, function, region)
 
 
 def works_on(function: FunctionFacts, position: int, names: frozenset[str]) -> bool:
