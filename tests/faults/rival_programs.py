@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 from oslo_db import api
 from oslo_db import exception as db_exc
-from oslo_db.sqlalchemy import enginefacade
 from sqlalchemy import orm
 
 from auditor.backends.database import ScratchDatabase
 from auditor.growth.scenario import Scenario
+from tests.faults.oslo_service import Service, service_on
 
 Base = orm.declarative_base()
 
@@ -63,32 +62,8 @@ class LabelInUse(Exception):
     """Rules refer to the label."""
 
 
-@enginefacade.transaction_context_provider
-class Context:
-    session: Any
-
-
-@dataclass(frozen=True, slots=True)
-class Service:
-    """The program's manager and a request."""
-
-    manager: Any
-    context: Any
-
-    @property
-    def writer(self) -> Any:
-        return self.manager.writer.using(self.context)
-
-    @property
-    def reader(self) -> Any:
-        return self.manager.reader.using(self.context)
-
-
 def service(database: ScratchDatabase) -> Service:
-    manager = enginefacade.transaction_context()
-    manager.configure(connection=database.url, sqlite_fk=True)
-    Base.metadata.create_all(manager.writer.get_engine())
-    return Service(manager, Context())
+    return service_on(database, Base.metadata)
 
 
 def workload(act: Callable[[Service], Any]) -> Scenario:

@@ -14,7 +14,8 @@ from sqlalchemy import event
 from auditor.backends.scratch import open_scratch
 from auditor.faults.sweep.run import sweep
 from auditor.model.outcome import StateChange, Verdict
-from tests.faults.test_sweep_verdicts import Parent, Service, fill, insert, service, workload
+from tests.faults.oslo_service import Service
+from tests.faults.test_sweep_verdicts import Parent, fill, insert, service, workload
 
 Rows = set[tuple[str, str]]
 HEAVY = 20

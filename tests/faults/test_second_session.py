@@ -8,8 +8,9 @@ import pytest
 from auditor.faults.sweep.run import sweep
 from auditor.model.outcome import FaultOutcome, Verdict
 from tests.faults import rival_programs as programs
+from tests.faults.oslo_service import Service
 
-Act = Callable[[programs.Service], Any]
+Act = Callable[[Service], Any]
 Told = tuple[str, str, str, str]
 
 on_each = pytest.mark.parametrize("database", ["sqlite", "postgresql", "mariadb"], indirect=True)

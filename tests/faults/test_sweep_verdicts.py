@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,6 @@ import pytest
 import sqlalchemy as sa
 from oslo_db import api
 from oslo_db import exception as db_exc
-from oslo_db.sqlalchemy import enginefacade
 from sqlalchemy import orm
 
 from auditor.backends.database import ScratchDatabase
@@ -19,6 +17,7 @@ from auditor.faults.sweep.run import sweep
 from auditor.growth.scenario import Scenario
 from auditor.model.outcome import FaultOutcome, StateChange, Verdict
 from auditor.model.span import Frame
+from tests.faults.oslo_service import Service, service_on
 
 Base = orm.declarative_base()
 
@@ -41,32 +40,8 @@ class InUse(Exception):
     """The program's own word for a failure."""
 
 
-@enginefacade.transaction_context_provider
-class Context:
-    session: Any
-
-
-@dataclass(frozen=True, slots=True)
-class Service:
-    """A small oslo.db program: its manager and a request."""
-
-    manager: Any
-    context: Any
-
-    @property
-    def writer(self) -> Any:
-        return self.manager.writer.using(self.context)
-
-    @property
-    def reader(self) -> Any:
-        return self.manager.reader.using(self.context)
-
-
 def service(database: ScratchDatabase) -> Service:
-    manager = enginefacade.transaction_context()
-    manager.configure(connection=database.url, sqlite_fk=True)
-    Base.metadata.create_all(manager.writer.get_engine())
-    return Service(manager, Context())
+    return service_on(database, Base.metadata)
 
 
 def fill(own: Service, rows: int) -> None:
