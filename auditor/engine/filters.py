@@ -10,7 +10,7 @@ from auditor.model.errors import SettingsError
 from auditor.model.finding import Confidence, Finding, Problem
 from auditor.model.settings import Settings
 from auditor.rule import Check, Rule
-from auditor.source.facts import Suppression
+from auditor.source.facts import ModuleFacts, Suppression
 
 _RANK = {Confidence.HIGH: 0, Confidence.MEDIUM: 1, Confidence.LOW: 2}
 
@@ -61,6 +61,31 @@ def ignore_problems(rules: Iterable[Rule], settings: Settings) -> tuple[Problem,
         for prefix in dict.fromkeys(ignores)
         if not any(code.startswith(prefix) for code in codes)
     )
+
+
+def suppression_problems(
+    rules: Iterable[Rule], modules: Iterable[ModuleFacts]
+) -> tuple[Problem, ...]:
+    """Suppressed codes that no rule has: they hide nothing, and would look as if they did."""
+    names = {rule.name.upper(): rule.code for rule in rules}
+    codes = frozenset(names.values())
+    return tuple(
+        Problem(f"{module.path}:{one.line}", _unknown(code, names))
+        for module in modules
+        for one in module.suppressions
+        for code in one.codes
+        if code not in codes
+    )
+
+
+def _unknown(code: str, names: Mapping[str, str]) -> str:
+    told = f"the suppression names `{code}`, and no rule has that code; it hides nothing"
+    if code in names:
+        return f"the suppression names a rule, and hides nothing: write its code, `{names[code]}`"
+    below = sorted(one for one in names.values() if one.startswith(code))
+    if below:
+        return f"{told}: name each rule by its whole code, such as `{below[0]}`"
+    return f"{told}; `auditor rules list` names all"
 
 
 def with_checks(rules: Iterable[Rule], *kinds: type[Check]) -> tuple[Rule, ...]:

@@ -71,10 +71,13 @@ def _scanned(
         *reading.problems,
         *_nothing_found(found),
     )
-    ignores = filters.ignore_problems(catalogue.rules, settings)
+    unknown_codes = (
+        *filters.ignore_problems(catalogue.rules, settings),
+        *filters.suppression_problems(catalogue.rules, reading.modules),
+    )
     return replace(
         report,
-        problems=tuple(dict.fromkeys((*problems, *ignores, *report.problems))),
+        problems=tuple(dict.fromkeys((*problems, *unknown_codes, *report.problems))),
         counted={**_counted(found, reading), **report.counted},
     )
 
