@@ -1,118 +1,129 @@
-"""Compares `auditor` with bandit (B608) and ruff (S608) on labelled snippets of raw SQL.
+"""Compares `auditor` with bandit (B608), ruff (S608) and skylos on labelled snippets of raw SQL.
 
-    python benchmarks/raw_sql_peers.py
+    python benchmarks/raw_sql_peers.py [--list]
 
-The snippets are the examples of DBA101 and DBA102 and the ones below, all written for this project;
-an offence counts as found when something is reported in its file. Tools that are not installed are
-left out. The same knowledge wrote the rules and the snippets: read the table as a regression test,
-and the peers' columns as what their patterns can see.
+Two sets: `raw_sql/offences.md` and `raw_sql/correct.md`, written as a reviewer would before the
+rules were tuned on them, and the examples of DBA101 and DBA102, which are the rules' own tests. An
+offence counts as found, and correct code as accused, when a tool reports SQL in its files, each
+snippet looked at alone, at the confidence that the tool shows by default. Tools that are not on
+PATH are left out. `--list` also names the snippets that each tool judges wrongly.
 """
 
 from __future__ import annotations
 
+import json
+import re
+import shutil
 import subprocess
 import sys
 import tempfile
-import textwrap
-from collections.abc import Iterator, Mapping, Sequence
-from importlib.util import find_spec
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from auditor.examples import files_of
 from auditor.rule import Example
 from auditor.rules.raw_sql import interpolated_identifier, interpolated_value
 
-COMMANDS: Mapping[str, Sequence[str]] = {
-    "auditor": ("auditor", "scan", "--select", "DBA101,DBA102", "--quiet", "--no-cache"),
-    "bandit": ("bandit", "-q", "-t", "B608", "-r"),
-    "ruff": ("ruff", "check", "--isolated", "--no-cache", "--select", "S608"),
-}
-MORE_BAD = {
-    "format kept in a local": """
-        def find(connection, name):
-            template = "SELECT id FROM users WHERE name = '{}'"
-            return connection.execute(template.format(name))
-    """,
-    "joined conditions": """
-        from sqlalchemy import text
-        def find(session, wanted):
-            parts = []
-            for key, value in wanted.items():
-                parts.append("status = '" + value + "'")
-            return session.execute(text("SELECT id FROM users WHERE " + " AND ".join(parts)))
-    """,
-    "a literal column": """
-        from sqlalchemy import literal_column, select
-        def ranked(session, column):
-            return session.execute(select(literal_column("max(" + column + ")")))
-    """,
-}
-MORE_GOOD = {
-    "prose": """
-        import logging
-        def tell(name):
-            logging.warning("could not select %s from the update list" % name)
-            raise ValueError(f"delete from {name} failed")
-    """,
-    "constants joined": """
-        from sqlalchemy import text
-        COLUMNS = ("id", "name")
-        def find(session):
-            return session.execute(text("SELECT " + ", ".join(COLUMNS) + " FROM users"))
-    """,
-    "a shell command": """
-        from app import utils
-        def show(name):
-            utils.execute(f"select-disk {name} from pool where free")
-    """,
-    "a limit that is a number": """
-        from sqlalchemy import text
-        def first(session, count):
-            return session.execute(text(f"SELECT id FROM users LIMIT {int(count)}"))
-    """,
+_FOLDER = Path(__file__).with_name("raw_sql")
+_FENCED = re.compile(
+    r"^## (?P<title>.+?)\n.*?^```python\n(?P<source>.*?)^```", re.MULTILINE | re.DOTALL
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Snippet:
+    """A program of one file or a few, and whether it offends."""
+
+    title: str
+    offends: bool
+    files: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """How a tool is run in a folder, and whether its output reports SQL (`exit` is its code)."""
+
+    command: Sequence[str]
+    reports: Callable[[int, str], bool]
+
+
+def _exits_with_one(code: int, _: str) -> bool:
+    return code == 1
+
+
+def _skylos_reports(_: int, output: str) -> bool:
+    found = json.loads(output).get("danger", ())
+    return any("SQL" in finding["message"] for finding in found)
+
+
+TOOLS: Mapping[str, Tool] = {
+    "auditor": Tool(
+        ("auditor", "scan", "--select", "DBA101,DBA102", "--quiet", "--no-cache", "."),
+        _exits_with_one,
+    ),
+    "bandit": Tool(("bandit", "-q", "-t", "B608", "-r", "."), _exits_with_one),
+    "ruff": Tool(
+        ("ruff", "check", "--isolated", "--no-cache", "--select", "S608", "."), _exits_with_one
+    ),
+    "skylos": Tool(("skylos", ".", "--danger", "--json"), _skylos_reports),
 }
 
 
-def snippets() -> Iterator[tuple[str, bool, tuple[tuple[str, str], ...]]]:
-    """Name, whether it offends, and its files."""
+def snippets(file: Path, *, offends: bool) -> Iterator[Snippet]:
+    """The programs in a file of headings and fences."""
+    for found in _FENCED.finditer(file.read_text()):
+        yield Snippet(found["title"], offends, files_of(Example(found["title"], found["source"])))
+
+
+def examples() -> Iterator[Snippet]:
+    """The examples of the two rules."""
     for rule in (interpolated_value.RULE, interpolated_identifier.RULE):
-        for examples, offends in ((rule.bad, True), (rule.good, False)):
-            for example in examples:
+        for listed, offends in ((rule.bad, True), (rule.good, False)):
+            for example in listed:
                 if isinstance(example, Example):
-                    yield f"{rule.code} {example.title}", offends, files_of(example)
-    for more, offends in ((MORE_BAD, True), (MORE_GOOD, False)):
-        for name, source in more.items():
-            yield name, offends, (("example.py", textwrap.dedent(source).lstrip()),)
+                    yield Snippet(f"{rule.code} {example.title}", offends, files_of(example))
 
 
-def reports(command: Sequence[str], folder: Path) -> bool:
-    """Whether a tool reports anything in a folder; it exits with 1 then."""
-    done = subprocess.run(
-        (sys.executable, "-m", *command, "."), cwd=folder, capture_output=True, check=False
-    )
+def is_reported(tool: Tool, snippet: Snippet) -> bool:
+    """Whether a tool reports SQL in a folder with nothing but the snippet."""
+    with tempfile.TemporaryDirectory() as made:
+        for path, source in snippet.files:
+            file = Path(made, path)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(source)
+        done = subprocess.run(tool.command, cwd=made, capture_output=True, text=True, check=False)
     if done.returncode not in (0, 1):
-        raise SystemExit(f"{command[0]} failed: {done.stderr.decode(errors='replace')}")
-    return done.returncode == 1
+        raise SystemExit(f"{tool.command[0]} failed: {done.stderr}")
+    return tool.reports(done.returncode, done.stdout)
+
+
+def compare(title: str, cases: Sequence[Snippet], *, listed: bool) -> None:
+    """Prints the table of one set."""
+    bad = sum(case.offends for case in cases)
+    print(f"{title}: {bad} offences, {len(cases) - bad} correct")
+    print(f"{'tool':10}{'found':>8}{'false':>8}")
+    for name, tool in TOOLS.items():
+        if shutil.which(tool.command[0]) is None:
+            continue
+        wrong = [case for case in cases if is_reported(tool, case) != case.offends]
+        missed = [case.title for case in wrong if case.offends]
+        false = [case.title for case in wrong if not case.offends]
+        print(f"{name:10}{bad - len(missed):>8}{len(false):>8}", flush=True)
+        if listed:
+            print("".join(f"    missed: {one}\n" for one in missed), end="")
+            print("".join(f"    false:  {one}\n" for one in false), end="")
 
 
 def main() -> None:
-    """Prints the table."""
-    tools = {name: command for name, command in COMMANDS.items() if find_spec(name)}
-    found = dict.fromkeys(tools, 0)
-    false = dict.fromkeys(tools, 0)
-    cases = tuple(snippets())
-    for _, offends, files in cases:
-        with tempfile.TemporaryDirectory() as made:
-            for path, source in files:
-                file = Path(made, path)
-                file.parent.mkdir(parents=True, exist_ok=True)
-                file.write_text(source)
-            for name, command in tools.items():
-                (found if offends else false)[name] += reports(command, Path(made))
-    bad = sum(offends for _, offends, _ in cases)
-    print(f"{'tool':10}{'found of ' + str(bad):>14}{'false of ' + str(len(cases) - bad):>14}")
-    for name in tools:
-        print(f"{name:10}{found[name]:>14}{false[name]:>14}")
+    """Prints a table for each set."""
+    listed = "--list" in sys.argv
+    written = (
+        *snippets(_FOLDER / "offences.md", offends=True),
+        *snippets(_FOLDER / "correct.md", offends=False),
+    )
+    compare("written before the rules were tuned", written, listed=listed)
+    compare("examples of the rules", tuple(examples()), listed=listed)
 
 
 if __name__ == "__main__":
