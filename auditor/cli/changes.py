@@ -11,12 +11,12 @@ from __future__ import annotations
 import os
 import subprocess
 import tempfile
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from auditor.baseline import Told, moved, told_of
 from auditor.engine.scanning import NO_CACHE, scan
 from auditor.model.errors import AuditorError
 from auditor.model.finding import Finding, Problem
@@ -97,21 +97,16 @@ def _new(
     now: Sequence[Finding], earlier: Sequence[Finding], renamed: Mapping[str, str]
 ) -> tuple[Finding, ...]:
     known = {(finding.code, finding.fingerprint) for finding in earlier}
+    still = {(finding.code, finding.fingerprint) for finding in now}
     new = [finding for finding in now if (finding.code, finding.fingerprint) not in known]
-    moved = Counter(_told(finding) for finding in earlier) if renamed else Counter()
-    kept = []
-    for finding in new:
-        old = _ending(finding.span.path, renamed)
-        key = (finding.code, old, finding.function, finding.message)
-        if old and moved[key]:
-            moved[key] -= 1
-        else:
-            kept.append(finding)
-    return tuple(kept)
+    gone = [finding for finding in earlier if (finding.code, finding.fingerprint) not in still]
+    pairs = moved([_told(one, renamed) for one in new], [told_of(one) for one in gone])
+    return tuple(finding for number, finding in enumerate(new) if number not in pairs)
 
 
-def _told(finding: Finding) -> tuple[str, str, str, str]:
-    return finding.code, finding.span.path, finding.function, finding.message
+def _told(finding: Finding, renamed: Mapping[str, str]) -> Told:
+    told = told_of(finding)
+    return told._replace(path=_ending(told.path, renamed) or told.path)
 
 
 def _ending(path: str, renamed: Mapping[str, str]) -> str:

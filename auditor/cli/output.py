@@ -49,13 +49,13 @@ def deliver(report: Report, options: ReportOptions, *, in_scope: InScope | None 
     `in_scope` decides which known findings that were not found again are listed as stale; none
     are if it is not given.
     """
-    if options.baseline:
-        known = baseline.read(options.baseline)
-        report = baseline.hide(report, known, str(options.baseline), in_scope)
-    if options.write_baseline:
+    known = baseline.read(options.baseline) if options.baseline else None
+    if options.write_baseline:  # all of them, also where it is the file that hides them
         write_atomically(options.write_baseline, baseline.text_of(report.findings))
         wrote = counted(len(report.findings), "finding")
         click.echo(f"auditor: wrote {wrote} to `{options.write_baseline}`", err=True)
+    if known is not None:
+        report = baseline.hide(report, known, str(options.baseline), in_scope)
     write_out(_rendered(report, options), options.output)
     known_now = options.exit_zero or options.write_baseline
     status = report.exit_status

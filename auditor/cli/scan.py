@@ -80,8 +80,8 @@ def scan_command(
         click.echo("\r\x1b[K", nl=False, err=True)
     if revision is not None:
         report = introduced(report, roots, settings, revision)
-    judges_baseline = options.baseline is not None and revision is None
-    deliver(report, options, in_scope=_scope(roots, settings) if judges_baseline else None)
+    known = options.baseline if revision is None else None
+    deliver(report, options, in_scope=_scope(roots, settings, known.parent) if known else None)
 
 
 def package_folders(name: str) -> tuple[Path, ...]:
@@ -103,18 +103,26 @@ def package_folders(name: str) -> tuple[Path, ...]:
     raise AuditorError(f"`--package {name}`: it is not Python source but {spec.origin}")
 
 
-def _scope(roots: tuple[Path, ...], settings: Settings) -> Callable[[Known], bool]:
+def _scope(
+    roots: tuple[Path, ...], settings: Settings, written_in: Path
+) -> Callable[[Known], bool]:
     """Known findings that this scan would have found again: of a static rule, in a file that was
     scanned, or in one that is gone from the scanned folders."""
     files = discover(roots, exclude=settings.exclude, tests=settings.tests).files
     paths = frozenset(file.path for file in files)
+    scanned = frozenset(Path(file.file).resolve() for file in files)
     top = os.path.commonpath([PurePath(path).parent for path in paths]) if paths else None
     rules = with_checks(registry.catalogue().rules, OnModule, OnFunction)
     codes = frozenset(rule.code for rule in rules if is_selected(rule.code, settings))
 
     def in_scope(known: Known) -> bool:
-        is_gone = top is not None and known.path.startswith(top) and not Path(known.path).exists()
-        return known.code in codes and (known.path in paths or is_gone)
+        if known.code not in codes or known.path in paths:
+            return known.code in codes
+        places = (Path(known.path), written_in / known.path)  # it may be written in a folder above
+        there = next((place for place in places if place.exists()), None)
+        if there is not None:
+            return there.resolve() in scanned
+        return top is not None and PurePath(known.path).is_relative_to(top)
 
     return in_scope
 

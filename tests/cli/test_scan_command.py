@@ -119,6 +119,27 @@ def test_a_known_finding_of_a_deleted_file_is_stale(run: Run, folder: Path) -> N
     assert "known.txt:3: DBA101" in run("scan", ".", "--baseline", "known.txt").stdout
 
 
+def test_a_baseline_counts_in_a_folder_inside_and_judges_only_what_was_scanned_there(
+    run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside = folder / "inside"
+    inside.mkdir()
+    (folder / "bad.py").rename(inside / "bad.py")
+    (inside / "other.py").write_text((inside / "bad.py").read_text())
+    run("scan", ".", "--write-baseline", "known.txt")
+    monkeypatch.chdir(inside)
+    done = run("scan", "bad.py", "--baseline", "../known.txt")
+    assert (done.returncode, "problem" in done.stdout) == (0, False)
+    assert "not shown: 1 in the baseline" in done.stdout
+
+
+def test_a_baseline_can_be_written_anew_over_the_one_that_hides(run: Run, folder: Path) -> None:
+    run("scan", ".", "--write-baseline", "known.txt")
+    before = (folder / "known.txt").read_text()
+    run("scan", ".", "--baseline", "known.txt", "--write-baseline", "known.txt")
+    assert (folder / "known.txt").read_text() == before
+
+
 def test_a_half_written_baseline_ends_with_2(run: Run, folder: Path) -> None:
     run("scan", ".", "--write-baseline", "known.txt")
     known = folder / "known.txt"

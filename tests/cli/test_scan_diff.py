@@ -142,3 +142,13 @@ def test_a_baseline_is_not_judged_by_a_part(run: Run, repository: Path) -> None:
     run("scan", ".", "--write-baseline", "known.txt")
     done = run("scan", ".", "--diff", "HEAD", "--baseline", "known.txt")
     assert (done.returncode, "any more" in done.stdout) == (0, False)
+
+
+def test_what_was_rewritten_or_moved_to_another_file_is_not_new(run: Run, repository: Path) -> None:
+    bad = repository / "bad.py"
+    written = bad.read_text()
+    bad.write_text(written.replace("text(f", "text(\n        f").replace('"))', '"\n    ))'))
+    assert places(run("scan", ".", "--diff", "HEAD")) == []
+    bad.write_text("")
+    (repository / "good.py").write_text(written)
+    assert places(run("scan", ".", "--diff", "HEAD")) == []

@@ -70,6 +70,47 @@ def test_stale_lines_are_told_if_they_could_have_been_found(file: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("path", "function", "message"),
+    [
+        ("pkg/b c.py", "Mixin.sync", "a query for each `label`"),
+        ("pkg/new/b c.py", "Mixin.sync", "a query for each `label`"),
+        ("pkg/new.py", "Mixin.sync", "a query for each `label`"),
+        ("pkg/b c.py", "sync", "a query for each `label`"),
+    ],
+)
+def test_what_was_moved_or_rewritten_stays_known_and_is_told(
+    file: Path, path: str, function: str, message: str
+) -> None:
+    now = replace(ONE, span=Span(path, 7), function=function, message=message, fingerprint="3" * 16)
+    hidden = baseline.hide(
+        Report(findings=(now, TWO)), baseline.read(file), "known.txt", lambda _: True
+    )
+    told = (
+        f"1 known finding was moved or rewritten, such as DBA301, now at {path}:7: write the"
+        " baseline anew before it loses track"
+    )
+    assert hidden == Report(problems=(Problem("known.txt:4", told),), counted={"baselined": 2})
+
+
+def test_one_known_finding_stands_for_one_and_only_if_it_is_gone(file: Path) -> None:
+    again = replace(ONE, span=Span("pkg/b c.py", 7), fingerprint="3" * 16)
+    more = replace(again, span=Span("pkg/b c.py", 8), fingerprint="4" * 16)
+    known = baseline.read(file)
+    gone = baseline.hide(Report(findings=(again, more, TWO)), known, "known.txt", lambda _: True)
+    assert gone.findings == (more,)
+    there = baseline.hide(Report(findings=(ONE, more, TWO)), known, "known.txt", lambda _: True)
+    assert (there.findings, there.problems) == ((more,), ())
+
+
+def test_a_file_seen_from_a_folder_inside_is_the_same_file(file: Path) -> None:
+    inside = replace(ONE, span=Span("b c.py", 12), fingerprint="3" * 16)
+    found = baseline.hide(
+        Report(findings=(inside, TWO)), baseline.read(file), "known.txt", lambda _: True
+    )
+    assert found == Report(counted={"baselined": 2})
+
+
 def test_comments_and_empty_lines_are_left_alone(file: Path) -> None:
     file.write_text(TEXT.replace("\n0f3", "\n\n# why: at most three rows\n0f3"))
     assert [known.line for known in baseline.read(file)] == [3, 6]
@@ -95,7 +136,13 @@ def test_comments_and_empty_lines_are_left_alone(file: Path) -> None:
         ),
         (
             TEXT.replace("1111111111111111", "<<<<<<< HEAD"),
-            (":3: `<<<<<<< HEAD  DBA201  pkg/a.py  Mixin.sync  a query for each` is not a line of a"
+            (":3: `<<<<<<< HEAD  DBA201  pkg/a.py  Mixin.sync  a query for each` is left of"
+            " a merge: remove the marks and keep the lines of both sides, or write the baseline"
+            " anew"),
+        ),
+        (
+            TEXT.replace("1111111111111111", "111"),
+            (":3: `111  DBA201  pkg/a.py  Mixin.sync  a query for each `label`` is not a line of a"
             " baseline, which is `fingerprint  code  path  function  message` with two spaces"
             " between"),
         ),

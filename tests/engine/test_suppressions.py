@@ -35,7 +35,7 @@ WRITE = " and hides nothing; write `# auditor: ignore[{}] at most three rows`"
             [],
         ),
         (
-            "try:\n    x\nexcept session.execute('a'):\n    # auditor: ignore[DBA901] one\n    pass\n",
+            "try:\n    x\nexcept session.execute('a'):\n  # auditor: ignore[DBA901] one\n  pass\n",
             [],
         ),
         ("session.execute(\n    'a'\n)  # auditor: ignore[DBA901] one row\n", []),
@@ -89,13 +89,17 @@ def test_a_comment_without_code_or_reason_hides_nothing_and_is_told(
     [
         (
             "# auditor: ignore[DBA999] one row",
-            "the suppression names `DBA999`, and no rule has that code; it hides nothing;"
-            " `auditor rules list` names all",
+            (
+                "the suppression names `DBA999`, and no rule has that code; it hides nothing;"
+                " `auditor rules list` names all"
+            ),
         ),
         (
             "# auditor: ignore[DBA9] one row",
-            "the suppression names `DBA9`, and no rule has that code; it hides nothing:"
-            " name each rule by its whole code, such as `DBA901`",
+            (
+                "the suppression names `DBA9`, and no rule has that code; it hides nothing:"
+                " name each rule by its whole code, such as `DBA901`"
+            ),
         ),
         (
             "# auditor: ignore[called-execute] one row",
@@ -103,13 +107,17 @@ def test_a_comment_without_code_or_reason_hides_nothing_and_is_told(
         ),
         (
             "# auditor: ignored[DBA901] one row",
-            "the suppression names no code and hides nothing; write"
-            " `# auditor: ignore[DBA301] at most three rows`",
+            (
+                "the suppression names no code and hides nothing; write"
+                " `# auditor: ignore[DBA301] at most three rows`"
+            ),
         ),
         (
             "# auditor: ignore[DBA901 one row",
-            "the suppression names no code and hides nothing; write"
-            " `# auditor: ignore[DBA301] at most three rows`",
+            (
+                "the suppression names no code and hides nothing; write"
+                " `# auditor: ignore[DBA301] at most three rows`"
+            ),
         ),
     ],
 )
