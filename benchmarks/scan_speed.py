@@ -81,13 +81,13 @@ def floor(files: Path) -> None:
     import ast  # lazy: only the process of the floor parses
 
     from auditor.source.discover import discover  # lazy: only here
-    from auditor.source.words import OF_FILES  # lazy: only here
+    from auditor.source.words import is_of_databases  # lazy: only here
 
     gc.disable()
     warnings.simplefilter("ignore")
     for file in discover([files], tests=True).files:
         source = Path(file.file).read_bytes()
-        if OF_FILES.search(source):
+        if is_of_databases(source):
             try:
                 ast.parse(source)
             except (SyntaxError, ValueError):

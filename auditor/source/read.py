@@ -107,7 +107,7 @@ def _known(file: SourceFile, cache_folder: Path | None, *, every: bool) -> Readi
     except NotRead as error:
         return _failed(file, str(error))
     has_text = b"\0" not in source  # without: UTF-16 or no source at all; parsing tells why
-    if not every and has_text and not words.OF_FILES.search(source):
+    if not every and has_text and not words.is_of_databases(source):
         return Reading((), (), 1, 0)
     if cache_folder is not None:
         module = cache.load(cache_folder, cache.key_of(source, file.path, file.module))
