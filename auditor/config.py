@@ -5,15 +5,18 @@
 
 In TOML: `select`, `ignore`, `exclude` (lists), `per-file-ignores` (table: pattern to codes),
 `confidence`, `tests`, `jobs`, `cache-dir`, and `knowledge.<table>` (a list of rows). In INI files a
-list is separated by commas or lines, and `per-file-ignores` has lines `pattern: CODES`.
+list is separated by commas or lines, and `per-file-ignores` has lines `pattern: CODES`. Patterns are
+of paths below the folder of the file, wherever the command runs: `*` stands for `/` too, and a folder
+for all that is in it.
 """
 
 from __future__ import annotations
 
 import configparser
+import fnmatch
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -183,8 +186,37 @@ def _path_ignores(source: Source, key: str, value: object) -> tuple[PathIgnore, 
     if not isinstance(value, dict):
         raise _wrong(source, key, value, "a table from path patterns to lists of codes")
     return tuple(
-        PathIgnore(pattern, _codes(source, key, codes)) for pattern, codes in value.items()
+        PathIgnore(seen, _codes(source, key, codes))
+        for pattern, codes in value.items()
+        for seen in _patterns(source, pattern)
     )
+
+
+def _excluded(source: Source, key: str, value: object) -> tuple[str, ...]:
+    return tuple(
+        seen for pattern in _texts(source, key, value) for seen in _patterns(source, pattern)
+    )
+
+
+def _patterns(source: Source, written: str) -> tuple[str, ...]:
+    """A pattern of paths below the folder of the file, as patterns of paths as they are shown from
+    the working directory, with what is in it if it is a folder."""
+    pattern = written.replace("\\", "/").removeprefix("./")
+    found = [pattern] if pattern.endswith(("*", ".py")) else [pattern, f"{pattern.rstrip('/')}/*"]
+    found += [one.partition("/")[2] for one in found if one.startswith(("*/", "**/"))]
+    found += [one.replace("/**/", "/") for one in found if "/**/" in one]
+    folder, here = source.path.parent.resolve(), Path.cwd()
+    if folder in here.parents:
+        below = f"{here.relative_to(folder).as_posix()}/"
+        found += [rest for one in found for rest in _rests(one, below)]
+    return tuple(dict.fromkeys(found))
+
+
+def _rests(pattern: str, folder: str) -> Iterator[str]:
+    """The patterns of what is left of paths that match, when they begin with a folder."""
+    for cut in range(1, len(pattern) + 1):
+        if fnmatch.fnmatchcase(folder, pattern[:cut]):
+            yield f"*{pattern[cut:]}" if pattern[cut - 1] == "*" else pattern[cut:]
 
 
 def _confidence(source: Source, key: str, value: object) -> Confidence:
@@ -253,7 +285,7 @@ _READERS: Mapping[str, Callable[[Source, str, Any], Any]] = {
     "select": _codes,
     "ignore": _codes,
     "per_file_ignores": _path_ignores,
-    "exclude": _texts,
+    "exclude": _excluded,
     "confidence": _confidence,
     "tests": _flag,
     "jobs": _number,

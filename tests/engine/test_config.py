@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -34,7 +35,7 @@ WHOLE = Settings(
     select=("DBA1", "DBA301"),
     ignore=("DBA103",),
     per_file_ignores=(PathIgnore("pkg/*.py", ("DBA3",)),),
-    exclude=("*/migrations/*",),
+    exclude=("*/migrations/*", "migrations/*"),
     confidence=Confidence.LOW,
     tests=True,
     jobs=2,
@@ -83,6 +84,37 @@ def test_the_nearest_file_with_a_section_of_ours_counts(tmp_path: Path) -> None:
     (tmp_path / "a" / "setup.cfg").write_text("[auditor]\njobs = 2\n")
     (inner / "pyproject.toml").write_text("[tool.other]\nx = 1\n")
     assert config.load(inner).jobs == 2
+
+
+@pytest.mark.parametrize(
+    ("written", "here", "path"),
+    [
+        ("pkg/db/*", ".", "pkg/db/x.py"),
+        ("pkg/db/*", "pkg", "db/x.py"),
+        ("pkg/db/*", "pkg/db", "x.py"),
+        ("pkg/*", "pkg/db", "x.py"),
+        ("pkg", "pkg/db", "x.py"),
+        ("pkg/db", ".", "pkg/db/deep/x.py"),
+        ("pkg/db/", ".", "pkg/db/x.py"),
+        ("./pkg/db/x.py", ".", "pkg/db/x.py"),
+        ("pkg\\db\\*", ".", "pkg/db/x.py"),
+        ("**/db/*", "pkg", "db/x.py"),
+        ("pkg/**/x.py", ".", "pkg/x.py"),
+        ("pkg/*/x.py", "pkg", "db/x.py"),
+        ("pkg/*.py", "pkg/db", "x.py"),
+    ],
+)
+def test_patterns_are_of_paths_below_the_folder_of_the_file_wherever_the_command_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: str, here: str, path: str
+) -> None:
+    text = f"[tool.auditor]\nexclude = ['{written}']\n"
+    (tmp_path / "pyproject.toml").write_text(text)
+    (tmp_path / "pkg" / "db").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / here)
+    patterns = config.load(Path.cwd()).exclude
+    assert any(fnmatch(path, pattern) for pattern in patterns)
+    is_all = here != "." and path == "x.py"
+    assert any(fnmatch("other.py", pattern) for pattern in patterns) == is_all
 
 
 def test_without_a_file_the_defaults_count(tmp_path: Path) -> None:
