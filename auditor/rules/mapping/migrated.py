@@ -6,8 +6,9 @@
         batch.add_column(sa.Column("shared", ...))
     op.rename_table("labels", "metering_labels")              one table under two names
 
-Order does not matter here: what some script once made counts as made. `downgrade` is left out. A
-table that is changed in a way that cannot be read (SQL text, columns from a list) is *open*.
+Order does not matter here: what some script once made counts as made, and so does a name that a
+script keeps in a constant or hands to a function of the project. `downgrade` is left out. A table
+that is changed in a way that cannot be read (SQL text, columns from a list) is *open*.
 """
 
 from __future__ import annotations
@@ -17,7 +18,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from auditor.rules.mapping.keys import is_migration
-from auditor.source.facts import Call, Const, Expr, Items, ModuleFacts, Name, Starred, walk
+from auditor.source.facts import (
+    Bind,
+    Call,
+    Const,
+    Expr,
+    FunctionFacts,
+    Items,
+    ModuleFacts,
+    Name,
+    Starred,
+    walk,
+)
 from auditor.source.program import CallSite, last_step
 from auditor.source.project import Project
 
@@ -78,6 +90,7 @@ def _read(project: Project) -> Migrated:
     for site in _in_scripts(project, "Column"):
         if id(site.call) not in found.placed:
             found.loose.add(_column_of(site, site.call))
+    found.loose.update(_named_aside(project))
     for site in _in_scripts(project, "execute"):
         for part in (p for arg in site.call.args for p in walk(arg)):
             if isinstance(part, Const) and isinstance(part.value, str):
@@ -89,6 +102,37 @@ def _read(project: Project) -> Migrated:
     )
     found.open.update(text & set(found.columns))
     return replace(found, is_whole=is_whole and not is_made_otherwise)
+
+
+def _named_aside(project: Project) -> Iterator[str]:
+    """Words that scripts keep in constants and loops, or hand to functions of the project: names
+    of columns that are made there, perhaps."""
+    for module in (body.module for body in project.program.bodies.values()):
+        for function in module.functions if _is_script(project, module) else ():
+            if function.name != "downgrade":
+                yield from (
+                    part.value
+                    for expr in _asides(project, module, function)
+                    for part in walk(expr)
+                    if isinstance(part, Const) and isinstance(part.value, str)
+                )
+
+
+def _asides(project: Project, module: ModuleFacts, function: FunctionFacts) -> Iterator[Expr]:
+    for region in function.regions:
+        if region.kind == "for" and region.expr is not None:
+            yield region.expr
+    for event in function.events:
+        if isinstance(event, Bind) and isinstance(event.value, (Const, Items)):
+            yield event.value
+        elif isinstance(event, Call) and _is_own(project, module, event):
+            yield from (*event.args, *(keyword.value for keyword in event.keywords))
+
+
+def _is_own(project: Project, module: ModuleFacts, call: Call) -> bool:
+    """Whether a call is of a function of the project, and so not of Alembic or SQLAlchemy."""
+    origin = project.resolve(module, call.func)
+    return origin.partition(".")[0] == module.name.partition(".")[0]
 
 
 def _in_scripts(project: Project, name: str) -> Iterator[CallSite]:

@@ -190,6 +190,27 @@ RULE = Rule(
             """,
         ),
         Example(
+            "a name that a script keeps in a constant, or hands to a function of the project",
+            _PROJECT.replace(
+                'op.rename_table("labels", "metering_labels")',
+                'op.rename_table("labels", "metering_labels")\n'
+                '                migration.rename_key("ports", "old_key", "network_id")\n'
+                "                op.add_column(TABLE, made(STATE))",
+            ).replace(
+                "def upgrade():\n                op.rename",
+                'from app import migration\n\n            TABLE, STATE = "ports", "state"\n\n'
+                "            def made(name):\n                return sa.Column(name, sa.Text)\n\n"
+                "            def upgrade():\n                op.rename",
+            )
+            + """
+            class Port(Base):
+                __tablename__ = "ports"
+                id = Column(Integer, primary_key=True)
+                state = Column(Text)
+                network_id = Column(Text)
+            """,
+        ),
+        Example(
             "a project without scripts",
             """
             from sqlalchemy import Column, Integer

@@ -29,7 +29,7 @@ def check(project: Project, module: ModuleFacts) -> Hits:
                     "rest": ", ".join(c for c in key.columns if c not in loose) or "everything",
                 }
                 owner = model.dotted.rpartition(".")[2]
-                meant = all(_is_meant(model, name) for name in loose)
+                meant = any(_is_meant(model, name) for name in loose)
                 confidence = Confidence.LOW if meant else None
                 yield Hit(span_of(module, key.at), owner, fields, confidence=confidence)
 

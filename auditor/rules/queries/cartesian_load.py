@@ -34,8 +34,9 @@ from auditor.source.project import Project
 
 _CONDITIONS = ("filter", "where")
 _TYING = frozenset(
-    ("join", "outerjoin", "join_from", "select_from", "correlate", "with_parent", "from_statement",
-     "from_self", "select_entity_from", "with_entities", "union", "union_all", "add_columns")
+    ("join", "outerjoin", "join_from", "outerjoin_from", "select_from", "correlate",
+     "with_parent", "from_statement", "from_self", "select_entity_from", "with_entities", "union",
+     "union_all", "add_columns")
 )  # fmt: skip
 """Links after which this rule does not know what stands in FROM."""
 
@@ -292,6 +293,18 @@ RULE = Rule(
         ),
     ),
     good=(
+        Example(
+            "an outer join that names both sides",
+            _MODELS
+            + """
+            def names(session: orm.Session, key):
+                return session.execute(
+                    sa.select(Project.id, File.id)
+                    .outerjoin_from(Project, File)
+                    .where(Project.id == key)
+                )
+            """,
+        ),
         Example(
             "the second collection by a query of its own",
             _MODELS

@@ -13,6 +13,7 @@ from auditor.rules.queries.queries_instead import style_of
 from auditor.rules.queries.recorded_loads import loads
 from auditor.rules.queries.row_loops import Use
 from auditor.rules.queries.rows import RowLoop, is_column, mentions, row_loops, sources_of
+from auditor.rules.queries.skipped_rows import is_joined, skips
 from auditor.source.facts import (
     At,
     Attribute,
@@ -23,13 +24,11 @@ from auditor.source.facts import (
     Expr,
     FunctionFacts,
     Items,
-    Jump,
     Logic,
     ModuleFacts,
     Name,
     Not,
     Read,
-    Region,
     Test,
     dotted,
     path_of,
@@ -43,9 +42,13 @@ _OPERATORS = frozenset(("==", "!=", "<", "<=", ">", ">=", "is", "is not", "in", 
 def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hits:
     """Loops over rows that begin by skipping some of them for the value of a column."""
     for loop in row_loops(project, function):
-        for test in _skips(function, loop):
+        for test in skips(function, loop):
             column = _column(project, function, loop, test.expr)
-            if column and _could_filter(project, function, loop, column):
+            if (
+                column
+                and not is_joined(function, loop, test.expr)
+                and _could_filter(project, function, loop, column)
+            ):
                 yield _hit(module, function, loop, test, column)
                 break
 
@@ -63,36 +66,6 @@ _RECORDED = (
     "{rows}, and some of them skipped here for the value of `{column}`: the query could leave them"
     " out, with `{fix}`"
 )
-
-
-def _skips(function: FunctionFacts, loop: RowLoop) -> Iterator[Test]:
-    """The tests that decide, before anything else is done with a row, whether it is skipped."""
-    inside = function.inside(loop.region)
-    for event in inside:
-        if isinstance(event, Test) and event.region == loop.region.index:
-            if event.kind == "filter":
-                yield event
-                continue
-            if event.kind == "if" and _only_skips(function, loop.region, event):
-                yield event
-            return
-        if not isinstance(event, (Read, Bind)) or (
-            isinstance(event, Bind) and event.region != loop.region.index
-        ):
-            return
-
-
-def _only_skips(function: FunctionFacts, loop: Region, test: Test) -> bool:
-    """`if x: continue`, or an `if` that is all there is in the body, without an else."""
-    branches = [r for r in function.regions if r.parent == loop.index and r.expr is test.expr]
-    if len(branches) != 1:
-        return False
-    branch = branches[0]
-    first = next(iter(function.inside(branch)), None)
-    if isinstance(first, Jump) and first.kind == "continue":
-        return True
-    after = function.events[branch.last : loop.last]
-    return not after and not any(isinstance(e, Jump) for e in function.inside(branch))
 
 
 def _column(project: Project, function: FunctionFacts, loop: RowLoop, test: Expr) -> str:
@@ -143,10 +116,20 @@ def _could_filter(project: Project, function: FunctionFacts, loop: RowLoop, colu
     for found, at, expr in loaded:
         if found.key != scope.key or not isinstance(expr, Call) or mentions(expr, column):
             return False
+        if any(mentions(made, column) for made in _made_of(function, at, expr)):
+            return False
         targets = project.targets(function, at, expr)
         if not targets or any(target.row is None for target in targets):
             return False
     return bool(loaded) and _is_only_iterated(function, loop.region.expr)
+
+
+def _made_of(function: FunctionFacts, position: int, call: Call) -> Iterator[Expr]:
+    """What the names in a call were bound to before: `session.scalars(query)`."""
+    names = {part.name for part in walk(call) if isinstance(part, Name)}
+    for event in function.events[:position]:
+        if isinstance(event, Bind) and event.target in names and event.value is not None:
+            yield event.value
 
 
 def _is_only_iterated(function: FunctionFacts, rows: Expr | None) -> bool:
@@ -291,6 +274,29 @@ RULE = Rule(
             def names(session: orm.Session):
                 for router in session.query(Router).filter_by(admin_state_up=True):
                     yield router.id
+            """,
+        ),
+        Example(
+            "the statement filters",
+            _MODEL
+            + """
+            def names(session: orm.Session, wanted):
+                query = sa.select(Router).where(Router.status.in_(wanted))
+                for router in session.scalars(query).all():
+                    if router.status is not None:
+                        yield router.id
+            """,
+        ),
+        Example(
+            "another turn wants what this one skips",
+            _MODEL
+            + """
+            def by_status(session: orm.Session, states):
+                routers = session.query(Router).all()
+                for state in states:
+                    for router in routers:
+                        if router.status == state:
+                            print(state, router.id)
             """,
         ),
         Example(

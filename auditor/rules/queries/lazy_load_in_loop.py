@@ -270,6 +270,20 @@ RULE = Rule(
     ),
     good=(
         Example(
+            "loaded by an option of the function that makes the query",
+            _MODELS.format(lazy="")
+            + """
+            def all_labels(session: orm.Session):
+                return session.query(Label).options(orm.subqueryload(Label.routers))
+
+            def routers(session: orm.Session):
+                found = []
+                for label in all_labels(session).all():
+                    found.extend(label.routers)
+                return found
+            """,
+        ),
+        Example(
             "rows of one owner, which is loaded once",
             _MAPPED
             + """

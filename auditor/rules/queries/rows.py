@@ -158,9 +158,20 @@ def is_loaded_eagerly(project: Project, function: FunctionFacts, loop: RowLoop, 
     scope = project.program.scope_of(function)
     position = max(loop.region.first - 1, 0)
     scopes = {scope.key: scope}
-    for found, _, _ in sources_of(project, scope, position, loop.region.expr):
+    for found, at, expr in sources_of(project, scope, position, loop.region.expr):
         scopes[found.key] = found
+        for target in _made_by(project, found, at, expr):
+            scopes[target.key] = target
     return any(_has_option(found.function, name) for found in scopes.values())
+
+
+def _made_by(project: Project, scope: Scope, position: int, expr: Expr) -> Iterator[Scope]:
+    """The functions of the project that make the query which an expression runs."""
+    for part in walk(expr):
+        if isinstance(part, Call):
+            for target in project.targets(scope.function, position, part):
+                if target.function is not None and target.row is None:
+                    yield target.function
 
 
 def _has_option(function: FunctionFacts, name: str) -> bool:

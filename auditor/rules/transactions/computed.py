@@ -131,6 +131,17 @@ def locks(function: FunctionFacts) -> bool:
     return any(last_step(decorator) in _LOCKING for decorator in decorators)
 
 
+def is_locked(project: Project, function: FunctionFacts) -> bool:
+    """Whether a function asks for a lock, itself or in a function of the project that it calls."""
+    calls = [(at, event) for at, event in enumerate(function.events) if isinstance(event, Call)]
+    return locks(function) or any(
+        locks(target.function.function)
+        for position, call in calls
+        for target in project.targets(function, position, call)
+        if target.function is not None
+    )
+
+
 def is_versioned(project: Project, dotted_name: str) -> bool:
     """Whether a mapped class, or one it inherits from, has a `version_id_col`."""
     names = {dotted_name, *project.program.mro(dotted_name)}

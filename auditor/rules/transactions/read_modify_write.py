@@ -8,7 +8,7 @@ from auditor.model.knowledge import ROW, ROW_OR_NONE
 from auditor.model.tape import Tape
 from auditor.rule import Example, Hit, Hits, LiveExample, OnFunction, OnTape, Rule
 from auditor.rules.places import span_of
-from auditor.rules.transactions.computed import changes_of, is_versioned, locks
+from auditor.rules.transactions.computed import changes_of, is_locked, is_versioned
 from auditor.rules.transactions.happened import (
     evidence_of_step,
     is_prepared,
@@ -26,7 +26,7 @@ _KINDS = frozenset((ROW, ROW_OR_NONE))
 def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hits:
     """Columns of a row that the function has loaded, set to a value made of their old one."""
     changes = list(changes_of(function))
-    if not changes or locks(function):
+    if not changes or is_locked(project, function):
         return
     for change in changes:
         base, _, column = change.target.rpartition(".")
@@ -199,6 +199,13 @@ RULE = Rule(
 
             def also_locked(session: Session, key, amount):
                 account = session.query(Account).filter_by(id=key).with_for_update().one()
+                account.balance += amount
+
+            def with_lock(session: Session, key):
+                return session.query(Account).filter_by(id=key).with_for_update().one()
+
+            def locked_elsewhere(session: Session, key, amount):
+                account = with_lock(session, key)
                 account.balance += amount
 
             def versioned(session: Session, key):
