@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from auditor.model.knowledge import (
     CONTEXT,
+    DELEGATE,
     ENGINE,
+    QUERY,
     SESSION,
     CallableRow,
     ContextRow,
+    Effect,
     How,
     Mode,
+    Of,
     ReceiverRow,
     RetryRow,
     Table,
@@ -17,6 +21,10 @@ from auditor.model.knowledge import (
 
 _DOC = "https://docs.openstack.org/oslo.db/latest/user/usage.html"
 _RETRY_DOC = "https://docs.openstack.org/oslo.db/latest/reference/api/oslo_db.api.html"
+_MODELS_DOC = (
+    "https://docs.openstack.org/oslo.db/latest/reference/api/oslo_db.sqlalchemy.models.html"
+)
+_UTILS_DOC = "https://docs.openstack.org/oslo.db/latest/reference/api/oslo_db.sqlalchemy.utils.html"
 _HOME = "oslo_db.sqlalchemy.enginefacade"
 _IMPORT = "from oslo_db.sqlalchemy import enginefacade\n"
 _MANAGER = _IMPORT + "manager = enginefacade.transaction_context()\n"
@@ -118,6 +126,32 @@ _CONTEXT = Table(
     ),
 )  # fmt: skip
 
+_MARKS = (
+    ("retry_on_deadlock", "oslo_db.exception.DBDeadlock"),
+    ("retry_on_request", "oslo_db.exception.RetryRequest"),
+    ("safe_for_db_retry", "oslo_db.exception.DBConnectionError"),
+)
+"""Marks on functions of a backend, which `oslo_db.api.DBAPI` repeats."""
+_MODELS = Table(
+    "oslo.db models",
+    (
+        CallableRow(
+            "oslo_db.sqlalchemy.models.ModelBase.save", _MODELS_DOC,
+            effects=(Effect.WRITE, Effect.FLUSH),
+            samples=(
+                "from oslo_db.sqlalchemy import models\nclass Label(models.ModelBase):\n    pass\n"
+                "Label().save(session)\n",
+            ),
+            near_misses=("class Label:\n    pass\nLabel().save(session)\n",),
+        ),
+        CallableRow(
+            "oslo_db.sqlalchemy.utils.model_query", _UTILS_DOC, returns=QUERY, of=Of.FIRST,
+            samples=("from oslo_db.sqlalchemy import utils\nutils.model_query(Label, session)\n",),
+            near_misses=("from app import utils\nutils.model_query(Label, session)\n",),
+        ),
+    ),
+)  # fmt: skip
+
 _RETRIES = Table(
     "oslo.db retries",
     (
@@ -133,7 +167,30 @@ _RETRIES = Table(
             ),
             near_misses=("from tenacity import api\n@api.wrap_db_retry()\ndef f():\n    pass\n",),
         ),
+        *(
+            RetryRow(
+                f"oslo_db.api.{name}", _RETRY_DOC, retries=(error,),
+                samples=(f"from oslo_db import api\n@api.{name}\ndef f():\n    pass\n",),
+                near_misses=(f"from tenacity import api\n@api.{name}\ndef f():\n    pass\n",),
+            )
+            for name, error in _MARKS
+        ),
     ),
 )  # fmt: skip
 
-TABLES: tuple[Table, ...] = (_ENGINEFACADE, _CONTEXT, _RETRIES)
+_BACKENDS = Table(
+    "oslo.db back ends",
+    tuple(
+        CallableRow(
+            f"oslo_db.{name}", _RETRY_DOC, returns=DELEGATE,
+            samples=(
+                f"import oslo_db.{name.partition('.')[0]}\n"
+                f"oslo_db.{name}(CONF, backend_mapping={{'sqlalchemy': 'app.db'}})\n",
+            ),
+            near_misses=(f"import app.{name.partition('.')[0]}\napp.{name}(CONF)\n",),
+        )
+        for name in ("api.DBAPI", "api.DBAPI.from_config", "concurrency.TpoolDbapiWrapper")
+    ),
+)  # fmt: skip
+
+TABLES: tuple[Table, ...] = (_ENGINEFACADE, _CONTEXT, _RETRIES, _BACKENDS)

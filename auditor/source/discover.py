@@ -10,7 +10,7 @@ from __future__ import annotations
 import fnmatch
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from auditor.model.errors import AuditorError
@@ -55,6 +55,7 @@ def discover(
     excluded: set[str] = set()
     tests_left_out: set[str] = set()
     here = Path.cwd()
+    is_alone = len(roots) == 1
     for given in roots:
         root = Path(given)
         if not root.exists():
@@ -62,7 +63,7 @@ def discover(
                 f"`{given}` does not exist (looked for from the working directory): name a Python"
                 " file or a folder to scan"
             )
-        for source, is_test in _sources(root, here, problems):
+        for source, is_test in _sources(root, here, problems, is_alone=is_alone):
             if any(fnmatch.fnmatch(source.path, pattern) for pattern in exclude):
                 excluded.add(source.path)
             elif not tests and is_test:
@@ -73,10 +74,14 @@ def discover(
     return Discovery(files, len(tests_left_out), len(excluded), tuple(problems))
 
 
-def _sources(root: Path, here: Path, problems: list[Problem]) -> Iterator[tuple[SourceFile, bool]]:
+def _sources(
+    root: Path, here: Path, problems: list[Problem], *, is_alone: bool
+) -> Iterator[tuple[SourceFile, bool]]:
     """The Python files at and below a root, each with whether it is one of tests."""
     if not root.is_dir():
         place = _place(root.parent, root, here)
+        if is_alone and not place.package:
+            place = replace(place, package=_written_package(root, here))
         yield _source_file(str(root), root.name, place), False
         return
     for folder, names in _folders(root, problems):
@@ -157,6 +162,16 @@ def _package_of(folder: Path, root: Path) -> tuple[tuple[str, ...], str]:
 
 def _is_package(base: Path, parts: Sequence[str]) -> bool:
     return base.joinpath(*parts, "__init__.py").exists()
+
+
+def _written_package(file: Path, here: Path) -> tuple[str, ...]:
+    """The package that the path of a lone file names, where no `__init__.py` tells where imports
+    begin: `nova/db/api.py` is `nova.db.api` to a program that runs in the working directory."""
+    absolute = file.absolute()
+    if not absolute.is_relative_to(here):
+        return ()
+    parts = absolute.relative_to(here).parts[:-1]
+    return parts if all(part.isidentifier() for part in parts) else ()
 
 
 def _shown_source(file: Path, root: Path, here: Path) -> str:

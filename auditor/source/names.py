@@ -9,6 +9,10 @@ from auditor.source.facts import Bind, Expr, ModuleFacts, dotted
 
 _HOPS = 20
 """Re-exports followed at most; more is a cycle."""
+_NAMESPACE = ("oslo.db.", "oslo_db.")
+"""oslo.db before 1.5 was a namespace package; what is in it has kept its place since."""
+_COPIED = (".openstack.common.db.exception.", "oslo_db.exception.")
+"""Before there was an oslo.db each project kept a copy of its errors, of the same names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +24,8 @@ class Names:
     """By module: classes, functions and variables of its top level."""
     stars: Mapping[str, tuple[str, ...]]
     """By module: modules it imports `*` from."""
+    below: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Modules that define a class at their top level, by the name of the class."""
     followed: dict[str, str] = field(default_factory=dict)
 
     def resolve(self, module: ModuleFacts, expr: Expr | str | None) -> str:
@@ -42,7 +48,7 @@ class Names:
         """An absolute dotted name with re-exports replaced by where they lead."""
         found = self.followed.get(name)
         if found is None:
-            found = self.followed[name] = self._follow(name)
+            found = self.followed[name] = _present(self._follow(_present(name)))
         return found
 
     def split(self, name: str) -> tuple[ModuleFacts | None, str]:
@@ -65,6 +71,7 @@ class Names:
             if head in self.defined[module.name]:
                 return name
             target = module.imports.get(head) or self._starred(module, head)
+            target = target or self._registered(module, head)
             if not target:
                 return name
             followed = f"{target}.{tail}" if tail else target
@@ -80,17 +87,40 @@ class Names:
                 return f"{source}.{head}"
         return ""
 
+    def _registered(self, package: ModuleFacts, name: str) -> str:
+        """Where a class comes from that a package has without saying so: a registry puts it there
+        when its module is imported, so the one class of that name below the package is meant."""
+        if not package.is_package:
+            return ""
+        prefix = f"{package.name}."
+        homes = [home for home in self.below.get(name, ()) if home.startswith(prefix)]
+        return f"{homes[0]}.{name}" if len(homes) == 1 else ""
+
+
+def _present(name: str) -> str:
+    """The name that oslo.db has now for what had another before."""
+    old, new = _NAMESPACE
+    if name.startswith(old):
+        return new + name.removeprefix(old)
+    infix, new = _COPIED
+    head, found, rest = name.partition(infix)
+    return new + rest if found and "." not in head else name
+
 
 def names_of(modules: Mapping[str, ModuleFacts]) -> Names:
     """The names of all modules; variables of a module's top level count as defined."""
     defined: dict[str, frozenset[str]] = {}
     stars: dict[str, tuple[str, ...]] = {}
+    below: dict[str, tuple[str, ...]] = {}
     for module in modules.values():
         defined[module.name] = frozenset(_top_level(module))
         sources = tuple(v for k, v in module.imports.items() if k.startswith("*"))
         if sources:
             stars[module.name] = sources
-    return Names(modules, defined, stars)
+        for cls in module.classes:
+            if "." not in cls.qualname:
+                below[cls.qualname] = (*below.get(cls.qualname, ()), module.name)
+    return Names(modules, defined, stars, below)
 
 
 def _top_level(module: ModuleFacts) -> Iterable[str]:

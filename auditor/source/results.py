@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterator
 
 from auditor.model.knowledge import (
+    DELEGATE,
     QUERY,
     ROW,
     ROW_OR_NONE,
@@ -19,7 +20,8 @@ from auditor.model.knowledge import (
     Of,
 )
 from auditor.source.callees import is_decorated, targets_of
-from auditor.source.facts import Attribute, Call, Const, Expr, Return, Yield
+from auditor.source.delegates import delegate_of
+from auditor.source.facts import Attribute, Call, Const, Expr, Return, Yield, dotted
 from auditor.source.inference import Inference
 from auditor.source.lookups import annotated, constructed
 from auditor.source.program import Scope
@@ -41,6 +43,7 @@ _SAME_ROWS = frozenset(("list", "sorted", "tuple", "set", "reversed", "iter", "f
 _ROWS_OR_LAZY = frozenset((ROWS, QUERY, SCALARS))
 _ARGUMENT = {Of.FIRST: 0, Of.SECOND: 1, Of.THIRD: 2}
 _MANAGED = "managed"
+_OWN = "the program's own"
 _SELF_CONTEXTS = frozenset((SESSION, "connection", INSTANCE))
 
 
@@ -102,6 +105,8 @@ def given_by_row(
     row = target.row
     if row is None or not row.returns:
         return UNKNOWN
+    if row.returns == DELEGATE:
+        return delegate_of(inference, scope, call)
     owner = target.owner
     if row.of is Of.RECEIVER:
         return Value(row.returns, owner.name, sure=owner.sure or owner.kind == CLASS)
@@ -116,7 +121,7 @@ def _class_in_argument(
     place = _ARGUMENT.get(row.of)
     if place is None or len(call.args) <= place:
         return ""
-    if row.returns in {QUERY, "statement"} and len(call.args) > 1:
+    if row.returns in {QUERY, "statement"} and len(call.args) > place + 1:
         return ""
     found = inference.value(scope, position, call.args[place])
     return found.name if found.kind in {CLASS, QUERY, "statement"} else ""
@@ -174,11 +179,40 @@ def context_of(
             return contexts["", func.name]
         managed = inference.kept(("managed", func), lambda: _managed(inference, func))
         if managed.kind == _MANAGED:
-            return ContextRow("", Mode(managed.name), "the program's own", gives="")
+            return ContextRow("", Mode(managed.name), _OWN, gives=managed.method)
     value = inference.value(scope, position, expr)
     if value.kind in {NAME, FUNCTION}:  # a decorator that is not called: `@pick_reader`
-        return contexts.get(("", value.name))
+        return contexts.get(("", value.name)) or _decorating(inference, value)
     return contexts.get((value.kind, "")) if value.kind else None
+
+
+def _decorating(inference: Inference, func: Value) -> ContextRow | None:
+    """The context that a decorator of the program opens around what it decorates: each call of its
+    parameter, in the function that it makes, stands in a block of one."""
+    if func.kind != FUNCTION:
+        return None
+    found = inference.kept(("decorating", func.name), lambda: _around_calls(inference, func.name))
+    if found.kind != _MANAGED:
+        return None
+    return ContextRow("", Mode(found.name), _OWN, decorator=True, block=False, gives="")
+
+
+def _around_calls(inference: Inference, name: str) -> Value:
+    maker = inference.program.functions.get(name)
+    if maker is None or len(maker.function.parameters) != 1:
+        return UNKNOWN
+    decorated = maker.function.parameters[0].name
+    inside = f"{maker.function.qualname}.<locals>."
+    found: list[Value] = []
+    for function in maker.module.functions:
+        if not function.qualname.startswith(inside):
+            continue
+        scope = inference.program.scope_of(function)
+        for event in function.events:
+            if isinstance(event, Call) and dotted(event.func) == decorated:
+                row = _context_around(inference, scope, event.region)
+                found.append(Value(_MANAGED, row.mode.value) if row is not None else UNKNOWN)
+    return found[0] if found and len(set(found)) == 1 else UNKNOWN
 
 
 def _inherited_context(inference: Inference, owner: str, method: str) -> ContextRow | None:
@@ -213,6 +247,23 @@ def _managed(inference: Inference, func: Value) -> Value:
             return Value(_MANAGED, around.mode.value)
         if _commits(inference, scope, index):
             return Value(_MANAGED, Mode.SCOPE.value)
+    return _handed_out(inference, func)
+
+
+def _handed_out(inference: Inference, func: Value) -> Value:
+    """The context that a function of the program gives to be entered: `return writer.using(c)`,
+    or that in the hands of a second function, which may wrap it."""
+    scope = inference.program.functions.get(func.name) if func.kind == FUNCTION else None
+    returned_calls = (
+        (index, event.value)
+        for index, event in enumerate(scope.function.events if scope else ())
+        if isinstance(event, Return) and isinstance(event.value, Call)
+    )
+    for index, call in returned_calls:
+        for expr in (call, *call.args[:1]):
+            row = context_of(inference, scope, index, expr) if scope is not None else None
+            if row is not None and row.block and row.mode is not Mode.SESSION_ONLY:
+                return Value(_MANAGED, row.mode.value, row.gives)
     return UNKNOWN
 
 

@@ -22,20 +22,35 @@ from auditor.model.knowledge import (
 _NOVA = "nova.db.main.api"
 _NOVA_API = "nova.db.api.api"
 _CINDER = "cinder.db.sqlalchemy.api"
+_MANILA = "manila.db.sqlalchemy.api"
 _NOVA_SOURCE = "https://opendev.org/openstack/nova/src/branch/master/nova/db/main/api.py"
 _NOVA_API_SOURCE = "https://opendev.org/openstack/nova/src/branch/master/nova/db/api/api.py"
 _CINDER_SOURCE = (
     "https://opendev.org/openstack/cinder/src/branch/master/cinder/db/sqlalchemy/api.py"
+)
+_MANILA_SOURCE = (
+    "https://opendev.org/openstack/manila/src/branch/master/manila/db/sqlalchemy/api.py"
 )
 _PICKERS = (
     ("pick_context_manager_writer", Mode.WRITER),
     ("pick_context_manager_reader", Mode.READER),
     ("pick_context_manager_reader_allow_async", Mode.READER),
 )
-_MANAGERS = (
+_MANAGERS: tuple[tuple[str, str, str], ...] = (
     (_NOVA, "context_manager", _NOVA_SOURCE),
     (_NOVA_API, "context_manager", _NOVA_API_SOURCE),
     (_CINDER, "main_context_manager", _CINDER_SOURCE),
+    (_MANILA, "context_manager", _MANILA_SOURCE),
+    (
+        "heat.db.api",
+        "context_manager",
+        "https://opendev.org/openstack/heat/src/branch/master/heat/db/api.py",
+    ),
+    (
+        "placement.db_api",
+        "placement_context_manager",
+        "https://opendev.org/openstack/placement/src/branch/master/placement/db_api.py",
+    ),
 )
 
 
@@ -64,7 +79,7 @@ def _model_query(module: str, source: str) -> CallableRow:
 
 
 _TABLE = Table(
-    "nova and cinder",
+    "nova, cinder and their like",
     (
         *(_picker(name, mode) for name, mode in _PICKERS),
         *(_manager(*manager) for manager in _MANAGERS),
@@ -75,6 +90,7 @@ _TABLE = Table(
         ),
         _model_query(_NOVA, _NOVA_SOURCE),
         _model_query(_CINDER, _CINDER_SOURCE),
+        _model_query(_MANILA, _MANILA_SOURCE),
     ),
 )  # fmt: skip
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from auditor.knowledge.oslo_db import FACADE, READER, WRITER
 from auditor.model.knowledge import (
+    DELEGATE,
     NUMBER,
     QUERY,
     SESSION,
@@ -60,12 +61,24 @@ def _retry(module: str, name: str, *retries: str, source: str) -> RetryRow:
     )  # fmt: skip
 
 
-def _session_block(name: str, mode: Mode) -> ContextRow:
-    block = f"def f():\n    with sql.{name}() as it:\n        pass\n"
+def _delegate(name: str, module: str) -> CallableRow:
+    """The object that hands on to the chosen back end, in a project's own copy of oslo code."""
+    home, _, last = module.rpartition(".")
+    call = f"{last}.{name}({{!r}}, sqlalchemy='app.db')\n"
+    return CallableRow(
+        f"*.{module}.{name}", _NOVA_DOC, returns=DELEGATE,
+        samples=(f"from app{'.' if home else ''}{home} import {last}\n" + call.format("db"),),
+        near_misses=(f"from app import web\nweb.{name}('db', sqlalchemy='app.db')\n",),
+    )  # fmt: skip
+
+
+def _session_block(name: str, mode: Mode, home: str = _KEYSTONE) -> ContextRow:
+    package, _, module = home.rpartition(".")
+    block = f"def f():\n    with {module}.{name}() as it:\n        pass\n"
     return ContextRow(
-        f"{_KEYSTONE}.{name}", mode, _KEYSTONE_DOC,
-        samples=("from keystone.common import sql\n" + block,),
-        near_misses=("from app.common import sql\n" + block,),
+        f"{home}.{name}", mode, _KEYSTONE_DOC,
+        samples=(f"from {package} import {module}\n" + block,),
+        near_misses=(f"from app.common import {module}\n" + block,),
     )  # fmt: skip
 
 
@@ -128,8 +141,13 @@ _TABLE = Table(
             ),
             near_misses=("query = open('names')\nquery.soft_delete()\n",),
         ),
+        _delegate("LazyPluggable", "utils"),
+        _delegate("DBAPI", "openstack.common.db.api"),
+        _delegate("DBAPI.from_config", "openstack.common.db.api"),
         _session_block("session_for_write", Mode.WRITER),
         _session_block("session_for_read", Mode.READER),
+        _session_block("session_for_write", Mode.WRITER, f"{_KEYSTONE}.core"),
+        _session_block("session_for_read", Mode.READER, f"{_KEYSTONE}.core"),
     ),
 )  # fmt: skip
 

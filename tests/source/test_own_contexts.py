@@ -113,3 +113,39 @@ def test_a_block_of_an_own_manager_has_the_mode_of_what_it_does(
     (function,) = (one for _, one in project.functions() if one.qualname == "use")
     (region,) = (one for one in function.regions if one.kind == "with")
     assert [row.mode.value for row in project.block_contexts(module, function, region)] == modes
+
+
+def test_the_programs_own_decorator_and_the_context_it_hands_out_are_known() -> None:
+    source = """
+from oslo_db.sqlalchemy import enginefacade
+
+manager = enginefacade.transaction_context()
+
+def writes(function):
+    def wrapped(context, *args):
+        with manager.writer.using(context):
+            return function(context, *args)
+    return wrapped
+
+def _wrap(session):
+    return session
+
+def opened(context):
+    return _wrap(manager.writer.using(context))
+
+@writes
+def decorated(context):
+    context.session.add(1)
+
+def blocked(context):
+    with opened(context) as session:
+        session.add(1)
+"""
+    module = parse_module("app.py", "app", source.encode())
+    project = link([module], knowledge_with()[0])
+    by_name = {f.name: f for f in module.functions}
+    decorated, blocked = by_name["decorated"], by_name["blocked"]
+    found = [row.mode for row in project.decorating_contexts(module, decorated)]
+    region = next(r for r in blocked.regions if r.kind == "with")
+    found += [row.mode for row in project.block_contexts(module, blocked, region)]
+    assert [mode.value for mode in found] == ["writer", "writer"]

@@ -167,3 +167,13 @@ def test_a_cache_folder_that_cannot_be_written_is_left_alone(
     monkeypatch.chdir(tmp_path)
     reading = read_files(discover([tmp_path]).files, cache_folder=tmp_path / "file" / "below")
     assert [m.name for m in reading.modules] == ["m"]
+
+
+def test_a_lone_file_is_named_by_its_path_where_no_package_is_around_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree(tmp_path, {"cloud/db/api.py": "", "cloud/db/models.py": ""})
+    monkeypatch.chdir(tmp_path)
+    alone = [(f.module, f.path) for f in discover(["cloud/db/api.py"]).files]
+    both = [f.module for f in discover(["cloud/db/api.py", "cloud/db/models.py"]).files]
+    assert (alone, both) == ([("cloud.db.api", "cloud/db/api.py")], ["api", "models"])

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from auditor.model.knowledge import RetryRow
+from auditor.rules.errors.own_retries import errors_of, retry_row
 from auditor.source.facts import Call, Expr, FunctionFacts, ModuleFacts
 from auditor.source.project import Project
 from auditor.source.results import context_of
@@ -29,14 +30,13 @@ def retries_of(project: Project, module: ModuleFacts, function: FunctionFacts) -
     """The retry decorators of a function, outermost first."""
     for place, decorator in enumerate(function.decorators):
         func = decorator.func if isinstance(decorator, Call) else decorator
-        row = project.knowledge.retries.get(project.resolve(module, func))
+        row = retry_row(project, module, func)
         if row is None:
             continue
         keywords = decorator.keywords if isinstance(decorator, Call) else ()
         given = {k.name for k in keywords if getattr(k.value, "value", None) is not False}
-        errors = (*row.retries, *(error for name, error in row.switches if name in given))
         asks = "exception_checker" in given or "" in given
-        yield Retry(row, errors, decorator, place, asks)
+        yield Retry(row, errors_of(row, decorator), decorator, place, asks)
 
 
 def context_places(project: Project, module: ModuleFacts, function: FunctionFacts) -> Iterator[int]:
