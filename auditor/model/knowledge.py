@@ -49,6 +49,8 @@ CURSOR = "cursor"
 """A DB-API cursor."""
 DRIVER_CONNECTION = "driver connection"
 """A DB-API connection."""
+DELEGATE = "delegate"
+"""What stands for a module that a string among the arguments names: its attributes are those."""
 
 
 class Effect(enum.Enum):

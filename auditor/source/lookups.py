@@ -151,9 +151,9 @@ def _dotted_value(inference: Inference, name: str) -> Value:
     head, _, tail = rest.partition(".")
     body = program.bodies[module.name]
     found = _local(inference, body, len(body.function.events), head)
-    if found is None or (tail and found.kind != CLASS):
-        return UNKNOWN if found is None else _member(inference, found, tail)
-    return found
+    if found is None:  # a submodule that is not among those read
+        return Value(NAME, name)
+    return _member(inference, found, tail) if tail and found.kind != CLASS else found
 
 
 def _member(inference: Inference, value: Value, tail: str) -> Value:

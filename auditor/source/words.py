@@ -11,7 +11,8 @@ import re
 
 OF_FILES = re.compile(
     rb"sqlalchemy|oslo_db|sqlmodel|alembic|self\.db\b|[sS]ession\b|\.query\b|cursor|\.execute|db_api|_db\b"
-    rb"|\.objects\b|import (?:objects|db)\b|\bmodels\b|psycopg|pymysql|MySQLdb|sqlite3|import \*|auditor: *ignore"
+    rb"|\.objects\b|import (?:objects|db)\b|\bmodels\b|psycopg|pymysql|MySQLdb|sqlite3|import \*"
+    rb"|auditor: *ignore"
 )
 _OF_STATEMENTS = (
     b"SELECT", b"INSERT", b"UPDATE", b"DELETE", b" TABLE", b"select ", b"insert into", b"update ",
