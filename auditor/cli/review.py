@@ -87,7 +87,8 @@ def review_command(
     if not found.named:
         said = (f"`{p.subject}`: {p.message}" for p in found.problems if p.hides_results)
         raise AuditorError("; ".join(said))
-    report = judged(found, settings, registry.catalogue())
+    catalogue = registry.catalogue()
+    report = judged(found, settings, catalogue)
     joined = join(report, *((tape,) if tape else ()), *laws, settings=settings)
     subject = subject_of(found)
     reviewed = frozenset(module.path for module in found.named)
@@ -99,7 +100,13 @@ def review_command(
         reach=reach_of(subject, tape) if tape else None,
     )
     known = len(found.project.modules) - len(found.named)
-    write_out(rendered(materials, linked_with=known, problems=joined.problems), output)
+    text = rendered(
+        materials,
+        linked_with=known,
+        problems=joined.problems,
+        instead={rule.code: rule.instead for rule in catalogue.rules},
+    )
+    write_out(text, output)
     status = _status(joined, materials.findings, settings, least)
     click.get_current_context().exit(0 if exit_zero and status == 1 else status)
 

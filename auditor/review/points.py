@@ -15,12 +15,12 @@ from auditor.review.subject import Subject, Working
 from auditor.source.counts import names_of
 from auditor.source.estimate import Estimate, estimate_of
 
-SECURITY = ("DBA101", "DBA102", "DBA107")
+SECURITY = ("DBA101", "DBA102")
 """Rules about text that an attacker may have a hand in."""
 _ESTIMATES = 8
 _READABLE = 90
 """Characters of a count that is shown whole."""
-_NAMED = 4
+_STEEPEST = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,15 +182,17 @@ def _estimated(estimate: Estimate) -> str:
     """The count, or what it grows with when it is too long to be read."""
     if len(estimate.text) <= _READABLE:
         return f"issues {estimate.text} statements"
-    names = names_of(estimate.cost.high)
-    shown = ", ".join(f"|{name}|" for name in names[:_NAMED])
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return f"grows with {shown}{more}"
+    steepest = sorted(estimate.cost.high, key=lambda product: (-len(product), product))[:_STEEPEST]
+    shown = " and ".join("*".join(f"|{name}|" for name in product) for product in steepest)
+    more = len(names_of(estimate.cost.high)) - len({name for one in steepest for name in one})
+    return f"grows with {shown}" + (f" and {many(more, 'length')} more" if more > 0 else "")
 
 
 def _growing(subject: Subject) -> list[tuple[Working, Estimate]]:
-    """Functions whose estimate grows, those left out that another one of them calls."""
-    found = [(one, estimate_of(subject.project, one.function)) for one in subject.working]
+    """Functions whose estimate grows, the steepest first; those left out that another one of them
+    calls."""
+    asked = (*subject.working, *subject.calling)
+    found = [(one, estimate_of(subject.project, one.function)) for one in asked]
     growing = [(one, e) for one, e in found if any(product for product in e.cost.high)]
     scopes = subject.project.program.scopes
     below = {
@@ -199,7 +201,8 @@ def _growing(subject: Subject) -> list[tuple[Working, Estimate]]:
         for site in subject.project.sites(one.function)
         if site.callee >= 0 and scopes[site.callee].function is not one.function
     }
-    return [(one, estimate) for one, estimate in growing if id(one.function) not in below]
+    above = [(one, estimate) for one, estimate in growing if id(one.function) not in below]
+    return sorted(above, key=lambda found: -max(len(product) for product in found[1].cost.high))
 
 
 def _measured(law: LawResult) -> str:

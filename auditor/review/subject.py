@@ -6,13 +6,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from auditor.engine.context import Linked
+from auditor.model.knowledge import ISSUES, Effect
 from auditor.rules.errors.caught import Handler, handlers_of
 from auditor.rules.raw_sql.sinks import texts_given
-from auditor.source.database_functions import database_functions, is_public, is_work
+from auditor.source.database_functions import (
+    database_functions,
+    is_migration,
+    is_public,
+    is_work,
+)
 from auditor.source.facts import Bind, FunctionFacts, ModuleFacts
 from auditor.source.loads import STATEMENTS, Loads, class_of
 from auditor.source.project import Project
 
+_WORK = ISSUES | {Effect.PENDING}
 _LOOPS = frozenset(("for", "while", "comprehension"))
 
 
@@ -40,6 +47,8 @@ class Subject:
     project: Project
     modules: tuple[ModuleFacts, ...]
     working: tuple[Working, ...]
+    calling: tuple[Working, ...]
+    """Functions that are none of these and call functions of other modules that are."""
     handlers: tuple[Caught, ...]
     tables: tuple[str, ...]
     statements: int
@@ -79,6 +88,7 @@ def subject_of(found: Linked) -> Subject:
         project=project,
         modules=found.named,
         working=working,
+        calling=tuple(_calling(project, found.named, working)),
         handlers=tuple(
             Caught(one.module, one.function, handler)
             for one in working
@@ -90,6 +100,17 @@ def subject_of(found: Linked) -> Subject:
         loops=sum(region.kind in _LOOPS for one in working for region in one.function.regions),
         names=sum(len(_names(module)) for module in found.named),
     )
+
+
+def _calling(
+    project: Project, modules: tuple[ModuleFacts, ...], working: tuple[Working, ...]
+) -> Iterator[Working]:
+    own = {id(one.function) for one in working}
+    for module in modules:
+        for function in () if is_migration(module) else module.functions[:-1]:
+            key = project.program.scope_of(function).key
+            if id(function) not in own and not _WORK.isdisjoint(project.effects.summaries[key]):
+                yield Working(module, function)
 
 
 def _statements(project: Project, function: FunctionFacts) -> int:
