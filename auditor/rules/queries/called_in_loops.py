@@ -38,6 +38,10 @@ _DEEDS = frozenset(
      "sync", "unset", "update", "validate", "validator")
 )  # fmt: skip
 """Words in the name of a function that does something with each item."""
+_LOOKUPS = frozenset(
+    ("get", "find", "fetch", "list", "load", "lookup", "query", "is", "has", "count")
+)
+"""Words in the name of a function whose task is one answer."""
 
 
 class CalledInLoop(NamedTuple):
@@ -68,6 +72,10 @@ def _does_things(name: str) -> bool:
     return not _DEEDS.isdisjoint(name.lower().strip("_").split("_"))
 
 
+def _asks(name: str) -> bool:
+    return not _LOOKUPS.isdisjoint(name.lower().strip("_").split("_"))
+
+
 def _first_query(
     project: Project, function: FunctionFacts, effects: tuple[Effect, ...]
 ) -> Site | None:
@@ -96,8 +104,8 @@ def _is_answer(function: FunctionFacts, call: Call) -> bool:
 
 
 def _loops_calling(project: Project, scope: Scope) -> list[CalledInLoop]:
-    """The calls of a function that a loop repeats which data makes long; none when more of its
-    calls stand elsewhere."""
+    """The calls of a function that a loop repeats which data makes long. Of a function whose name
+    says that it looks one thing up, none when more of its calls stand elsewhere."""
     sites = project.program.calls.get(scope.function.name, ())
     found: list[CalledInLoop] = []
     elsewhere = 0
@@ -114,7 +122,8 @@ def _loops_calling(project: Project, scope: Scope) -> list[CalledInLoop]:
             found.append(CalledInLoop(site, loop.at.line))
         else:
             elsewhere += 1
-    return found if len(found) >= elsewhere else []
+    enough = elsewhere if _asks(scope.function.name) else 1
+    return found if len(found) >= max(enough, 1) else []
 
 
 def _is_in_loop(site: CallSite) -> bool:

@@ -288,7 +288,7 @@ GOOD = (
         """,
     ),
     Example(
-        "mostly called for one",
+        "called for one only",
         _MODELS
         + """
         def show(session: Session, label):
