@@ -51,10 +51,15 @@ class OnFunction:
     """The check is called once for each function, methods and nested functions included, and once
     for the body of each module (a function named `<module>`). Functions that neither work with a
     database, through any depth of calls, nor have a word that such code has, are left out unless
-    the check is to be called `everywhere`."""
+    the check is to be called `everywhere`.
+
+    `needs` and `calls` only save time: they name what a function must have for the check to find
+    anything (see `auditor.source.traits`): one trait of each need, a call by one of the names."""
 
     check: Callable[[Project, ModuleFacts, FunctionFacts], Hits]
     everywhere: bool = False
+    needs: tuple[int, ...] = ()
+    calls: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

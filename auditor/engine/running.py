@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import string
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,7 +48,7 @@ def over_project(
     rules: Iterable[Rule], project: Project, *, only: frozenset[str] | None = None
 ) -> Judged:
     """What the static checks of the rules say; with `only`, of the modules at these paths."""
-    return judged(task for rule in rules for task in _static_tasks(rule, project, only))
+    return judged(static_tasks(tuple(rules), project, only))
 
 
 def over_tape(rules: Iterable[Rule], tape: Tape, project: Project) -> Judged:
@@ -81,17 +81,26 @@ def over_outcomes(rules: Iterable[Rule], outcomes: tuple[FaultOutcome, ...]) -> 
     )
 
 
-def _static_tasks(rule: Rule, project: Project, only: frozenset[str] | None) -> Iterator[Task]:
-    for check in rule.checks:
-        if isinstance(check, OnModule):
-            modules = sorted(project.modules.values(), key=lambda m: m.path)
-            for module in (m for m in modules if only is None or m.path in only):
-                yield Task(rule, module.path, _called(check.check, project, module))
-        elif isinstance(check, OnFunction):
-            found = project.functions() if check.everywhere else project.database_functions()
-            for module, function in (one for one in found if only is None or one[0].path in only):
-                where = f"`{function.qualname}` in {module.path}"
-                yield Task(rule, where, _called(check.check, project, module, function))
+def static_tasks(
+    rules: Sequence[Rule], project: Project, only: frozenset[str] | None = None
+) -> Iterator[Task]:
+    """The calls of the static checks, function by function, so that what one check asked for is at
+    hand for the next. A check is not called on a function that lacks what it needs."""
+    of_modules = [(r, c.check) for r in rules for c in r.checks if isinstance(c, OnModule)]
+    of_functions = [(r, c) for r in rules for c in r.checks if isinstance(c, OnFunction)]
+    for module in sorted(project.modules.values(), key=lambda m: m.path):
+        if only is None or module.path in only:
+            for rule, of_module in of_modules:
+                yield Task(rule, module.path, _called(of_module, project, module))
+    for scope in project.program.scopes:
+        if only is not None and scope.module.path not in only:
+            continue
+        traits = project.traits(scope)
+        for rule, check in of_functions:
+            if (check.everywhere or traits.of_database) and traits.meet(check.needs, check.calls):
+                where = f"`{scope.function.qualname}` in {scope.module.path}"
+                hits = _called(check.check, project, scope.module, scope.function)
+                yield Task(rule, where, hits)
 
 
 def _called(check: Callable[..., Hits], *facts: object) -> Callable[[], Hits]:
@@ -108,7 +117,7 @@ def judged(tasks: Iterable[Task]) -> Judged:
         except Exception as error:  # noqa: BLE001 - isolation point: a rule that fails is a Problem
             crashes.append(Crash(task.rule.code, task.rule.name, task.where, _told(error)))
     ordered = sorted(findings, key=lambda finding: (finding.order_key, finding.function))
-    return Judged(tuple(ordered), _folded(crashes))
+    return Judged(tuple(ordered), _folded(sorted(crashes, key=lambda crash: crash.code)))
 
 
 def _findings(task: Task) -> list[Finding]:

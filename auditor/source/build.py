@@ -45,7 +45,7 @@ class FunctionBuilder:
 
     def read(self, path: tuple[str, ...], node: ast.AST) -> None:
         """Append a Read of a chain of names."""
-        self.events.append(Read(path, at_of(node), self.region))
+        self.events.append(Read(path, place_of(node), self.region))
 
     def finish(self) -> tuple[tuple[Region, ...], tuple[Event, ...]]:
         """Close the outermost region; the regions and events as facts keep them."""
@@ -59,3 +59,10 @@ class FunctionBuilder:
 def at_of(node: Any) -> At:
     """Where a node stands; columns count from 1."""
     return At(node.lineno, node.col_offset + 1, node.end_lineno, node.end_col_offset + 1)
+
+
+def place_of(node: Any) -> int:
+    """The same, packed (see `auditor.source.expressions.packed`, whose sum this is, in line)."""
+    start: int = node.lineno << 24 | node.col_offset + 1
+    place: int = (start << 24 | node.end_lineno) << 24 | node.end_col_offset + 1
+    return place

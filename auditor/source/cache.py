@@ -18,7 +18,6 @@ from typing import Any
 
 from auditor.source import expressions, facts
 from auditor.source.facts import ModuleFacts
-from auditor.source.parse import NotParsed
 
 _FORMAT = "1"
 _ALLOWED = {
@@ -62,12 +61,12 @@ def _facts_version() -> str:
 _version = ""
 
 
-def dumped(module: ModuleFacts) -> bytes:
-    """The facts as bytes. Raises NotParsed if they are nested too deeply to be kept."""
+def dumped(module: ModuleFacts) -> bytes | None:
+    """The facts as bytes; None if they are nested too deeply to be kept."""
     try:
         return pickle.dumps(module, protocol=5)
-    except RecursionError as error:
-        raise NotParsed("nested too deeply to be kept") from error
+    except RecursionError:
+        return None
 
 
 def loaded(kept: bytes) -> ModuleFacts | None:

@@ -18,6 +18,26 @@ class At(NamedTuple):
     end_column: int
 
 
+_BITS = 24
+"""Bits of a line or column in a packed place: more than the largest file has."""
+_MASK = (1 << _BITS) - 1
+
+
+def at_place(place: int) -> At:
+    """The place that `place_at` packed."""
+    return At(place >> 3 * _BITS, place >> 2 * _BITS & _MASK, place >> _BITS & _MASK, place & _MASK)
+
+
+def place_at(at: At) -> int:
+    """A place as one number, the way events and expressions keep it: a scan makes a million."""
+    return packed(at.line, at.column, at.end_line, at.end_column)
+
+
+def packed(line: int, column: int, end_line: int, end_column: int) -> int:
+    """A place as one number."""
+    return ((line << _BITS | column) << _BITS | end_line) << _BITS | end_column
+
+
 class Const(NamedTuple):
     """A literal; `...` and complex numbers are kept as their text in `Opaque`."""
 
@@ -63,9 +83,14 @@ class Call(NamedTuple):
     func: Expr
     args: tuple[Expr, ...]
     keywords: tuple[Keyword, ...]
-    at: At
+    place: int
     region: int
     awaited: bool
+
+    @property
+    def at(self) -> At:
+        """Where it stands."""
+        return at_place(self.place)
 
     def keyword(self, name: str) -> Expr | None:
         """The value of a keyword argument, None if it is not written."""
@@ -81,7 +106,12 @@ class Text(NamedTuple):
 
     parts: tuple[str | Expr, ...]
     how: str
-    at: At
+    place: int
+
+    @property
+    def at(self) -> At:
+        """Where it stands."""
+        return at_place(self.place)
 
 
 class Items(NamedTuple):
@@ -104,7 +134,12 @@ class Compare(NamedTuple):
     left: Expr
     operators: tuple[str, ...]
     rights: tuple[Expr, ...]
-    at: At
+    place: int
+
+    @property
+    def at(self) -> At:
+        """Where it stands."""
+        return at_place(self.place)
 
 
 class Logic(NamedTuple):
@@ -112,14 +147,24 @@ class Logic(NamedTuple):
 
     operator: str
     items: tuple[Expr, ...]
-    at: At
+    place: int
+
+    @property
+    def at(self) -> At:
+        """Where it stands."""
+        return at_place(self.place)
 
 
 class Not(NamedTuple):
     """`not operand`."""
 
     operand: Expr
-    at: At
+    place: int
+
+    @property
+    def at(self) -> At:
+        """Where it stands."""
+        return at_place(self.place)
 
 
 class Arithmetic(NamedTuple):
@@ -197,8 +242,17 @@ def path_of(expr: Expr | None) -> tuple[str, ...]:
 
 def dotted(expr: Expr | None) -> str:
     """`a.b.c` for a chain of attributes from a name, empty for anything else."""
-    path = path_of(expr)
-    return "" if any(step.startswith("[") for step in path) else ".".join(path)
+    if type(expr) is Name:
+        return expr.name
+    steps: list[str] = []
+    while type(expr) is Attribute:
+        steps.append(expr.name)
+        expr = expr.base
+    if type(expr) is not Name:
+        return ""
+    steps.append(expr.name)
+    steps.reverse()
+    return ".".join(steps)
 
 
 def children_of(expr: Expr | str | None) -> tuple[Expr, ...]:

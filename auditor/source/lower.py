@@ -10,7 +10,7 @@ import ast
 from collections.abc import Callable
 from typing import Any
 
-from auditor.source.build import FunctionBuilder, at_of
+from auditor.source.build import FunctionBuilder, at_of, place_of
 from auditor.source.facts import (
     Arithmetic,
     Attribute,
@@ -134,12 +134,12 @@ def _call(to: FunctionBuilder, node: Any, *, awaited: bool = False) -> Expr:
     func = lower(to, node.func)
     args = tuple(lower(to, arg) for arg in node.args)
     keywords = tuple(Keyword(k.arg or "", lower(to, k.value)) for k in node.keywords)
-    call = Call(func, args, keywords, at_of(node), to.region, awaited)
+    call = Call(func, args, keywords, place_of(node), to.region, awaited)
     if isinstance(func, Attribute) and isinstance(func.base, Const):
         if func.name == "format" and isinstance(func.base.value, str):
             return formatted(func.base.value, call)
         if func.name == "join" and isinstance(func.base.value, str) and len(args) == 1:
-            return Text((func.base.value, args[0]), "join", call.at)
+            return Text((func.base.value, args[0]), "join", call.place)
     to.emit(call)
     return call
 
@@ -153,7 +153,7 @@ def _await(to: FunctionBuilder, node: Any) -> Expr:
 def _yield(to: FunctionBuilder, node: Any) -> Expr:
     value = None if node.value is None else lower(to, node.value)
     to.is_generator = True
-    to.emit(Yield(value, isinstance(node, ast.YieldFrom), at_of(node), to.region))
+    to.emit(Yield(value, isinstance(node, ast.YieldFrom), place_of(node), to.region))
     return Opaque(() if value is None else (value,))
 
 
@@ -162,7 +162,7 @@ def _binary(to: FunctionBuilder, node: Any) -> Expr:
         return _sum(to, node)
     left, right = lower(to, node.left), lower(to, node.right)
     if isinstance(node.op, ast.Mod) and is_text(left):
-        return percent(left, right, at_of(node))
+        return percent(left, right, place_of(node))
     return Arithmetic(_OPERATORS[type(node.op)], left, right)
 
 
@@ -174,7 +174,7 @@ def _sum(to: FunctionBuilder, node: Any) -> Expr:
         node = node.left
     items = [lower(to, node)]
     items.extend(lower(to, found.right) for found in reversed(nodes))
-    text = concatenated(items, at_of(nodes[0]))
+    text = concatenated(items, place_of(nodes[0]))
     if text is not None:
         return text
     expr = items[0]
@@ -186,7 +186,7 @@ def _sum(to: FunctionBuilder, node: Any) -> Expr:
 def _unary(to: FunctionBuilder, node: Any) -> Expr:
     operand = lower(to, node.operand)
     if isinstance(node.op, ast.Not):
-        return Not(operand, at_of(node))
+        return Not(operand, place_of(node))
     match operand:
         case Const(value=int() | float() as number) if isinstance(node.op, ast.USub):
             return Const(-number)
@@ -196,7 +196,7 @@ def _unary(to: FunctionBuilder, node: Any) -> Expr:
 def _compare(to: FunctionBuilder, node: Any) -> Expr:
     left = lower(to, node.left)
     rights = tuple(lower(to, right) for right in node.comparators)
-    return Compare(left, tuple(_OPERATORS[type(op)] for op in node.ops), rights, at_of(node))
+    return Compare(left, tuple(_OPERATORS[type(op)] for op in node.ops), rights, place_of(node))
 
 
 def _logic(to: FunctionBuilder, node: Any) -> Expr:
@@ -204,13 +204,13 @@ def _logic(to: FunctionBuilder, node: Any) -> Expr:
     for value in node.values:
         items.append(lower(to, value))
         if value is not node.values[-1]:
-            to.emit(Test(items[-1], "logic", at_of(value), to.region))
-    return Logic("and" if isinstance(node.op, ast.And) else "or", tuple(items), at_of(node))
+            to.emit(Test(items[-1], "logic", place_of(value), to.region))
+    return Logic("and" if isinstance(node.op, ast.And) else "or", tuple(items), place_of(node))
 
 
 def _choice(to: FunctionBuilder, node: Any) -> Expr:
     test = lower(to, node.test)
-    to.emit(Test(test, "choice", at_of(node.test), to.region))
+    to.emit(Test(test, "choice", place_of(node.test), to.region))
     return Choice(test, lower(to, node.body), lower(to, node.orelse))
 
 
@@ -238,12 +238,12 @@ def _joined(to: FunctionBuilder, node: Any) -> Expr:
         last = spec[-1] if spec else None
         text = str(last.value) if isinstance(last, ast.Constant) else ""
         parts.append(hole_of(lower(to, value.value), text))
-    return Text(tuple(parts), "f-string", at_of(node))
+    return Text(tuple(parts), "f-string", place_of(node))
 
 
 def _named(to: FunctionBuilder, node: Any) -> Expr:
     value = lower(to, node.value)
-    to.emit(Bind(node.target.id, value, "assign", at_of(node), to.region))
+    to.emit(Bind(node.target.id, value, "assign", place_of(node), to.region))
     return value
 
 
@@ -272,10 +272,10 @@ def _generators(to: FunctionBuilder, node: Any, depth: int) -> tuple[Expr | None
         is_async=bool(generator.is_async),
     ) as region:
         for name in target:
-            to.emit(Bind(name, iterable, "loop", at_of(generator.target), region))
+            to.emit(Bind(name, iterable, "loop", place_of(generator.target), region))
         for condition in generator.ifs:
             test = lower(to, condition)
-            to.emit(Test(test, "filter", at_of(condition), region))
+            to.emit(Test(test, "filter", place_of(condition), region))
         if depth + 1 < len(node.generators):
             key, element, _ = _generators(to, node, depth + 1)
         elif isinstance(node, ast.DictComp):

@@ -126,7 +126,7 @@ def _declared(entry: ClassEntry) -> Iterator[tuple[str, Bound]]:
             continue
         for position, event in enumerate(scope.function.events):
             if isinstance(event, Return) and isinstance(event.value, (Call, Const)):
-                bind = Bind(name, event.value, "assign", event.at, event.region)
+                bind = Bind(name, event.value, "assign", event.place, event.region)
                 yield name, Bound(scope, position, bind)
 
 

@@ -25,6 +25,7 @@ from auditor.source.models import Models, models_of
 from auditor.source.program import Program, Scope, program_of
 from auditor.source.results import context_of
 from auditor.source.sites import Site
+from auditor.source.traits import Traits, traits_of
 from auditor.source.value import Target, Value
 
 
@@ -61,12 +62,14 @@ class Project:
         for scope in self.program.scopes:
             yield scope.module, scope.function
 
-    def database_functions(self) -> Iterator[tuple[ModuleFacts, FunctionFacts]]:
-        """Those of `functions()` that do something with a database, through any depth of calls, or
-        that say a word which code about databases has."""
-        for scope, summary in zip(self.program.scopes, self.effects.summaries, strict=True):
-            if scope.function.has_words or summary:
-                yield scope.module, scope.function
+    def traits(self, scope: Scope) -> Traits:
+        """What a function has that checks may look for."""
+        effects = self.effects
+        return traits_of(
+            scope.function,
+            has_site=bool(effects.sites[scope.key]),
+            does=bool(effects.summaries[scope.key]),
+        )
 
     def resolve(self, module: ModuleFacts, expr: Expr | str | None) -> str:
         """The absolute dotted name that an expression or dotted name means in `module`: imports and

@@ -127,7 +127,7 @@ def _of_arithmetic(place: Place, expr: Arithmetic) -> Iterator[Piece]:
         case Arithmetic(operator="*", left=left, right=right):
             yield from _repeated(place, left, right)
         case Arithmetic(operator="%", left=left, right=right) if template := _template(place, left):
-            yield from _pieces(place, percent(Const(template), right, At(0, 0, 0, 0)))
+            yield from _pieces(place, percent(Const(template), right, 0))
         case Arithmetic(operator="+" | "%" | "|"):
             for term in terms_of(expr):
                 yield from _pieces(place, term)

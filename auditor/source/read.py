@@ -65,7 +65,7 @@ def _parse_all(
 ) -> list[Reading]:
     workers = jobs or os.cpu_count() or 1
     if workers == 1 or len(files) < _WORTH_A_PROCESS:
-        return [_as_reading(file, _parse(file, cache_folder)) for file in files]
+        return [_parsed(file, cache_folder) for file in files]
     chunks = [files[i : i + _CHUNK] for i in range(0, len(files), _CHUNK)]
     context = multiprocessing.get_context("fork" if hasattr(os, "fork") else "spawn")
     done: list[Reading] = []
@@ -116,13 +116,32 @@ def _known(file: SourceFile, cache_folder: Path | None, *, every: bool) -> Readi
     return None
 
 
-def _parse_chunk(files: Sequence[SourceFile], cache_folder: Path | None) -> list[bytes | str]:
+def _parse_chunk(
+    files: Sequence[SourceFile], cache_folder: Path | None
+) -> list[bytes | str | None]:
     with collector_off():
         return [_parse(file, cache_folder) for file in files]
 
 
-def _parse(file: SourceFile, cache_folder: Path | None) -> bytes | str:
-    """The facts as the cache keeps them, or why there are none."""
+def _parsed(file: SourceFile, cache_folder: Path | None) -> Reading:
+    """The facts of a file parsed in this process."""
+    try:
+        source = content_of(file.file)
+        module = parse_module(file.path, file.module, source, is_package=file.is_package)
+    except NotRead as error:
+        return _failed(file, str(error))
+    except NotParsed as error:
+        return _failed(file, f"not parsed: {error}")
+    if cache_folder is not None:
+        kept = cache.dumped(module)
+        if kept is not None:
+            cache.store(cache_folder, cache.key_of(source, file.path, file.module), kept)
+    return Reading((module,), (), 0, 0)
+
+
+def _parse(file: SourceFile, cache_folder: Path | None) -> bytes | str | None:
+    """The facts as the cache keeps them, or why there are none; None if they are nested too deeply
+    to go from one process to another."""
     try:
         source = content_of(file.file)
         module = parse_module(file.path, file.module, source, is_package=file.is_package)
@@ -131,12 +150,14 @@ def _parse(file: SourceFile, cache_folder: Path | None) -> bytes | str:
         return str(error)
     except NotParsed as error:
         return f"not parsed: {error}"
-    if cache_folder is not None:
+    if cache_folder is not None and kept is not None:
         cache.store(cache_folder, cache.key_of(source, file.path, file.module), kept)
     return kept
 
 
-def _as_reading(file: SourceFile, parsed: bytes | str) -> Reading:
+def _as_reading(file: SourceFile, parsed: bytes | str | None) -> Reading:
+    if parsed is None:
+        return _parsed(file, None)
     if isinstance(parsed, str):
         return _failed(file, parsed)
     module = cache.loaded(parsed)

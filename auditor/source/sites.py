@@ -20,7 +20,9 @@ from auditor.source.facts import (
     Name,
     Read,
     Region,
+    at_place,
     dotted,
+    place_at,
 )
 from auditor.source.inference import Inference
 from auditor.source.lookups import name_value
@@ -51,13 +53,18 @@ class Site(NamedTuple):
     scope: int
     position: int
     region: int
-    at: At
+    place: int
     what: str
     effects: tuple[Effect | Mode, ...]
     callee: int = -1
     certain: bool = True
     sure: bool = True
     per_element: bool = False
+
+    @property
+    def at(self) -> At:
+        """Where it stands."""
+        return at_place(self.place)
 
 
 def sites_of(inference: Inference, scope: Scope) -> Iterator[Site]:
@@ -93,7 +100,7 @@ def _of_read(inference: Inference, scope: Scope, position: int, read: Read) -> I
         if found is not None and is_property(program, found):
             remembered = _is_remembered(found)
             yield Site(
-                scope.key, position, read.region, read.at, step, (), found.key, not remembered
+                scope.key, position, read.region, read.place, step, (), found.key, not remembered
             )
         value = attribute_of(inference, value, step)
 
@@ -109,7 +116,7 @@ def _of_call(inference: Inference, scope: Scope, position: int, call: Call) -> I
         if value.kind == QUERY:
             what = f"{func.name}() over a query"
             yield Site(
-                scope.key, position, call.region, call.at, what, (Effect.READ,), sure=value.sure
+                scope.key, position, call.region, call.place, what, (Effect.READ,), sure=value.sure
             )
     elif func.name in _APPLYING and len(call.args) > 1:
         yield from _applied(inference, scope, position, call, call.args[_APPLYING[func.name]])
@@ -122,14 +129,16 @@ def _of_target(
         if target.row.effects and not target.row.lazy and _is_meant(target, call):
             what = _words(target, call)
             effects = _row_effects(inference.program, scope, position, target.row, call=call)
-            yield Site(scope.key, position, call.region, call.at, what, effects, sure=target.sure)
+            yield Site(
+                scope.key, position, call.region, call.place, what, effects, sure=target.sure
+            )
         return
     if target.function is None:
         return
     found = target.function
     certain = not target.override and not _is_remembered(found)
     yield Site(
-        scope.key, position, call.region, call.at, found.function.name, (), found.key, certain
+        scope.key, position, call.region, call.place, found.function.name, (), found.key, certain
     )
 
 
@@ -227,7 +236,7 @@ def _of_loop(inference: Inference, scope: Scope, region: Region) -> Iterator[Sit
     at = region.expr.at if isinstance(region.expr, Call) else region.at
     at = At(at.line, at.column, at.line, at.column)
     yield Site(
-        scope.key, position, region.parent, at, "iteration over a query", (Effect.READ,),
+        scope.key, position, region.parent, place_at(at), "iteration over a query", (Effect.READ,),
         sure=value.sure,
     )  # fmt: skip
 
@@ -238,4 +247,6 @@ def _of_with(inference: Inference, scope: Scope, region: Region) -> Iterator[Sit
         context = context_of(inference, scope, position, item.expr)
         if context is not None:
             what = f"{context.mode.value} block"
-            yield Site(scope.key, position, region.parent, region.at, what, (context.mode,))
+            yield Site(
+                scope.key, position, region.parent, place_at(region.at), what, (context.mode,)
+            )

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from auditor.source.build import FunctionBuilder, at_of
+from auditor.source.build import FunctionBuilder, at_of, place_of
 from auditor.source.facts import (
     Arithmetic,
     At,
@@ -73,7 +73,7 @@ def _function(module: ModuleBuilder, to: FunctionBuilder, node: Any) -> None:
     for default in (*node.args.defaults, *node.args.kw_defaults):
         if default is not None:
             lower(to, default)
-    to.emit(Bind(node.name, None, "define", at_of(node), to.region))
+    to.emit(Bind(node.name, None, "define", place_of(node), to.region))
     module.pending.append((node, module.qualified(node.name), module.class_name))
 
 
@@ -81,7 +81,7 @@ def _class(module: ModuleBuilder, to: FunctionBuilder, node: Any) -> None:
     decorators = tuple(lower(to, decorator) for decorator in node.decorator_list)
     bases = tuple(lower(to, base) for base in node.bases)
     keywords = tuple(Keyword(k.arg or "", lower(to, k.value)) for k in node.keywords)
-    to.emit(Bind(node.name, None, "define", at_of(node), to.region))
+    to.emit(Bind(node.name, None, "define", place_of(node), to.region))
     qualname = module.qualified(node.name)
     with to.inside("class", at_of(node), name=qualname) as region:
         with module.within(qualname, qualname):
@@ -107,7 +107,7 @@ def _class(module: ModuleBuilder, to: FunctionBuilder, node: Any) -> None:
 
 def _if(module: ModuleBuilder, to: FunctionBuilder, node: Any) -> None:
     test = lower(to, node.test)
-    to.emit(Test(test, "if", at_of(node.test), to.region))
+    to.emit(Test(test, "if", place_of(node.test), to.region))
     with to.inside("if", _around(node.body), expr=test) as partner:
         block(module, to, node.body)
     if node.orelse:
@@ -122,7 +122,7 @@ def _for(module: ModuleBuilder, to: FunctionBuilder, node: Any) -> None:
     more = {"target": target, "expr": iterable, "is_async": is_async}
     with to.inside("for", at_of(node), **more) as loop:
         for name in target:
-            to.emit(Bind(name, iterable, "loop", at_of(node.target), loop))
+            to.emit(Bind(name, iterable, "loop", place_of(node.target), loop))
         block(module, to, node.body)
     _loop_else(module, to, node, loop)
 
@@ -131,7 +131,7 @@ def _while(module: ModuleBuilder, to: FunctionBuilder, node: Any) -> None:
     with to.inside("while", at_of(node)) as loop:
         test = lower(to, node.test)
         to.set(loop, expr=test)
-        to.emit(Test(test, "while", at_of(node.test), loop))
+        to.emit(Test(test, "while", place_of(node.test), loop))
         block(module, to, node.body)
     _loop_else(module, to, node, loop)
 
@@ -150,7 +150,7 @@ def _try(module: ModuleBuilder, to: FunctionBuilder, node: Any) -> None:
         more = {"partner": body, "types": types, "name": handler.name or ""}
         with to.inside("handler", at_of(handler), **more) as region:
             if handler.name:
-                to.emit(Bind(handler.name, None, "except", at_of(handler), region))
+                to.emit(Bind(handler.name, None, "except", place_of(handler), region))
             block(module, to, handler.body)
     for kind, statements in (("try-else", node.orelse), ("finally", node.finalbody)):
         if statements:
@@ -172,7 +172,7 @@ def _with(module: ModuleBuilder, to: FunctionBuilder, node: Any) -> None:
         names = () if item.optional_vars is None else names_bound(item.optional_vars)
         items.append(WithItem(expr, names[0] if names else ""))
         for name in names:
-            to.emit(Bind(name, expr, "with", at_of(item.optional_vars), to.region))
+            to.emit(Bind(name, expr, "with", place_of(item.optional_vars), to.region))
     more = {"items": tuple(items), "is_async": isinstance(node, ast.AsyncWith)}
     with to.inside("with", at_of(node), **more):
         block(module, to, node.body)
@@ -180,14 +180,14 @@ def _with(module: ModuleBuilder, to: FunctionBuilder, node: Any) -> None:
 
 def _match(module: ModuleBuilder, to: FunctionBuilder, node: Any) -> None:
     subject = lower(to, node.subject)
-    to.emit(Test(subject, "match", at_of(node.subject), to.region))
+    to.emit(Test(subject, "match", place_of(node.subject), to.region))
     for case in node.cases:
         with to.inside("case", _around(case.body), expr=subject) as region:
             for pattern, name in _captures(case.pattern):
-                to.emit(Bind(name, subject, "capture", at_of(pattern), region))
+                to.emit(Bind(name, subject, "capture", place_of(pattern), region))
             if case.guard is not None:
                 guard = lower(to, case.guard)
-                to.emit(Test(guard, "if", at_of(case.guard), region))
+                to.emit(Test(guard, "if", place_of(case.guard), region))
             block(module, to, case.body)
 
 
@@ -202,21 +202,21 @@ def _captures(pattern: ast.pattern) -> Iterator[tuple[ast.AST, str]]:
 def _assign(module: ModuleBuilder, to: FunctionBuilder, node: Any) -> None:
     value = lower(to, node.value)
     for target in node.targets:
-        _bind(to, target, value, at_of(node))
+        _bind(to, target, value, place_of(node))
 
 
-def _bind(to: FunctionBuilder, target: ast.expr, value: Expr, at: At) -> None:
+def _bind(to: FunctionBuilder, target: ast.expr, value: Expr, place: int) -> None:
     if not isinstance(target, (ast.Tuple, ast.List)):
         _read_base(to, target)
-        to.emit(Bind(target_of(target), value, "assign", at, to.region))
+        to.emit(Bind(target_of(target), value, "assign", place, to.region))
         return
     paired = isinstance(value, Items) and len(value.items) == len(target.elts)
     if paired and not any(isinstance(item, ast.Starred) for item in target.elts):
         for item, part in zip(target.elts, value.items, strict=True):  # type: ignore[union-attr]
-            _bind(to, item, part, at)
+            _bind(to, item, part, place)
         return
     for name in names_bound(target):
-        to.emit(Bind(name, value, "unpack", at, to.region))
+        to.emit(Bind(name, value, "unpack", place, to.region))
 
 
 def _read_base(to: FunctionBuilder, target: ast.expr) -> None:
@@ -232,31 +232,31 @@ def _augmented(module: ModuleBuilder, to: FunctionBuilder, node: Any) -> None:
     value = lower(to, node.value)
     whole: Expr | None = None
     if isinstance(node.op, ast.Add):
-        whole = concatenated((before, value), at_of(node))
+        whole = concatenated((before, value), place_of(node))
     whole = whole or Arithmetic("+" if isinstance(node.op, ast.Add) else "?", before, value)
-    to.emit(Bind(target_of(node.target), whole, "augment", at_of(node), to.region))
+    to.emit(Bind(target_of(node.target), whole, "augment", place_of(node), to.region))
 
 
 def _annotated(module: ModuleBuilder, to: FunctionBuilder, node: Any) -> None:
     annotation = lower(FunctionBuilder(at_of(node)), node.annotation)
     value = None if node.value is None else lower(to, node.value)
     target = target_of(node.target)
-    to.emit(Bind(target, value, "assign", at_of(node), to.region, annotation))
+    to.emit(Bind(target, value, "assign", place_of(node), to.region, annotation))
 
 
 def _return(module: ModuleBuilder, to: FunctionBuilder, node: Any) -> None:
     value = None if node.value is None else lower(to, node.value)
-    to.emit(Return(value, at_of(node), to.region))
+    to.emit(Return(value, place_of(node), to.region))
 
 
 def _raise(module: ModuleBuilder, to: FunctionBuilder, node: Any) -> None:
     error = None if node.exc is None else lower(to, node.exc)
     cause = None if node.cause is None else lower(to, node.cause)
-    to.emit(Raise(error, cause, node.cause is not None, at_of(node), to.region))
+    to.emit(Raise(error, cause, node.cause is not None, place_of(node), to.region))
 
 
 def _assert(module: ModuleBuilder, to: FunctionBuilder, node: Any) -> None:
-    to.emit(Test(lower(to, node.test), "assert", at_of(node.test), to.region))
+    to.emit(Test(lower(to, node.test), "assert", place_of(node.test), to.region))
     if node.msg is not None:
         lower(to, node.msg)
 
@@ -264,7 +264,7 @@ def _assert(module: ModuleBuilder, to: FunctionBuilder, node: Any) -> None:
 def _delete(module: ModuleBuilder, to: FunctionBuilder, node: Any) -> None:
     for target in node.targets:
         for name in names_bound(target):
-            to.emit(Bind(name, None, "delete", at_of(node), to.region))
+            to.emit(Bind(name, None, "delete", place_of(node), to.region))
 
 
 def _expression(module: ModuleBuilder, to: FunctionBuilder, node: Any) -> None:
@@ -272,7 +272,7 @@ def _expression(module: ModuleBuilder, to: FunctionBuilder, node: Any) -> None:
 
 
 def _jump(module: ModuleBuilder, to: FunctionBuilder, node: Any) -> None:
-    to.emit(Jump(type(node).__name__.lower(), at_of(node), to.region))
+    to.emit(Jump(type(node).__name__.lower(), place_of(node), to.region))
 
 
 def _import(module: ModuleBuilder, to: FunctionBuilder, node: Any) -> None:

@@ -10,7 +10,7 @@ import re
 import string
 from collections.abc import Mapping, Sequence
 
-from auditor.source.facts import Arithmetic, At, Call, Const, Expr, Items, Opaque, Pairs, Text
+from auditor.source.facts import Arithmetic, Call, Const, Expr, Items, Opaque, Pairs, Text
 
 _PERCENT = re.compile(
     r"%(?:\((?P<key>[^)]*)\))?[-#0 +]*(?:\d+|\*)?(?:\.(?:\d+|\*))?(?P<kind>[a-zA-Z%])"
@@ -20,7 +20,7 @@ _NUMERIC = frozenset("diufFeEgGxXobn")
 Part = str | Expr
 
 
-def concatenated(items: Sequence[Expr], at: At) -> Text | None:
+def concatenated(items: Sequence[Expr], place: int) -> Text | None:
     """The text of `a + b + c`; None if no item is known to be a string."""
     if not any(is_text(item) for item in items):
         return None
@@ -32,7 +32,7 @@ def concatenated(items: Sequence[Expr], at: At) -> Text | None:
             parts.append(item.value)
         else:
             parts.append(item)
-    return Text(tuple(parts), "concat", at)
+    return Text(tuple(parts), "concat", place)
 
 
 def terms_of(expr: Arithmetic) -> tuple[Expr, ...]:
@@ -50,10 +50,10 @@ def is_text(expr: Expr) -> bool:
     return isinstance(expr, Text) or (isinstance(expr, Const) and isinstance(expr.value, str))
 
 
-def percent(template: Expr, value: Expr, at: At) -> Text:
+def percent(template: Expr, value: Expr, place: int) -> Text:
     """The text of `template % value`; `template` is a constant string or a Text."""
     if not isinstance(template, Const):
-        return Text((template, value), "percent", at)
+        return Text((template, value), "percent", place)
     holes = _percent_holes(value)
     parts: list[Part] = []
     position = used = 0
@@ -71,7 +71,7 @@ def percent(template: Expr, value: Expr, at: At) -> Text:
             used += 1
         parts.append(_converted(hole, match["kind"]))
     parts.append(source[position:])
-    return Text(_tidy(parts), "percent", at)
+    return Text(_tidy(parts), "percent", place)
 
 
 def _percent_holes(value: Expr) -> tuple[Expr, ...]:
@@ -104,7 +104,7 @@ def formatted(template: str, call: Call) -> Text:
             parts.append(_converted(_argument(call, named, key), (spec or "s")[-1:]))
     except ValueError:
         parts = [template, Opaque((*call.args, *named.values()))]
-    return Text(_tidy(parts), "format", call.at)
+    return Text(_tidy(parts), "format", call.place)
 
 
 def _argument(call: Call, named: Mapping[str, Expr], key: str) -> Expr:

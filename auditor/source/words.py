@@ -1,19 +1,28 @@
 """Words by which source is known to have nothing to do with databases, before it is looked at.
 
-A file without any of `OF_FILES` and without a statement is not parsed. A function without any of
+A file without any of them and without a statement is not parsed. A function without any of
 `OF_FUNCTIONS`, which calls nothing that works with a database either, is given to no rule that is
-about databases.
+about databases. Each branch of the patterns begins with a letter as it is, where it can: such a
+pattern is searched twice as fast.
 """
 
 from __future__ import annotations
 
 import re
 
-OF_FILES = re.compile(
-    rb"sqlalchemy|oslo_db|sqlmodel|alembic|self\.db\b|[sS]ession\b|\.query\b|cursor|\.execute|db_api|_db\b"
-    rb"|\.objects\b|import (?:objects|db)\b|\bmodels\b|psycopg|pymysql|MySQLdb|sqlite3|import \*"
-    rb"|auditor: *ignore"
+_NAMES = (
+    rb"sqlalchemy|sqlmodel|sqlite3|self\.db\b|session\b|Session\b|oslo_db|alembic|cursor|db_api|_db\b"
+    rb"|\.(?:query\b|objects\b)|import (?:\*|(?:objects|db)\b)|models\b(?<!\wmodels)|psycopg"
+    rb"|pymysql|MySQLdb|auditor: *ignore"
 )
+_OF_FILES = re.compile(_NAMES)
+_EXECUTED = re.compile(
+    rb"db\b(?<!\w..)|database|engine\b|conn\b|connection\.execute|cur\.(?<!\w....)"
+    rb"|select\s|insert\s+(?:or\s+\w+\s+)?into\s|delete\s+from\s|truncate\s+table|pragma\s"
+    rb"|update\s[^\n]*\n?[^\n]*\bset\s|create\s+(?:temp\w*\s+)?(?:table|index|view)\b"
+    rb"|drop\s+(?:table|index|view)\b|alter\s+table\b"
+)
+"""What stands, in small letters, in a file whose `.execute` executes SQL; most run programs."""
 _OF_STATEMENTS = (
     b"SELECT", b"INSERT", b"UPDATE", b"DELETE", b" TABLE", b"select ", b"insert into", b"update ",
     b"delete from", b"read_sql", b"asyncpg", b"aiosqlite", b"aiomysql", b"mogrify",
@@ -26,19 +35,24 @@ _STATEMENT = re.compile(
     rb"|read_sql|asyncpg|aiosqlite|aiomysql|mogrify"
 )
 OF_FUNCTIONS = re.compile(
-    OF_FILES.pattern + rb"|\b[sS][qQ][lL]|SELECT\b|INSERT\b|UPDATE\b|DELETE\b|DB[A-Z]|\bdb\b|db_exc"
-    rb"|IntegrityError|OperationalError|StaleData|ResultFound|select\(|\btext\(|[qQ]uery|filter"
-    rb"|\blike\(|commit|rollback|flush|transaction|[eE]ngine|[cC]onnection|CONTEXT_|retr(?:y|ies)"
-    rb"|read_sql|[\"'](?:select|insert into|update|delete from) [\w*{%]"
+    _NAMES + rb"|\.execute|s[qQ][lL](?<!\w...)|S[qQ][lL](?<!\w...)|SELECT\b|INSERT\b|UPDATE\b"
+    rb"|DELETE\b|DB[A-Z]|db\b(?<!\w..)|db_exc|IntegrityError|OperationalError|StaleData|ResultFound"
+    rb"|select\(|text\((?<!\w.....)|query|Query|filter|like\((?<!\w.....)|commit|rollback|flush"
+    rb"|transaction|engine|Engine|connection|Connection|CONTEXT_|retr(?:y|ies)|read_sql"
+    rb"|\"(?:select|insert into|update|delete from) [\w*{%]"
+    rb"|'(?:select|insert into|update|delete from) [\w*{%]"
 )
 """Also what errors, statements, transactions and retries are named by without those words."""
 
 
 def is_of_databases(source: bytes) -> bool:
     """Whether a file may work with a database, or write statements for code that does."""
-    return OF_FILES.search(source) is not None or (
-        any(word in source for word in _OF_STATEMENTS) and _STATEMENT.search(source) is not None
-    )
+    if _OF_FILES.search(source) is not None:
+        return True
+    if b".execute" in source and _EXECUTED.search(source.lower()) is not None:
+        return True
+    is_near = any(word in source for word in _OF_STATEMENTS)
+    return is_near and _STATEMENT.search(source) is not None
 
 
 class Words:

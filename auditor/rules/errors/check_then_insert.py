@@ -31,6 +31,7 @@ from auditor.source.models import Model
 from auditor.source.program import Scope, last_step
 from auditor.source.project import Project
 from auditor.source.sites import Site
+from auditor.source.traits import SITE
 
 _DUPLICATES = ("oslo_db.exception.DBDuplicateEntry", "sqlalchemy.exc.IntegrityError")
 _READS = frozenset((Effect.READ, Effect.STATEMENT))
@@ -227,7 +228,7 @@ RULE = Rule(
     ),
     instead="Insert and answer the duplicate (`with session.begin_nested():` in a `try`, `except"
     " DBDuplicateEntry` or `IntegrityError`), or use an upsert (`on_conflict_do_nothing`).",
-    checks=(OnFunction(check), OnTape(recorded), OnOutcomes(key_taken)),
+    checks=(OnFunction(check, needs=(SITE,)), OnTape(recorded), OnOutcomes(key_taken)),
     bad=(
         Example(
             "get or create",

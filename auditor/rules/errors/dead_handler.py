@@ -11,6 +11,7 @@ from auditor.rules.errors.caught import Handler, handlers_of, short
 from auditor.rules.places import span_of
 from auditor.source.facts import Bind, Call, FunctionFacts, Items, ModuleFacts, Name, Region
 from auditor.source.project import Project
+from auditor.source.traits import HANDLER
 
 _OSLO_DB = ("oslo_db.", "neutron_lib.db.")
 _ASSUMED = (
@@ -128,7 +129,7 @@ RULE = Rule(
         " it was written for goes past it."
     ),
     instead="Catch the class of `oslo_db.exception` that the error becomes.",
-    checks=(OnFunction(check),),
+    checks=(OnFunction(check, needs=(HANDLER,)),),
     bad=(
         Example(
             "a name that the module never binds",

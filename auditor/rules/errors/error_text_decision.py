@@ -28,6 +28,7 @@ from auditor.source.facts import (
 )
 from auditor.source.program import last_step
 from auditor.source.project import Project
+from auditor.source.traits import HANDLER
 
 _AS_TEXT = frozenset(
     {"str", "repr", "six.text_type", "unicode", "encodeutils.exception_to_unicode"}
@@ -153,7 +154,7 @@ RULE = Rule(
     ),
     instead="Catch the class that means it (`DBDuplicateEntry`, `IntegrityError`), or compare the"
     " number: `error.orig.sqlstate`, `error.orig.pgcode`, `error.orig.args[0] == 1062`.",
-    checks=(OnFunction(check),),
+    checks=(OnFunction(check, needs=(HANDLER,)),),
     bad=(
         Example(
             "a word in the message",

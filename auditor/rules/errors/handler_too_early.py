@@ -12,6 +12,7 @@ from auditor.source.facts import Call, FunctionFacts, ModuleFacts, dotted
 from auditor.source.program import last_step
 from auditor.source.project import Project, position_of
 from auditor.source.sites import Site
+from auditor.source.traits import HANDLER
 
 _NOTED = "add", "add_all", "delete"
 _HARMLESS = frozenset({
@@ -111,7 +112,7 @@ RULE = Rule(
     ),
     instead="Put `session.flush()` into the `try`, or better the whole block: `try: with"
     " session.begin_nested(): session.add(row)`.",
-    checks=(OnFunction(check),),
+    checks=(OnFunction(check, needs=(HANDLER,)),),
     bad=(
         Example(
             "the error comes at the end of the block",

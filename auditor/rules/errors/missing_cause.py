@@ -9,6 +9,7 @@ from auditor.rules.places import span_of
 from auditor.source.facts import Call, Event, FunctionFacts, ModuleFacts, Name, Raise, dotted, walk
 from auditor.source.program import last_step
 from auditor.source.project import Project
+from auditor.source.traits import HANDLER
 
 
 def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hits:
@@ -76,7 +77,7 @@ RULE = Rule(
     ),
     instead="`except DBReferenceError as error: raise LabelNotFound(...) from error`; `from None`"
     " where hiding it is meant.",
-    checks=(OnFunction(check),),
+    checks=(OnFunction(check, needs=(HANDLER,)),),
     bad=(
         Example(
             "a domain error in place of a foreign key error",

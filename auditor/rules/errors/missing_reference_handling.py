@@ -17,6 +17,7 @@ from auditor.rules.places import span_of
 from auditor.source.facts import Call, Expr, FunctionFacts, ModuleFacts
 from auditor.source.program import CallSite, Scope, last_step
 from auditor.source.project import Project
+from auditor.source.traits import SITE
 
 _REFERENCE = "oslo_db.exception.DBReferenceError"
 _STEPS = 4
@@ -194,7 +195,7 @@ RULE = Rule(
     ),
     instead="Handle DBReferenceError outside of the transaction and raise the error of the domain"
     " (`NotFound` after a create, `InUse` after a delete), from it.",
-    checks=(OnFunction(check), OnOutcomes(reference_unanswered)),
+    checks=(OnFunction(check, needs=(SITE,)), OnOutcomes(reference_unanswered)),
     bad=(
         Example(
             "a row for a parent that the caller names",

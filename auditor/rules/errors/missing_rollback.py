@@ -39,6 +39,7 @@ from auditor.source.facts import (
 )
 from auditor.source.project import Project
 from auditor.source.sites import Site
+from auditor.source.traits import HANDLER
 
 _WRITTEN = frozenset((Effect.WRITE, Effect.FLUSH, Effect.COMMIT, Effect.STATEMENT))
 _FLUSHED = frozenset((Effect.FLUSH, Effect.COMMIT))
@@ -196,7 +197,7 @@ RULE = Rule(
     ),
     instead="Call `session.rollback()` in the handler, or do the work in"
     " `with session.begin_nested():` or a `with Session.begin() as session:` of its own.",
-    checks=(OnFunction(check),),
+    checks=(OnFunction(check, needs=(HANDLER,)),),
     bad=(
         Example(
             "logged, then the next query",

@@ -23,6 +23,7 @@ from auditor.source.models import Model
 from auditor.source.program import last_step
 from auditor.source.project import Project
 from auditor.source.sites import Site
+from auditor.source.traits import HANDLER
 
 _REFERENCE = "oslo_db.exception.DBReferenceError"
 _WRITES = frozenset((Effect.WRITE, Effect.PENDING))
@@ -160,7 +161,7 @@ RULE = Rule(
     instead="Look at `key` or `constraint` of the error and raise what cannot be told on as it is."
     " All four attributes are None on SQLite, and on deletes `table` and `key_table` change places"
     " between PostgreSQL and MariaDB. Or read the parents first, in the same transaction.",
-    checks=(OnFunction(check), OnOutcomes(reference_mistaken)),
+    checks=(OnFunction(check, needs=(HANDLER,)), OnOutcomes(reference_mistaken)),
     bad=(
         Example(
             "two foreign keys, one answer",

@@ -20,6 +20,7 @@ from auditor.rules.places import span_of
 from auditor.source.facts import Call, Expr, FunctionFacts, ModuleFacts, Name, Raise
 from auditor.source.program import last_step
 from auditor.source.project import Project
+from auditor.source.traits import DECORATED, HANDLER
 
 _RETRIABLE = (
     "oslo_db.exception.DBDeadlock",
@@ -124,7 +125,7 @@ RULE = Rule(
     ),
     instead="Catch what is meant (`DBDuplicateEntry`, `DBReferenceError`), or put `except"
     " DBDeadlock: raise` before the wide handler.",
-    checks=(OnFunction(check),),
+    checks=(OnFunction(check, needs=(HANDLER, DECORATED)),),
     bad=(
         Example(
             "turned into an error of the domain",

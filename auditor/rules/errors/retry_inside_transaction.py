@@ -23,6 +23,7 @@ from auditor.rules.errors.retry_seen import recorded
 from auditor.rules.places import span_of
 from auditor.source.facts import Call, FunctionFacts, Jump, ModuleFacts, Name, Read, Region, Return
 from auditor.source.project import Project
+from auditor.source.traits import BLOCK, DECORATED
 
 _CARRIED = (("session",), ("_session",), ("context",), ("_context",), ("obj_context",))
 """Attributes of `self` by which an object carries the transaction of its maker."""
@@ -223,7 +224,7 @@ RULE = Rule(
     ),
     instead="Put the retry around the place that begins the transaction: the retry decorator above"
     " the context decorator, or a savepoint inside the loop for errors of one statement.",
-    checks=(OnFunction(check), OnTape(recorded)),
+    checks=(OnFunction(check, needs=(BLOCK | DECORATED,)), OnTape(recorded)),
     bad=(
         Example(
             "decorators in the wrong order",

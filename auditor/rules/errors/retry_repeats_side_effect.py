@@ -16,6 +16,7 @@ from auditor.rules.places import span_of
 from auditor.source.facts import FunctionFacts, ModuleFacts
 from auditor.source.project import Project
 from auditor.source.sites import Site
+from auditor.source.traits import DECORATED, HANDLER, SITE
 
 
 def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hits:
@@ -115,7 +116,7 @@ RULE = Rule(
     instead="Work on copies and hand back what was found (`values = dict(values)`); send after the"
     " retried function has returned; put what belongs together into one transaction, or retry each"
     " transaction by itself.",
-    checks=(OnFunction(check), OnOutcomes(seen)),
+    checks=(OnFunction(check, needs=(SITE, DECORATED | HANDLER)), OnOutcomes(seen)),
     bad=(
         Example(
             "an argument loses a value",

@@ -21,6 +21,7 @@ from auditor.source.facts import (
 )
 from auditor.source.program import Scope, last_step
 from auditor.source.project import Project
+from auditor.source.traits import DECORATED, RAISE
 
 _DEPTH = 3
 """Calls below the function in which a RetryRequest is looked for."""
@@ -134,7 +135,7 @@ RULE = Rule(
     ),
     instead="Decorate the function that runs the work to its end; say what to repeat on"
     " (`retry_on_deadlock=True`); raise `RetryRequest(error)`.",
-    checks=(OnFunction(check),),
+    checks=(OnFunction(check, needs=(DECORATED | RAISE,)),),
     bad=(
         Example(
             "a generator",

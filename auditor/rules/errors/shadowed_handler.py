@@ -8,6 +8,7 @@ from auditor.rules.errors.caught import Handler, handlers_of, short
 from auditor.rules.places import span_of
 from auditor.source.facts import FunctionFacts, ModuleFacts
 from auditor.source.project import Project
+from auditor.source.traits import HANDLER
 
 _EVERYTHING = ("Exception", "BaseException")
 
@@ -66,7 +67,7 @@ RULE = Rule(
         " happens; a subclass beside its base in one tuple says less than it seems to."
     ),
     instead="Put the handler for the subclass first, or remove the class that adds nothing.",
-    checks=(OnFunction(check),),
+    checks=(OnFunction(check, needs=(HANDLER,)),),
     bad=(
         Example(
             "a subclass below its base",

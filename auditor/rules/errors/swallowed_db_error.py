@@ -32,6 +32,7 @@ from auditor.rules.mapping.keys import is_migration
 from auditor.rules.places import span_of
 from auditor.source.facts import Attribute, Call, FunctionFacts, ModuleFacts, dotted, walk
 from auditor.source.project import Project
+from auditor.source.traits import HANDLER
 
 _SENT = frozenset((Effect.WRITE, Effect.FLUSH, Effect.COMMIT))
 _FLUSHED = frozenset((Effect.FLUSH, Effect.COMMIT))
@@ -195,7 +196,7 @@ RULE = Rule(
     ),
     instead="Let it go up (a retry decorator above the transaction handles what is transient), or"
     " raise an error of the domain `from` it.",
-    checks=(OnFunction(check),),
+    checks=(OnFunction(check, needs=(HANDLER,)),),
     bad=(
         Example(
             "logged, and the value returned as if stored",

@@ -27,6 +27,7 @@ from auditor.rules.places import span_of
 from auditor.source.facts import FunctionFacts, ModuleFacts
 from auditor.source.project import Project
 from auditor.source.sites import Site
+from auditor.source.traits import BLOCK, DECORATED, HANDLER
 
 _ENDING = (
     "oslo_db.exception.DBDeadlock",
@@ -129,7 +130,7 @@ RULE = Rule(
     instead="Let the error leave the transaction and retry the whole of it, or give the work that"
     " may fail a savepoint (`session.begin_nested()`) and catch only the error that is meant"
     " outside of that.",
-    checks=(OnFunction(check),),
+    checks=(OnFunction(check, needs=(HANDLER, BLOCK | DECORATED)),),
     bad=(
         Example(
             "the rest of the transaction goes on",

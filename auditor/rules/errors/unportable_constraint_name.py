@@ -11,6 +11,8 @@ from auditor.source.project import Project
 
 _OSLO_DB = ("oslo_db.", "neutron_lib.db.")
 
+_MAKERS = frozenset(("UniqueConstraint", "create_unique_constraint", "Index", "create_index"))
+
 
 def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hits:
     """Unique constraints and indexes with a name of fewer than two underscores, in a project that
@@ -72,7 +74,14 @@ RULE = Rule(
     ),
     instead="Name it `uniq_<table>0<column>0<column>`: from that oslo.db reads the columns on all"
     " backends.",
-    checks=(OnFunction(check),),
+    checks=(
+        OnFunction(
+            check,
+            calls=frozenset(
+                ("UniqueConstraint", "create_unique_constraint", "Index", "create_index")
+            ),
+        ),
+    ),
     bad=(
         Example(
             "in a model",

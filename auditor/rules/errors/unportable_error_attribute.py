@@ -23,6 +23,7 @@ from auditor.source.facts import (
 )
 from auditor.source.program import last_step
 from auditor.source.project import Project
+from auditor.source.traits import HANDLER
 
 _REFERENCE = "oslo_db.exception.DBReferenceError"
 _DUPLICATE = "oslo_db.exception.DBDuplicateEntry"
@@ -169,7 +170,7 @@ RULE = Rule(
     ),
     instead="Ask `is None` first and have an answer for that, or raise what cannot be told on as it"
     " is; name unique constraints `uniq_<table>0<column>0<column>`.",
-    checks=(OnFunction(check),),
+    checks=(OnFunction(check, needs=(HANDLER,)),),
     bad=(
         Example(
             "which key, with no answer for SQLite",

@@ -38,6 +38,7 @@ from auditor.source.facts import (
 )
 from auditor.source.project import Project
 from auditor.source.sites import Site
+from auditor.source.traits import HANDLER
 
 _DEADLOCK = "oslo_db.exception.DBDeadlock"
 _REFUSED = (
@@ -191,7 +192,7 @@ RULE = Rule(
     instead="Put the `try` around the whole transaction, or give what may fail a savepoint"
     " (`with session.begin_nested():` inside the `try`). To turn the error into one of the domain,"
     " raise it from the handler on every path and ask the database nothing there.",
-    checks=(OnFunction(check),),
+    checks=(OnFunction(check, needs=(HANDLER,)),),
     bad=(
         Example(
             "looks for the row in the broken transaction",

@@ -168,7 +168,7 @@ RULE = Rule(
     ),
     instead="`session.scalar(select(func.max(Volume.size)).where(...))`; for the row itself"
     " `.order_by(Volume.size.desc()).limit(1)`.",
-    checks=(OnFunction(check), OnTape(recorded)),
+    checks=(OnFunction(check, calls=_AGGREGATES), OnTape(recorded)),
     bad=(
         Example(
             "the sum of a column",

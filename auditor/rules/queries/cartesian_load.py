@@ -8,6 +8,7 @@ from auditor.model.finding import Confidence, Severity
 from auditor.rule import Example, Hit, Hits, LiveExample, OnFunction, OnTape, Rule
 from auditor.rules.places import span_of
 from auditor.rules.queries.chains import (
+    STARTS,
     Chain,
     Option,
     chains_of,
@@ -214,7 +215,7 @@ RULE = Rule(
     ),
     instead="`selectinload()` for the second collection; a join condition, or `.join()`, for a"
     " table that is only named.",
-    checks=(OnFunction(check), OnTape(recorded)),
+    checks=(OnFunction(check, calls=STARTS), OnTape(recorded)),
     bad=(
         Example(
             "two collections joined",

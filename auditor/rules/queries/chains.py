@@ -25,7 +25,7 @@ from auditor.source.program import last_step
 from auditor.source.project import Project
 from auditor.source.value import CLASS, NAME
 
-_STARTS = frozenset(("query", "select"))
+STARTS = frozenset(("query", "select"))
 _LENGTH = 60
 """Links of a chain that are looked at."""
 
@@ -66,9 +66,7 @@ def chains_of(function: FunctionFacts) -> Iterator[Chain]:
     """The queries that a function begins and puts together: one for each `query()` or `select()`
     call, with every link that its chain, or the name it is bound to, receives."""
     starts = [
-        e
-        for e in function.events
-        if isinstance(e, Call) and last_step(e.func) in _STARTS and e.args
+        e for e in function.events if isinstance(e, Call) and last_step(e.func) in STARTS and e.args
     ]
     index = _index_of(function) if starts else None
     for start in starts:

@@ -29,6 +29,7 @@ from auditor.source.facts import (
 from auditor.source.program import last_step
 from auditor.source.project import Project, position_of
 from auditor.source.sites import Site
+from auditor.source.traits import SITE
 
 
 def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hits:
@@ -154,7 +155,7 @@ def _commit_line(project: Project, path: Sequence[Standing], turn: Turn) -> Fram
     loop = outer.function.regions[turn.region]
     for call in _commits(outer.function.inside(loop)):
         position = position_of(outer.function, call)
-        site = Site(-1, position, call.region, call.at, "commit", ())
+        site = Site(-1, position, call.region, call.place, "commit", ())
         repeated = Repeated(site, Effect.COMMIT, loop, sometimes=False)
         if not is_in_pieces(outer.function, repeated) and not _is_apart(
             project, outer.function, repeated
@@ -205,7 +206,7 @@ RULE = Rule(
     ),
     instead="one commit after the loop; a commit for each few hundred items when the whole is too"
     " long for one transaction; a savepoint for an item that may fail.",
-    checks=(OnFunction(check), OnTape(check_tape)),
+    checks=(OnFunction(check, needs=(SITE,)), OnTape(check_tape)),
     bad=(
         Example(
             "a commit for each item",

@@ -78,7 +78,7 @@ RULE = Rule(
     ),
     instead="`session.scalar(select(func.count()).select_from(Label).where(...))` or"
     " `query.count()`.",
-    checks=(OnFunction(check), OnTape(recorded)),
+    checks=(OnFunction(check, calls=frozenset(("len",))), OnTape(recorded)),
     bad=(
         Example(
             "len() of all()",

@@ -6,6 +6,7 @@ from auditor.model.finding import Confidence, Severity
 from auditor.rule import Example, Hit, Hits, OnFunction, Rule
 from auditor.rules.places import span_of
 from auditor.rules.queries.chains import (
+    STARTS,
     Chain,
     Option,
     chains_of,
@@ -151,7 +152,7 @@ RULE = Rule(
     ),
     instead="`.join(Binding.agent).options(contains_eager(Binding.agent))`; if the whole collection"
     " is wanted beside the condition, `selectinload()` says so.",
-    checks=(OnFunction(check),),
+    checks=(OnFunction(check, calls=STARTS),),
     bad=(
         Example(
             "no join at all",

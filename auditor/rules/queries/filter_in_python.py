@@ -35,6 +35,7 @@ from auditor.source.facts import (
     walk,
 )
 from auditor.source.project import Project
+from auditor.source.traits import LOOP
 
 _OPERATORS = frozenset(("==", "!=", "<", "<=", ">", ">=", "is", "is not", "in", "not in"))
 
@@ -211,7 +212,7 @@ RULE = Rule(
         " relationships, to be thrown away. The share of such rows grows with the age of the data."
     ),
     instead="the test as a filter of the query, where an index can serve it.",
-    checks=(OnFunction(check), OnTape(recorded)),
+    checks=(OnFunction(check, needs=(LOOP,)), OnTape(recorded)),
     bad=(
         Example(
             "skipped at the top of the loop",

@@ -25,6 +25,7 @@ from auditor.source.facts import At, Call, FunctionFacts, ModuleFacts, Read
 from auditor.source.models import Relationship
 from auditor.source.program import last_step
 from auditor.source.project import Project
+from auditor.source.traits import LOOP
 from auditor.source.value import Value
 
 
@@ -199,7 +200,7 @@ RULE = Rule(
     ),
     instead="an option on the query: `selectinload` for collections, `joinedload` for one row; or"
     " `lazy=` on the relationship when every reader needs it.",
-    checks=(OnFunction(check), OnTape(check_tape)),
+    checks=(OnFunction(check, needs=(LOOP,)), OnTape(check_tape)),
     bad=(
         Example(
             "a collection of each row",

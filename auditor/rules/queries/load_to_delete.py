@@ -113,7 +113,7 @@ RULE = Rule(
         " longer."
     ),
     instead="`count = session.query(Firewall).filter_by(id=id).delete()` and a test of `count`.",
-    checks=(OnFunction(check),),
+    checks=(OnFunction(check, calls=frozenset(("delete",))),),
     bad=(
         Example(
             "locked by the query",

@@ -130,7 +130,7 @@ RULE = Rule(
         " statement is sent with `false`, or with half of the condition; some raise TypeError."
     ),
     instead="`Port.id.in_(ids)`, `Port.host.is_(None)`, `and_(...)`, `or_(...)`, `~`.",
-    checks=(OnFunction(check),),
+    checks=(OnFunction(check, calls=_CONDITIONS),),
     bad=(
         Example(
             "in a list",

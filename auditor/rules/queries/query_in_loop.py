@@ -13,7 +13,7 @@ from auditor.rules.outside import is_of_catalogue
 from auditor.rules.queries.called_in_loops import per_turn_hits
 from auditor.rules.queries.estimated import estimated
 from auditor.rules.queries.loop_examples import BAD, GOOD
-from auditor.rules.queries.repeated import hit_of, likeliest, repeated_sites
+from auditor.rules.queries.repeated import NEEDS, hit_of, likeliest, repeated_sites
 from auditor.rules.queries.repeated_read import is_same_each_time, is_told
 from auditor.rules.queries.unseen import READ, unseen_calls, unseen_hit
 from auditor.rules.repetitions import Repetition, repetitions
@@ -100,7 +100,7 @@ RULE = Rule(
     ),
     instead="one query before the loop for all items (`.in_(ids)`, a join, `selectinload`), kept in"
     " a dict by key; in pieces of a few hundred when the list is very long.",
-    checks=(OnFunction(check), OnTape(check_tape)),
+    checks=(OnFunction(check, needs=NEEDS), OnTape(check_tape)),
     bad=BAD,
     good=GOOD,
     known_gaps=(

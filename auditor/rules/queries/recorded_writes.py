@@ -87,7 +87,7 @@ def _is_needed(found: Repetition) -> bool:
 
 def _site(standing: Standing, function: FunctionFacts) -> Site:
     event = function.events[standing.position]
-    return Site(-1, standing.position, event.region, event.at, "", ())
+    return Site(-1, standing.position, event.region, event.place, "", ())
 
 
 def _fix(project: Project, found: Repetition) -> str:

@@ -25,6 +25,10 @@ from auditor.source.facts import (
 )
 from auditor.source.project import Project
 from auditor.source.sites import Site
+from auditor.source.traits import LOOP, SITE
+
+NEEDS = (LOOP | SITE,)
+"""What a function has that repeats statements: a loop, or a place that `map` repeats."""
 
 
 class Repeated(NamedTuple):

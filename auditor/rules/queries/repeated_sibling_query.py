@@ -16,6 +16,7 @@ from auditor.rules.queries.sibling_queries import LEAST, in_source
 from auditor.rules.recorded import Standing, is_set_up, path_of_entry
 from auditor.rules.turns import repeated_by
 from auditor.source.project import Project
+from auditor.source.traits import SITE
 from auditor.sql.shape import brief
 from auditor.sql.verbs import WRITES
 
@@ -140,7 +141,7 @@ RULE = Rule(
         " a line with each new kind of thing, and nobody sees a loop."
     ),
     instead="one query with `.in_([...])`, its rows kept in a dict by that column.",
-    checks=(OnFunction(in_source), OnTape(check)),
+    checks=(OnFunction(in_source, needs=(SITE,)), OnTape(check)),
     bad=(
         Example(
             "the query written out for each resource",

@@ -11,7 +11,7 @@ from auditor.model.tape import CauseKind, Entry, Tape
 from auditor.rule import Example, Hit, Hits, LiveExample, OnFunction, OnTape, Rule
 from auditor.rules.outside import is_test_code
 from auditor.rules.places import span_of
-from auditor.rules.queries.chains import Chain, chains_of, class_named
+from auditor.rules.queries.chains import STARTS, Chain, chains_of, class_named
 from auditor.rules.queries.fates import fate_of
 from auditor.rules.queries.queries_instead import style_of
 from auditor.rules.queries.recorded_loads import evidence_of, is_bounded, rows_each
@@ -148,7 +148,7 @@ RULE = Rule(
     ),
     instead="`select(Flow).where(Flow.id > last).order_by(Flow.id).limit(500)`, or"
     " `.execution_options(yield_per=500)` where all rows are needed.",
-    checks=(OnFunction(check), OnTape(recorded)),
+    checks=(OnFunction(check, calls=STARTS), OnTape(recorded)),
     bad=(
         Example(
             "all rows of a class",

@@ -44,7 +44,7 @@ RULE = Rule(
     ),
     instead="Name the relationships that are read: `joinedload(Balancer.listeners)`;"
     ' `raiseload("*")` beside them shows in tests what was forgotten.',
-    checks=(OnFunction(check),),
+    checks=(OnFunction(check, calls=_EAGER),),
     bad=(
         Example(
             "joined",

@@ -11,7 +11,7 @@ from auditor.rules.places import span_of
 from auditor.rules.queries.loops import is_conditional, loops_of, repeating_loop
 from auditor.rules.queries.needed_writes import is_needed, is_one_by_one
 from auditor.rules.queries.recorded_writes import BAD, GOOD, check_tape
-from auditor.rules.queries.repeated import hit_of, likeliest, repeated_sites
+from auditor.rules.queries.repeated import NEEDS, hit_of, likeliest, repeated_sites
 from auditor.rules.queries.rows import row_loops
 from auditor.rules.queries.unseen import WRITE, unseen_calls, unseen_hit
 from auditor.source.facts import (
@@ -116,7 +116,7 @@ RULE = Rule(
     instead="one `update(...).where(key.in_(keys))` or `delete(...)`; for values that differ, one"
     " `execute(statement, list_of_parameters)`; for new rows `session.add()` in the loop and one"
     " flush after it.",
-    checks=(OnFunction(check), OnTape(check_tape)),
+    checks=(OnFunction(check, needs=NEEDS), OnTape(check_tape)),
     bad=(
         Example(
             "an UPDATE for each key",

@@ -96,7 +96,7 @@ RULE = Rule(
     ),
     instead="`session.execute(...)`, or `session.connection()` for the connection the session works"
     " on; its `.connection` is the driver's, in the same transaction.",
-    checks=(OnFunction(check),),
+    checks=(OnFunction(check, calls=_OPENS),),
     bad=(
         Example(
             "a raw connection beside the session",

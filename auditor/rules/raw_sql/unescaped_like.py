@@ -156,7 +156,7 @@ RULE = Rule(
     ),
     instead="`Column.contains(value, autoescape=True)` (`startswith`, `endswith`), or escape `%`,"
     ' `_` and the escape character yourself and pass `escape="\\\\"`.',
-    checks=(OnFunction(check),),
+    checks=(OnFunction(check, calls=_PATTERNS | _PARTS),),
     bad=(
         Example(
             "wildcards around a value",

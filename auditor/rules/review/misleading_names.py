@@ -24,6 +24,7 @@ from auditor.source.facts import (
     walk,
 )
 from auditor.source.project import Project
+from auditor.source.traits import LOOP, SITE
 
 
 def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hits:
@@ -180,7 +181,7 @@ RULE = Rule(
     ),
     instead="Two names: one loaded before the loop for all, one bound in every round; names that"
     " say what they hold.",
-    checks=(OnFunction(check),),
+    checks=(OnFunction(check, needs=(LOOP | SITE,)),),
     bad=(
         Example(
             "all rows once, or the rows of one element",

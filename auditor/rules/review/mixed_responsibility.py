@@ -26,6 +26,7 @@ from auditor.source.families import families_of
 from auditor.source.loads import STATEMENTS, Loads, class_of
 from auditor.source.project import Project
 from auditor.source.sites import Site
+from auditor.source.traits import SITE
 
 _BRANCHES = frozenset(("if", "for", "while", "comprehension", "handler", "case"))
 _COMPLEX = 7
@@ -147,7 +148,7 @@ RULE = Rule(
         " nothing to do with each other changes for two reasons."
     ),
     instead="one function that loads all rows, and one without a session that shapes them.",
-    checks=(OnFunction(check),),
+    checks=(OnFunction(check, needs=(SITE,)),),
     bad=(
         Example(
             "queries in the loop that shapes",

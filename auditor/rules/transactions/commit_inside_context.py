@@ -29,6 +29,7 @@ from auditor.source.facts import (
 )
 from auditor.source.project import Project
 from auditor.source.sites import Site
+from auditor.source.traits import BLOCK, DECORATED, SITE
 
 _ENDS = (Effect.COMMIT, Effect.ROLLBACK)
 _OWN = frozenset((SESSION, CONNECTION))
@@ -156,7 +157,7 @@ RULE = Rule(
     instead="Take the call out: leaving the block commits, an exception rolls back. Where a part"
     " has to be kept by itself, give it a block of its own; to give up a part, use"
     " `session.begin_nested()`. To see database errors early, `flush()` is enough.",
-    checks=(OnFunction(check), OnTape(recorded)),
+    checks=(OnFunction(check, needs=(SITE, BLOCK | DECORATED)), OnTape(recorded)),
     bad=(
         Example(
             "a commit in a writer",

@@ -7,6 +7,7 @@ from auditor.rule import Example, Hit, Hits, OnFunction, Rule
 from auditor.rules.places import span_of
 from auditor.source.facts import At, FunctionFacts, ModuleFacts
 from auditor.source.project import Project
+from auditor.source.traits import DECORATED
 
 
 def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hits:
@@ -36,7 +37,7 @@ RULE = Rule(
     ),
     instead="`with reader.using(context):` inside the generator, around the loop that yields; or"
     " collect the rows and return a list.",
-    checks=(OnFunction(check),),
+    checks=(OnFunction(check, needs=(DECORATED,)),),
     bad=(
         Example(
             "a reader of enginefacade",

@@ -12,6 +12,7 @@ from auditor.rules.transactions.happened import evidence_of, incidents, opened_w
 from auditor.rules.transactions.nesting import nested_contexts
 from auditor.source.facts import FunctionFacts, ModuleFacts
 from auditor.source.project import Project
+from auditor.source.traits import BLOCK, DECORATED
 
 _WRITERS = frozenset((Mode.WRITER, Mode.INDEPENDENT_WRITER, Mode.SAVEPOINT))
 
@@ -59,7 +60,7 @@ RULE = Rule(
     ),
     instead="Do the independent work before or after the writer. Where it has to be kept even if"
     " the writer fails, see that it touches other tables, and size the pool for two connections.",
-    checks=(OnFunction(check), OnTape(recorded)),
+    checks=(OnFunction(check, needs=(BLOCK | DECORATED,)), OnTape(recorded)),
     bad=(
         Example(
             "one block in the other",

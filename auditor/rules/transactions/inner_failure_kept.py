@@ -22,6 +22,7 @@ from auditor.rules.transactions.nesting import Nested, innermost, nested_context
 from auditor.source.facts import Call, FunctionFacts, ModuleFacts, Raise, Region, dotted
 from auditor.source.project import Project
 from auditor.source.sites import Site
+from auditor.source.traits import BLOCK, DECORATED, HANDLER
 
 _JOINED = frozenset((Mode.WRITER, Mode.INDEPENDENT_WRITER))
 _LOGS = ("LOG", "log", "logger", "logging")
@@ -113,7 +114,7 @@ RULE = Rule(
     instead="Give the inner work a savepoint (`writer.savepoint.using(context)` or"
     " `session.begin_nested()`) and catch the error outside of it, or let the error leave the"
     " outer block.",
-    checks=(OnFunction(check),),
+    checks=(OnFunction(check, needs=(HANDLER, BLOCK | DECORATED)),),
     bad=(
         Example(
             "one block in the other",

@@ -211,7 +211,7 @@ RULE = Rule(
         " keeps the frame alive."
     ),
     instead="`with engine.connect() as connection:`, or `engine.begin()` for a unit that commits.",
-    checks=(OnFunction(check), OnTape(recorded)),
+    checks=(OnFunction(check, calls=_OPENS), OnTape(recorded)),
     bad=(
         Example(
             "closed at the end",

@@ -20,6 +20,7 @@ from auditor.source.facts import (
 )
 from auditor.source.program import last_step
 from auditor.source.project import Project
+from auditor.source.traits import LOOP
 
 _STARTERS = frozenset(("Thread", "Timer"))
 _SUBMITTERS = frozenset(
@@ -101,7 +102,7 @@ RULE = Rule(
     ),
     instead="`with maker() as session:` inside the function that the thread runs, or a"
     " `scoped_session`; hand over keys or plain values, not sessions and not their objects.",
-    checks=(OnFunction(check), OnTape(recorded)),
+    checks=(OnFunction(check, needs=(LOOP,), calls=_STARTERS | _SUBMITTERS), OnTape(recorded)),
     bad=(
         Example(
             "one session for all",

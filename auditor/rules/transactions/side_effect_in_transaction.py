@@ -25,6 +25,7 @@ from auditor.source.facts import (
 )
 from auditor.source.project import Project
 from auditor.source.sites import Site
+from auditor.source.traits import BLOCK, DECORATED, SITE
 
 _WRITES = frozenset((Effect.WRITE, Effect.FLUSH, Effect.PENDING))
 _WAYS = {Effect.MESSAGE: "leaves the process", Effect.SLEEP: "sleeps", Effect.LOCK: "takes a lock"}
@@ -152,7 +153,7 @@ RULE = Rule(
     ),
     instead="Collect inside the transaction what is to be sent, and send it after the block. With"
     " neutron-lib: publish PRECOMMIT_* events inside, AFTER_* events outside.",
-    checks=(OnFunction(check), OnTape(recorded)),
+    checks=(OnFunction(check, needs=(SITE, BLOCK | DECORATED)), OnTape(recorded)),
     bad=(
         Example(
             "a context manager of the program's own that commits",

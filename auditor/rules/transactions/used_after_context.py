@@ -38,6 +38,7 @@ from auditor.source.facts import (
     walk,
 )
 from auditor.source.project import Project, position_of
+from auditor.source.traits import BLOCK, DECORATED
 from auditor.source.value import Value
 
 _ENDING = frozenset((Mode.READER, Mode.WRITER, Mode.INDEPENDENT_READER, Mode.INDEPENDENT_WRITER))
@@ -215,7 +216,7 @@ RULE = Rule(
     ),
     instead="Run the query inside the block (`.all()`), and load there what is read later"
     " (`selectinload`), or give back plain values.",
-    checks=(OnFunction(check),),
+    checks=(OnFunction(check, needs=(BLOCK | DECORATED,)),),
     bad=(
         Example(
             "a query is returned from the block",

@@ -26,6 +26,7 @@ from auditor.rules.transactions.nesting import innermost
 from auditor.source.facts import Call, FunctionFacts, ModuleFacts
 from auditor.source.project import Project
 from auditor.source.sites import Site
+from auditor.source.traits import BLOCK, DECORATED, SITE
 from auditor.sql.verbs import WRITES
 
 _READERS = frozenset((Mode.READER, Mode.INDEPENDENT_READER))
@@ -132,7 +133,7 @@ RULE = Rule(
         " stored depends on the caller."
     ),
     instead="`writer` in place of `reader`, or the change after the block in a writer of its own.",
-    checks=(OnFunction(check), OnTape(recorded)),
+    checks=(OnFunction(check, needs=(SITE, BLOCK | DECORATED)), OnTape(recorded)),
     bad=(
         Example(
             "an added row",

@@ -10,6 +10,7 @@ from auditor.rules.transactions.contexts import began_as
 from auditor.rules.transactions.nesting import nested_contexts
 from auditor.source.facts import FunctionFacts, ModuleFacts
 from auditor.source.project import Project
+from auditor.source.traits import BLOCK, DECORATED
 
 _READERS = frozenset((Mode.READER, Mode.INDEPENDENT_READER))
 _WRITERS = frozenset((Mode.WRITER, Mode.SAVEPOINT))
@@ -43,7 +44,7 @@ RULE = Rule(
         " with a TypeError, each time this path is taken, and only on this path."
     ),
     instead="Open the writer around both, or do the writing after the reader has ended.",
-    checks=(OnFunction(check),),
+    checks=(OnFunction(check, needs=(BLOCK | DECORATED,)),),
     bad=(
         Example(
             "one block in the other",
