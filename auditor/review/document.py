@@ -25,6 +25,8 @@ from auditor.review.points import (
 from auditor.review.subject import Subject
 
 _WITNESSED = ("seen live", "proven from the source", "one assumption", "advice")
+_ASSUMED = 2
+"""The rank of findings with one assumption."""
 _SINGLY = 4
 """Findings of one rule told one by one; of more, a point lists the places."""
 _LISTED = 30
@@ -93,7 +95,7 @@ def _first(told: Sequence[Told], materials: Materials, instead: Mapping[str, str
         yield f"{number}. {_bullet(one.finding, materials.subject)[2:]}"
         if advice:
             yield f"   Instead: {prose(advice)}"
-    files = concentrated(told)
+    files = concentrated(materials, told)
     if len(files) > 1:
         yield ""
         yield f"Most findings are in {_counted(files)}."
@@ -113,7 +115,9 @@ def _verdict(materials: Materials) -> Iterator[str]:
         looked = f"looked at {texts}" if number else "no text becomes SQL here"
         yield f"**Security defects in the database layer: none found** ({looked})."
         return
-    yield f"**Security defects in the database layer: {len(found)}** (looked at {texts})."
+    proven = sum(rank_of(finding) < _ASSUMED for finding in found)
+    split = f", {proven} proven" if proven < len(found) else ""
+    yield f"**Security defects in the database layer: {len(found)}{split}** (looked at {texts})."
     yield ""
     yield from (_bullet(finding, materials.subject) for finding in found)
 

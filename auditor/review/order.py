@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from auditor.model.finding import Finding
+from auditor.model.finding import Confidence, Finding
 from auditor.review.points import SECURITY, Materials, Point, rank_of, security_of
 from auditor.source.database_functions import is_migration
 
@@ -47,7 +47,7 @@ def told_of(materials: Materials, points: Sequence[Point]) -> tuple[Told, ...]:
 
 def first_of(materials: Materials, told: Sequence[Told]) -> tuple[Told, ...]:
     """What to do first, none if there is too little to choose from."""
-    once = {module.path for module in materials.subject.modules if is_migration(module)}
+    once = _migrations(materials)
     real = [one for one in told if rank_of(one.finding) < ADVICE]
     lasting = [one for one in real if one.finding.span.path not in once]
     if len(lasting) <= _OF_A_KIND:
@@ -55,10 +55,16 @@ def first_of(materials: Materials, told: Sequence[Told]) -> tuple[Told, ...]:
     return tuple(_chosen(sorted(lasting, key=_urgency)))[:_FIRST]
 
 
-def concentrated(told: Iterable[Told]) -> tuple[tuple[str, int], ...]:
-    """Files by the number of their findings, advice left out, the most first."""
-    found = Counter(one.finding.span.path for one in told if rank_of(one.finding) < ADVICE)
+def concentrated(materials: Materials, told: Iterable[Told]) -> tuple[tuple[str, int], ...]:
+    """Files by the number of their findings, advice and migrations left out, the most first."""
+    once = _migrations(materials)
+    paths = (one.finding.span.path for one in told if rank_of(one.finding) < ADVICE)
+    found = Counter(path for path in paths if path not in once)
     return tuple(sorted(found.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _migrations(materials: Materials) -> frozenset[str]:
+    return frozenset(m.path for m in materials.subject.modules if is_migration(m))
 
 
 def _place(one: Told) -> tuple[int, int, str, str]:
@@ -68,9 +74,12 @@ def _place(one: Told) -> tuple[int, int, str, str]:
 def _chosen(told: Iterable[Told]) -> Iterator[Told]:
     rules: Counter[str] = Counter()
     kinds: Counter[int] = Counter()
+    functions: set[tuple[str, str, str]] = set()
     for one in told:
         code, kind = one.finding.code, _kind(one.finding)
-        if rules[code] < _OF_A_RULE and kinds[kind] < _OF_A_KIND:
+        function = (code, one.finding.span.path, one.finding.function)
+        if rules[code] < _OF_A_RULE and kinds[kind] < _OF_A_KIND and function not in functions:
+            functions.add(function)
             rules[code] += 1
             kinds[kind] += 1
             yield one
@@ -82,7 +91,8 @@ def _urgency(one: Told) -> tuple[bool, int, int]:
 
 
 def _kind(finding: Finding) -> int:
-    if finding.code.startswith(_MILD):
+    is_only_named_badly = finding.code == "DBA606" and finding.confidence is not Confidence.HIGH
+    if finding.code.startswith(_MILD) or is_only_named_badly:
         return len(_KINDS) - 1
     found = (n for n, codes in enumerate(_KINDS) if finding.code.startswith(codes))
     return next(found, len(_KINDS))
