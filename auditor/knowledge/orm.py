@@ -101,6 +101,7 @@ _QUERIES = Table(
                 "with_entities", "add_columns", "autoflush", "yield_per", "params", "union",
                 "union_all", "from_statement", "enable_assertions", "slice", "reset_joinpoint",
                 "with_lockmode", "with_hint", "correlate", "prefix_with", "add_entity",
+                "with_parent",
             )
         ),
         _on_query("all", Effect.READ, returns=ROWS),

@@ -11,6 +11,7 @@ from auditor.rule import Example, Hit, Hits, LiveExample, OnFunction, OnTape, Ru
 from auditor.rules.fixes import leads_to_itself, loader_of, option_on_query
 from auditor.rules.places import span_of
 from auditor.rules.queries.estimated import estimated
+from auditor.rules.queries.handed_rows import lazy_relation, read_elsewhere
 from auditor.rules.queries.loops import loops_of, repeating_loop
 from auditor.rules.queries.rows import (
     RowLoop,
@@ -20,13 +21,11 @@ from auditor.rules.queries.rows import (
     row_loops,
 )
 from auditor.rules.repetitions import Repetition, repetitions
-from auditor.source.attributes import attribute_of, relationship_of
 from auditor.source.facts import At, Call, FunctionFacts, ModuleFacts, Read
 from auditor.source.models import Relationship
 from auditor.source.program import last_step
 from auditor.source.project import Project
 from auditor.source.traits import LOOP
-from auditor.source.value import Value
 
 
 def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hits:
@@ -38,7 +37,7 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
             event = function.events[position]
             if not isinstance(event, Read) or event.path[0] != loop.name:
                 continue
-            found = _lazy(project, loop.rows, event.path[1:])
+            found = lazy_relation(project, loop.rows, event.path[1:])
             if found is None or (event.at.line, found.name) in seen:
                 continue
             repeating = repeating_loop(loops, region=event.region, position=position)
@@ -50,18 +49,7 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
                 hit = replace(hit, evidence=(*hit.evidence, *estimated(project, function)))
                 known = are_queried(project, function, loop)
                 yield hit if known else replace(hit, confidence=Confidence.LOW)
-
-
-def _lazy(project: Project, row: Value, steps: tuple[str, ...]) -> Relationship | None:
-    """The first lazy relationship on a chain of attributes from a row."""
-    value = row
-    for step in steps:
-        name = step.strip("[]")
-        relation = relationship_of(project.inference, value, name)
-        if relation is not None and relation.is_lazy:
-            return relation
-        value = attribute_of(project.inference, value, name)
-    return None
+        yield from read_elsewhere(project, module, function, loop, loops)
 
 
 def _hit(
@@ -256,6 +244,18 @@ RULE = Rule(
             """,
         ),
         Example(
+            "each row handed to another function: the option belongs to the query",
+            _LAZY
+            + """
+            def all_labels(session: orm.Session):
+                labels = session.query(Label).all()  # expect: DBA302
+                return [_shown(label) for label in labels]
+
+            def _shown(label):
+                return {"id": label.id, "routers": [router.id for router in label.routers]}
+            """,
+        ),
+        Example(
             "rows handed to another function",
             _LAZY
             + """
@@ -332,6 +332,17 @@ RULE = Rule(
             """,
         ),
         Example(
+            "the other function reads it for some rows",
+            _LAZY
+            + """
+            def all_labels(session: orm.Session):
+                return [_shown(label) for label in session.query(Label).all()]
+
+            def _shown(label):
+                return label.id if label.id == "a" else label.routers
+            """,
+        ),
+        Example(
             "one row, not each row",
             _LAZY
             + """
@@ -342,7 +353,7 @@ RULE = Rule(
         ),
     ),
     known_gaps=(
-        "reads in functions that each row is handed to",
+        "reads in functions that each row is handed to, where a branch decides about them",
         "rows of a relationship or an unknown caller: low confidence, their query is not in sight",
         "attributes reached by `getattr`, and rows kept in dicts",
         "an option anywhere in the function that loads the rows counts for all its queries",

@@ -12,6 +12,7 @@ from auditor.source.facts import (
     Bind,
     Call,
     Compare,
+    Comprehension,
     Const,
     Expr,
     FunctionFacts,
@@ -80,6 +81,12 @@ def sources_of(
         yield from sources_of(project, scope, position, expr.args[0], depth=depth)
     elif isinstance(expr, Name):
         yield from _of_name(project, scope, position, expr, depth=depth)
+    elif isinstance(expr, Comprehension) and isinstance(expr.element, Name):
+        region = scope.function.regions[expr.region]
+        if region.target == (expr.element.name,):  # some of the rows
+            yield from sources_of(project, scope, region.first - 1, region.expr, depth=depth)
+        else:
+            yield scope, position, expr
     else:
         yield scope, position, expr
         if isinstance(expr, Call):
