@@ -65,8 +65,9 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
 
 
 def _is_of_sqlite(errors: tuple[str, ...]) -> bool:
-    """`except sqlite3.OperationalError`: one database, and one number for most of what it says."""
-    return bool(errors) and all(error.startswith("sqlite3.") for error in errors)
+    """`except sqlite3.OperationalError`: one database, and one number for most of what it says;
+    with errors of SQLAlchemy beside it the handler is of that database too."""
+    return any(error.startswith("sqlite3.") for error in errors)
 
 
 def _is_migration(function: FunctionFacts, handler: Handler) -> bool:

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from auditor.model.finding import Confidence, Severity
 from auditor.rule import Example, Hit, Hits, OnFunction, Rule
-from auditor.rules.errors.caught import Handler, database_errors, handlers_of, own_events, short
+from auditor.rules.errors.caught import (
+    Handler,
+    database_errors,
+    handlers_of,
+    own_events,
+    reraises,
+    short,
+)
 from auditor.rules.places import span_of
 from auditor.source.facts import Call, Event, FunctionFacts, ModuleFacts, Name, Raise, dotted, walk
 from auditor.source.program import last_step
@@ -18,7 +25,7 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
         errors = database_errors(project, handler)
         if not errors or len(errors) != len(handler.types):
             continue
-        told = False
+        told = reraises(function, handler)  # which logs an error that it drops, with its traceback
         for event in own_events(function, handler):
             told = told or _logs_traceback(event)
             if isinstance(event, Raise) and _loses_the_cause(event, handler):

@@ -9,7 +9,15 @@ from auditor.model.finding import Confidence, Severity
 from auditor.model.knowledge import ROW_OR_NONE
 from auditor.rule import Example, Hit, Hits, OnFunction, OnOutcomes, Rule
 from auditor.rules.errors.rivals_seen import row_gone
-from auditor.rules.errors.rows_at_hand import is_of_no_table, is_of_set_up, was_made
+from auditor.rules.errors.rows_at_hand import (
+    is_aggregate,
+    is_doubted_elsewhere,
+    is_of_no_table,
+    is_of_reference,
+    is_of_set_up,
+    may_follow,
+    was_made,
+)
 from auditor.rules.places import span_of
 from auditor.source.facts import (
     At,
@@ -34,7 +42,7 @@ from auditor.source.program import last_step
 from auditor.source.project import Project, position_of
 
 _HANDED_ON = 3
-"""Functions between a look-up and its use at most."""
+"""Functions between a look-up and its use."""
 _CATCHES = frozenset({"AttributeError", "TypeError", "Exception", "BaseException"})
 
 
@@ -56,8 +64,27 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
                 "lookup": last_step(use.lookup.func),
                 "line": use.lookup.at.line,
             }
-            confidence = Confidence.LOW if is_of_set_up(use.lookup) else None
+            confidence = None if _is_doubtful(project, function, use) else Confidence.LOW
             yield Hit(span_of(module, use.at), function.qualname, fields, confidence=confidence)
+
+
+def _is_doubtful(project: Project, function: FunctionFacts, use: Use) -> bool:
+    """Whether the row may be missing: tested later, tested by others, or named by a caller."""
+    if is_of_set_up(use.lookup):
+        return False
+    if any(_tests_later(event, use) for event in function.events):
+        return True
+    if is_of_reference(function, use.lookup):
+        return False
+    targets = project.targets(function, position_of(function, use.lookup), use.lookup)
+    is_own = any(target.function is not None for target in targets)
+    return not is_own or is_doubted_elsewhere(project, function, use.lookup)
+
+
+def _tests_later(event: Event, use: Use) -> bool:
+    return (
+        isinstance(event, Test) and event.at.line > use.at.line and _mentions(event.expr, use.name)
+    )
 
 
 def _through_names(project: Project, module: ModuleFacts, function: FunctionFacts) -> Iterator[Use]:
@@ -82,7 +109,12 @@ def _may_find_nothing(
     if project.value(module, function, position, call).kind != ROW_OR_NONE:
         return False
     targets = project.targets(function, position, call)
-    if _is_aggregate(call) or is_of_no_table(call) or not targets or depth > _HANDED_ON:
+    if (
+        is_aggregate(project, function, call)
+        or is_of_no_table(call)
+        or not targets
+        or depth > _HANDED_ON
+    ):
         return False
     return all(
         target.row is not None
@@ -111,13 +143,6 @@ def _hands_on(project: Project, module: ModuleFacts, function: FunctionFacts, de
     return False
 
 
-def _is_aggregate(call: Call) -> bool:
-    """`query(func.count(...)).first()` always has a row."""
-    return any(
-        isinstance(found, Call) and "func." in f"{dotted(found.func)}." for found in walk(call)
-    )
-
-
 def _first_use(function: FunctionFacts, position: int, bind: Bind) -> Read | None:
     """The first read of an attribute or item of the name; None if it is tested, handed to a
     function that may test it, or bound again before."""
@@ -129,7 +154,7 @@ def _first_use(function: FunctionFacts, position: int, bind: Bind) -> Read | Non
             isinstance(event, Read)
             and event.path[: len(name)] == name
             and event.path != name
-            and _may_follow(function, bind, event)
+            and may_follow(function, bind, event)
         ):
             return event
     return None
@@ -162,23 +187,6 @@ def _mentions(expr: Expr, name: str) -> bool:
             continue
         stack.extend(children_of(found))
     return False
-
-
-def _may_follow(function: FunctionFacts, bind: Bind, read: Read) -> bool:
-    """Whether the read runs after this bind: not in another branch of the same `if` or `try`."""
-    around = {region.index for region in function.ancestors(read.region)}
-    for region in function.ancestors(bind.region):
-        if region.index not in around and region.kind in (
-            "if",
-            "else",
-            "case",
-            "handler",
-            "lambda",
-        ):
-            return False
-        if region.index in around:
-            break
-    return True
 
 
 def _direct(project: Project, module: ModuleFacts, function: FunctionFacts) -> Iterator[Use]:
@@ -357,6 +365,20 @@ RULE = Rule(
             """,
         ),
         Example(
+            "an aggregate of a function that makes the query",
+            """
+            from sqlalchemy import func
+            from sqlalchemy.orm import Session
+
+            def counting(session: Session, model):
+                return session.query(func.count(model.id))
+
+            def count(session: Session, **filters):
+                query = counting(session, Label)
+                return query.filter_by(**filters).first()[0]
+            """,
+        ),
+        Example(
             "None is waited for",
             """
             from sqlalchemy.orm import Session
@@ -373,5 +395,6 @@ RULE = Rule(
     known_gaps=(
         "a row that was created or found earlier in the same transaction is not known to exist",
         "any test of the name counts, whatever it does with the answer",
+        "low for a function whose result nobody tests, and for a key of another row",
     ),
 )

@@ -54,9 +54,9 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
         sure = (
             _is_first_work(project, function, position, call)
             and not is_inner
-            and not (callers and all(_has_worked(project, caller) for caller in callers))
+            and any(not _has_worked(project, caller) for caller in callers)
         )
-        confidence = Confidence.MEDIUM if sure else Confidence.LOW
+        confidence = None if sure else Confidence.LOW
         yield Hit(span_of(module, at), function.qualname, fields, confidence=confidence)
 
 

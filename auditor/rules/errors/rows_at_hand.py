@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
-from auditor.source.facts import Call, Compare, Const, Expr, FunctionFacts, Name, dotted, walk
-from auditor.source.program import last_step
-from auditor.source.project import position_of
+from auditor.source.facts import (
+    Attribute,
+    Bind,
+    Call,
+    Compare,
+    Const,
+    Expr,
+    FunctionFacts,
+    Name,
+    Read,
+    Subscript,
+    Test,
+    dotted,
+    path_of,
+    walk,
+)
+from auditor.source.program import CallSite, last_step
+from auditor.source.project import Project, position_of
 
 _FILTERS = frozenset({"filter", "filter_by", "where"})
+_KEYS = ("_id", "_uuid")
+"""How columns are named that hold the key of another row."""
 _OF_REQUESTS = frozenset({"params", "headers", "timeout", "auth", "verify", "stream"})
 
 
@@ -44,3 +61,101 @@ def is_of_set_up(lookup: Call) -> bool:
         for right in test.rights
     ]
     return bool(compared) and all(isinstance(value, Const) for value in compared)
+
+
+def may_follow(function: FunctionFacts, bind: Bind, read: Read) -> bool:
+    """Whether the read runs after this bind: not in another branch of the same `if` or `try`."""
+    around = {region.index for region in function.ancestors(read.region)}
+    for region in function.ancestors(bind.region):
+        if region.index not in around and region.kind in (
+            "if",
+            "else",
+            "case",
+            "handler",
+            "lambda",
+        ):
+            return False
+        if region.index in around:
+            break
+    return True
+
+
+def is_aggregate(project: Project, function: FunctionFacts, call: Call) -> bool:
+    """`query(func.count(...)).first()` always has a row; also when a function of the project makes
+    the query."""
+    names = {part.name for part in walk(call) if isinstance(part, Name)}
+    made = [
+        event.value
+        for event in function.events
+        if isinstance(event, Bind) and event.target in names and event.value is not None
+    ]
+    calls = [part for expr in (call, *made) for part in walk(expr) if isinstance(part, Call)]
+    return any(_is_of_func(part) for part in calls) or any(
+        isinstance(event, Call) and any(_is_of_func(part) for part in walk(event))
+        for part in calls
+        for target in project.targets(function, position_of(function, part), part)
+        if target.function is not None
+        for event in target.function.function.events
+    )
+
+
+def _is_of_func(expr: Expr) -> bool:
+    return isinstance(expr, Call) and ".func." in f".{dotted(expr.func)}."
+
+
+def is_of_reference(function: FunctionFacts, lookup: Call) -> bool:
+    """`session.get(Person, bill.payer_id)`, `Shot.get(shot["id"])`: a key that another row holds,
+    whose row a foreign key keeps, or that of a row at hand."""
+    position = position_of(function, lookup)
+    values = [part for part in walk(lookup) if isinstance(part, (Attribute, Subscript, Name))]
+    names = {part.name for part in values if isinstance(part, Name)}
+    values += [
+        part
+        for event in function.events[:position]
+        if isinstance(event, Bind) and event.target in names and event.value is not None
+        for part in walk(event.value)
+        if isinstance(part, (Attribute, Subscript))
+    ]
+    paths = [path_of(value) for value in values]
+    return any(
+        len(path) > 1 and path[0] != "self" and _is_key(path[-1].strip("[]'\""))
+        for path in paths
+        if not any(step[:1].isupper() for step in path)
+    )
+
+
+def _is_key(name: str) -> bool:
+    return name == "id" or name.endswith(_KEYS)
+
+
+def is_doubted_elsewhere(project: Project, function: FunctionFacts, lookup: Call) -> bool:
+    """Whether most other callers of the same function of the project test what it gives."""
+    name = dotted(lookup.func)
+    others = [
+        site
+        for site in project.program.calls.get(last_step(lookup.func), ())
+        if dotted(site.call.func) == name and site.call is not lookup and _is_kept(site)
+    ]
+    tested = sum(_is_tested(site) for site in others)
+    return bool(tested) and tested * 2 >= len(others)
+
+
+def _is_kept(site: CallSite) -> bool:
+    """Whether the result of a call gets a name, which a test may ask about."""
+    events = site.scope.function.events
+    return any(isinstance(e, Bind) and e.value is site.call for e in events)
+
+
+def _is_tested(site: CallSite) -> bool:
+    """Whether the name that a call is bound to is tested for being there at all."""
+    events = site.scope.function.events
+    names = {e.target for e in events if isinstance(e, Bind) and e.value is site.call}
+    return any(isinstance(event, Test) and _tested(event.expr) in names for event in events)
+
+
+def _tested(test: Expr) -> str:
+    """The name that `x`, `not x`, `x is None` and `x is not None` ask about."""
+    asked = getattr(test, "operand", test)
+    if isinstance(asked, Compare) and asked.operators in {("is",), ("is not",)}:
+        asked = asked.left
+    return dotted(asked)

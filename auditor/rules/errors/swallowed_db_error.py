@@ -18,10 +18,12 @@ from auditor.rules.errors.caught import (
     is_called,
     short,
 )
+from auditor.rules.errors.core_statements import are_commands
 from auditor.rules.errors.lost_errors import (
     gives_none,
     is_an_answer,
     is_lost,
+    is_settled,
     returns_after,
     returns_in,
     tries_again,
@@ -30,20 +32,13 @@ from auditor.rules.errors.lost_errors import (
 from auditor.rules.errors.open_transactions import does, work_within
 from auditor.rules.mapping.keys import is_migration
 from auditor.rules.places import span_of
-from auditor.source.facts import Attribute, Call, FunctionFacts, ModuleFacts, dotted, walk
+from auditor.source.facts import Call, FunctionFacts, ModuleFacts, dotted
 from auditor.source.project import Project
 from auditor.source.traits import HANDLER
 
 _SENT = frozenset((Effect.WRITE, Effect.FLUSH, Effect.COMMIT))
 _FLUSHED = frozenset((Effect.FLUSH, Effect.COMMIT))
-_SAVEPOINT = frozenset({"begin_nested", "savepoint"})
 _DUPLICATE = "oslo_db.exception.DBDuplicateEntry"
-_REFUSALS = (
-    _DUPLICATE,
-    "oslo_db.exception.DBReferenceError",
-    "oslo_db.exception.DBConstraintError",
-    "sqlalchemy.exc.IntegrityError",
-)
 _WRITES = frozenset({"add", "add_all", "commit", "flush", "delete", "create", "update", "save",
                      "merge", "insert", "execute", "bulk_save_objects"})  # fmt: skip
 
@@ -81,40 +76,15 @@ def _how_sure(
         not is_lost(function, handler)
         or is_an_answer(function, handler)
         or _ensures(project, function, handler, errors)
+        or are_commands(function, handler.tried)
         or tries_again(function, handler)
     ):
         return None
-    if _is_settled(project, function, handler, errors):
+    if is_settled(project, function, handler, errors):
         return Confidence.LOW
     inside = _in_transaction(project, module, function, handler)
     shown = _writes(function, handler) and (inside or not gives_none(function, handler))
     return Confidence.MEDIUM if shown else Confidence.LOW
-
-
-def _is_settled(
-    project: Project, function: FunctionFacts, handler: Handler, errors: tuple[str, ...]
-) -> bool:
-    """Whether passing over the error may well be meant: a refused row whose own transaction or
-    savepoint ends in the `try`; one of many rows; a
-    migration's DDL."""
-    if any(
-        isinstance(event, Call) and dotted(event.func).startswith("op.")
-        for event in function.inside(handler.tried)
-    ):
-        return True
-    blocks = [
-        region
-        for region in function.regions
-        if region.kind == "with"
-        and handler.tried.first <= region.first
-        and region.last <= handler.tried.last
-    ]
-    in_loop = any(r.kind in ("for", "while") for r in function.ancestors(handler.tried.parent))
-    if not all(any(project.knowledge.is_error(e, r) for r in _REFUSALS) for e in errors):
-        return in_loop and bool(blocks)
-    entered = [part for b in blocks for item in b.items for part in walk(item.expr)]
-    is_apart = any(isinstance(e, Attribute) and e.name in _SAVEPOINT for e in entered)
-    return in_loop or is_apart or (bool(blocks) and not returns_after(function, handler))
 
 
 def _how_sure_of_broad(
@@ -272,6 +242,18 @@ RULE = Rule(
         ),
     ),
     good=(
+        Example(
+            "a command that stores nothing",
+            """
+            import sqlite3
+
+            def prepare(connection: sqlite3.Connection):
+                try:
+                    connection.execute("PRAGMA journal_mode=WAL")
+                except sqlite3.OperationalError:
+                    pass
+            """,
+        ),
         Example(
             "told to the caller",
             """

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from auditor.knowledge.dialects import SQLITE
 from auditor.model.finding import Confidence, Severity
 from auditor.rule import Example, Hit, Hits, OnFunction, Rule
 from auditor.rules.errors.caught import Handler, handlers_of, short
 from auditor.rules.places import span_of
+from auditor.rules.raw_sql.dialects_compared import named_dialects
 from auditor.source.facts import (
     Call,
     Compare,
@@ -29,7 +31,8 @@ _REFERENCE = "oslo_db.exception.DBReferenceError"
 _DUPLICATE = "oslo_db.exception.DBDuplicateEntry"
 _CHECK = "oslo_db.exception.DBConstraintError"
 _NONE = "it is None on SQLite"
-"""Told to somebody, None only makes a poor message, on a backend that few run in production."""
+"""Told to somebody, None only makes a poor message, on a backend that few run in production; many
+projects do not run on it at all."""
 _TRUTHS = {
     (_REFERENCE, name): _NONE for name in ("key", "constraint")
 } | {
@@ -56,7 +59,8 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
             told.add(attribute)
             fields = {"attribute": attribute, "error": short(handler.types[0]), "truth": truth}
             is_decided = _test_of(function, handler, read) is not None
-            confidence = None if is_decided or truth != _NONE else Confidence.LOW
+            counts = truth != _NONE or (is_decided and SQLITE in named_dialects(project))
+            confidence = None if counts else Confidence.LOW
             yield Hit(span_of(module, read.at), function.qualname, fields, confidence=confidence)
 
 

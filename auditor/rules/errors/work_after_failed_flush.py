@@ -17,6 +17,7 @@ from auditor.rules.errors.caught import (
     is_called,
     short,
 )
+from auditor.rules.errors.core_statements import is_of_core
 from auditor.rules.errors.open_transactions import (
     SENDS,
     does,
@@ -90,7 +91,8 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
             ),
             "truth": _TRUTH,
         }
-        yield Hit(span_of(module, handler.line), function.qualname, fields)
+        confidence = Confidence.LOW if is_of_core(project, function, handler.tried) else None
+        yield Hit(span_of(module, handler.line), function.qualname, fields, confidence=confidence)
 
 
 def _read_again(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hits:
@@ -387,11 +389,8 @@ RULE = Rule(
         ),
     ),
     known_gaps=(
-        (
-            "a transaction opened by the caller of the function is not seen; for a session that was"
-            " handed in see DBA222"
-        ),
-        "that the work in the `try` really is what fails is taken from the handler",
+        "a transaction opened by the caller is not seen; for a session that was handed in: DBA222",
+        "that the work in the `try` is what fails is taken from the handler; with Core, low",
     ),
     sources=(
         "https://docs.sqlalchemy.org/en/20/faq/sessions.html#this-session-s-transaction-has-been-rolled-back-due-to-a-previous-exception-during-flush-or-similar",
