@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from auditor.model.finding import Confidence, Severity
-from auditor.model.knowledge import KEEPING, Effect
+from auditor.model.knowledge import KEEPING, Mode
 from auditor.model.span import Span
 from auditor.rule import Example, Hit, Hits, OnModule, Rule
 from auditor.rules.errors.caught import catches, handlers_of, is_broad
-from auditor.rules.errors.open_transactions import does, sites_within
+from auditor.rules.errors.deadlocks import Danger, danger_of, writes_of
 from auditor.rules.errors.retries import repeats_on, retries_of
 from auditor.rules.places import span_of
-from auditor.source.facts import Call, FunctionFacts, ModuleFacts
-from auditor.source.program import Scope, last_step
+from auditor.source.facts import Call, Const, FunctionFacts, ModuleFacts
+from auditor.source.program import CallSite, Scope, last_step
 from auditor.source.project import Project
 
 _DEADLOCK = "oslo_db.exception.DBDeadlock"
-_WRITES = frozenset((Effect.WRITE, Effect.STATEMENT, Effect.FLUSH, Effect.PENDING))
-_LOCKS = frozenset({"with_for_update", "with_lockmode"})
-_BULK = frozenset({"delete", "update", "soft_delete", "bulk_insert_mappings"})
 _CALLERS = 3
+_SAME_NAME = 3
+"""Functions of one name: with more of them, a call of something unknown tells nothing."""
 _ENOUGH = 2
 """Neighbours that retry before it counts as a convention."""
+_SHARE = 4
+"""One in so many statements of a kind with a retry speaks for one on the others."""
+_GREAT = (Danger.LOCKED, Danger.RANGE_AND_MORE)
+_OF_OSLO_DB = frozenset((Mode.WRITER, Mode.INDEPENDENT_WRITER))
+_PLAIN = frozenset(("function", "try", "with"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,34 +36,90 @@ class Writer:
 
     function: FunctionFacts
     is_retried: bool
-    is_risky: bool
+    danger: Danger
 
 
 def check(project: Project, module: ModuleFacts) -> Hits:
-    """Writers with no retry among writers that have one, class by class and module by module."""
+    """Writers with no retry among functions that have one, and those that lock much with none."""
     writers = [w for f in module.functions if (w := _writer(project, module, f)) is not None]
-    for owner in dict.fromkeys(w.function.class_name for w in writers):
-        own = [w for w in writers if w.function.class_name == owner]
+    others = [f for f in module.functions if f.decorators and _is_repeated(project, module, f)]
+    for writer in writers:
+        own = [w for w in writers if w.function.class_name == writer.function.class_name]
         retried = [w for w in own if w.is_retried]
-        if len(retried) < 1:
-            continue
         is_convention = len(retried) >= _ENOUGH and len(retried) * 2 > len(own)
-        for writer in own:
-            if writer.is_retried or not (is_convention or writer.is_risky):
-                continue
-            if _is_retried_above(project, project.program.scope_of(writer.function), _CALLERS):
-                continue
-            fields = {
+        confidence = _confidence(writer, own, others, is_convention=is_convention)
+        if writer.is_retried or confidence is None:
+            continue
+        if _repeats_by_name(project):
+            confidence = Confidence.LOW
+        if _is_retried_above(project, project.program.scope_of(writer.function), _CALLERS):
+            continue
+        neighbours = [w.function for w in retried] or others
+        yield Hit(
+            _span(module, writer.function),
+            writer.function.qualname,
+            {
                 "name": writer.function.name,
-                "count": f"{len(retried)} of {len(own)}",
-                "where": f"class `{owner}`" if owner else "this module",
-                "sibling": retried[0].function.name,
-            }
-            yield Hit(
-                _span(module, writer.function),
-                writer.function.qualname,
-                fields,
-            )
+                "danger": writer.danger.value or "it writes",
+                "where": _where(writer.function, neighbours, is_own=bool(retried)),
+            },
+            confidence=confidence,
+        )
+
+
+def _confidence(
+    writer: Writer, own: list[Writer], others: list[FunctionFacts], *, is_convention: bool
+) -> Confidence | None:
+    """How much speaks for a retry: the danger, and neighbours with one; None if nothing does."""
+    danger = writer.danger
+    if is_convention or danger in _GREAT:
+        return Confidence.MEDIUM
+    if danger is Danger.NONE or not (others or any(w.is_retried for w in own)):
+        return None
+    if danger is not Danger.RANGE:
+        return Confidence.MEDIUM
+    alike = [w for w in own if w.danger in (*_GREAT, Danger.RANGE)]
+    share = sum(w.is_retried for w in alike) * _SHARE
+    return Confidence.MEDIUM if share >= len(alike) else Confidence.LOW
+
+
+def _where(function: FunctionFacts, others: list[FunctionFacts], *, is_own: bool) -> str:
+    """What the neighbours do, for the message."""
+    if not others:
+        return "nor has anything that calls it"
+    home = f"class `{function.class_name}`" if is_own and function.class_name else "this module"
+    return f"where others of {home} have one (`{others[0].name}`)"
+
+
+def _repeats_by_name(project: Project) -> bool:
+    """Whether a function of the project that is repeated calls what it gets by a name, as an API
+    does with its plug-ins: then whoever is called from there is repeated, and cannot be told."""
+    if "repeats by name" not in project.shared:
+        project.shared["repeats by name"] = any(
+            _gets_by_name(function) and _is_repeated(project, module, function)
+            for module, function in project.functions()
+            if function.decorators
+        )
+    return bool(project.shared["repeats by name"])
+
+
+def _gets_by_name(function: FunctionFacts) -> bool:
+    return any(
+        isinstance(event, Call)
+        and last_step(event.func) == "getattr"
+        and not any(isinstance(arg, Const) for arg in event.args[1:2])
+        for event in function.events
+    )
+
+
+def _uses_oslo_db(project: Project) -> bool:
+    if "uses oslo.db" not in project.shared:
+        project.shared["uses oslo.db"] = any(
+            project.program.names.follow(f"{target}.").startswith("oslo_db.")
+            for module in project.modules.values()
+            for target in module.imports.values()
+        )
+    return bool(project.shared["uses oslo.db"])
 
 
 def _span(module: ModuleFacts, function: FunctionFacts) -> Span:
@@ -69,36 +130,37 @@ def _span(module: ModuleFacts, function: FunctionFacts) -> Span:
 def _writer(project: Project, module: ModuleFacts, function: FunctionFacts) -> Writer | None:
     if function is module.body or not _opens(project, module, function):
         return None
-    writes = [
-        site
-        for site in sites_within(project, function, function.regions[0])
-        if does(project, site, _WRITES)
-    ]
+    writes = writes_of(project, function)
     if not writes:
         return None
-    names = {last_step(event.func) for event in function.events if isinstance(event, Call)}
-    risky = bool(names & (_LOCKS | _BULK)) or len(writes) > 1
-    return Writer(function, _is_retried(project, module, function), risky)
+    danger = danger_of(project, function, writes)
+    return Writer(function, _is_retried(project, module, function), danger)
 
 
 def _opens(project: Project, module: ModuleFacts, function: FunctionFacts) -> bool:
-    if any(row.mode in KEEPING for row in project.decorating_contexts(module, function)):
+    kept = KEEPING if _uses_oslo_db(project) else _OF_OSLO_DB
+    if any(row.mode in kept for row in project.decorating_contexts(module, function)):
         return True
     return any(
-        row.mode in KEEPING
+        row.mode in kept
         for region in function.regions
-        if region.kind == "with" and region.parent == 0
+        if region.kind == "with"
+        and all(around.kind in _PLAIN for around in function.ancestors(region.index))
         for row in project.block_contexts(module, function, region)
     )
 
 
-def _is_retried(project: Project, module: ModuleFacts, function: FunctionFacts) -> bool:
-    """Whether a decorator repeats it on deadlocks, a function of the user decides about that, or
-    a handler of the function itself answers them."""
+def _is_repeated(project: Project, module: ModuleFacts, function: FunctionFacts) -> bool:
+    """Whether a decorator repeats it on deadlocks, or a function of the user decides about that."""
     return any(
         retry.asks or repeats_on(project, retry, _DEADLOCK)
         for retry in retries_of(project, module, function)
-    ) or any(
+    )
+
+
+def _is_retried(project: Project, module: ModuleFacts, function: FunctionFacts) -> bool:
+    """The same, or a handler of the function itself answers deadlocks."""
+    return _is_repeated(project, module, function) or any(
         catches(project, handler, _DEADLOCK) and not is_broad(handler)
         for handler in handlers_of(project, module, function)
     )
@@ -108,11 +170,7 @@ def _is_retried_above(project: Project, scope: Scope, depth: int) -> bool:
     """Whether a caller, or one of its callers, is repeated on deadlocks."""
     if depth == 0:
         return False
-    callers = {
-        found.scope.key: found.scope
-        for found in project.program.calls.get(scope.function.name, ())
-        if found.scope.key != scope.key
-    }
+    callers = {found.scope.key: found.scope for found in _callers(project, scope)}
     return any(
         _is_retried(project, caller.module, caller.function)
         or _is_retried_above(project, caller, depth - 1)
@@ -120,15 +178,34 @@ def _is_retried_above(project: Project, scope: Scope, depth: int) -> bool:
     )
 
 
+def _callers(project: Project, scope: Scope) -> Iterator[CallSite]:
+    """The calls that run a function, and those of its name that may run anything."""
+    is_common = _of_name(project, scope.function.name) > _SAME_NAME
+    for found in project.program.calls.get(scope.function.name, ()):
+        if found.scope.key == scope.key:
+            continue
+        targets = project.targets(found.scope.function, found.position, found.call)
+        keys = {t.function.key for t in targets if t.function is not None}
+        if scope.key in keys or not (keys or targets or is_common):
+            yield found
+
+
+def _of_name(project: Project, name: str) -> int:
+    known: dict[str, int] = project.shared.setdefault("functions of a name", {})
+    if not known:
+        for other in project.program.scopes:
+            known[other.function.name] = known.get(other.function.name, 0) + 1
+    return known.get(name, 0)
+
+
 RULE = Rule(
     code="DBA216",
     name="missing-retry",
     since="0.1.0",
     severity=Severity.WARNING,
-    confidence=Confidence.LOW,
-    message="`{name}` writes in a transaction of its own with no retry on deadlocks, where {count}"
-    " writers of {where} have one (`{sibling}`): taking it that the same workers run it, a deadlock"
-    " goes to the caller",
+    confidence=Confidence.MEDIUM,
+    message="`{name}` has no retry on deadlocks for its transaction, {where}: {danger}, so taking it"
+    " that two workers may run it at once, a deadlock goes to the caller",
     why=(
         "Deadlocks are normal under concurrent writes: the database ends one of the transactions"
         " and expects it to be repeated. Where the neighbours of a function are repeated, the"
@@ -178,6 +255,44 @@ RULE = Rule(
             """,
         ),
         Example(
+            "a decorator of the program's own, and several ranges in one transaction",
+            """
+            from oslo_db import exception as db_exc
+            from oslo_db.sqlalchemy import enginefacade
+
+            def retried(function):
+                def again(*args):
+                    while True:
+                        try:
+                            return function(*args)
+                        except db_exc.DBDeadlock:
+                            continue
+                return again
+
+            @retried
+            @enginefacade.writer
+            def create(context, label):
+                context.session.add(label)
+
+            @enginefacade.writer
+            def forget(context, owner):  # expect: DBA216
+                context.session.query(Label).filter_by(owner=owner).delete()
+                context.session.query(Rule).filter_by(owner=owner).delete()
+            """,
+        ),
+        Example(
+            "a lock on a row that may not be there, then its insert",
+            """
+            from oslo_db import exception as db_exc
+
+            def reserve(session, project_id):  # expect: DBA216
+                with session.begin():
+                    quota = session.query(Quota).filter_by(project_id=project_id)
+                    row = quota.with_for_update().first() or Quota(project_id=project_id)
+                    session.add(row)
+            """,
+        ),
+        Example(
             "a block in a method",
             """
             from oslo_db import api as oslo_db_api
@@ -216,6 +331,33 @@ RULE = Rule(
             @enginefacade.writer
             def delete(context, label):
                 context.session.delete(label)
+            """,
+        ),
+        Example(
+            "a row of its own by its key",
+            """
+            from oslo_db import api as oslo_db_api
+            from oslo_db.sqlalchemy import enginefacade
+
+            @oslo_db_api.wrap_db_retry(retry_on_deadlock=True)
+            @enginefacade.writer
+            def forget(context, owner):
+                context.session.query(Label).filter_by(owner=owner).delete()
+
+            @enginefacade.writer
+            def rename(context, label_id, name):
+                context.session.query(Label).filter_by(id=label_id).update({"name": name})
+            """,
+        ),
+        Example(
+            "an engine without oslo.db, where errors of deadlocks have other names",
+            """
+            from sqlalchemy.orm import Session
+
+            def forget(engine, owner):
+                with Session(engine) as session, session.begin():
+                    session.query(Label).filter_by(owner=owner).delete()
+                    session.query(Rule).filter_by(owner=owner).delete()
             """,
         ),
         Example(
@@ -277,11 +419,16 @@ RULE = Rule(
     ),
     known_gaps=(
         (
-            "where less than half of the neighbours retry it is reported only for row locks, bulk"
-            " statements and several writes"
+            "a single statement is reported at medium confidence where one in four of its kind has"
+            " a retry, or most of the writers of the class"
         ),
-        "a retry around every request of an API is not seen: low confidence",
-        "callers are found by the name of the function",
+        (
+            "where an API that repeats every request gets its functions by name, who is called from"
+            " there cannot be told: low confidence"
+        ),
+        "where nobody in the module retries, only row locks and ranges with other writes count",
+        "callers that cannot be followed are found by the name of the function",
+        "changes of attributes that a flush writes are no writes here",
     ),
     sources=("https://dev.mysql.com/doc/refman/8.0/en/innodb-deadlocks-handling.html",),
 )
