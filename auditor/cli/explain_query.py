@@ -18,6 +18,7 @@ from auditor.report import estimates
 from auditor.report.readback import report_of
 from auditor.source.estimate import Estimate, estimate_of
 from auditor.source.facts import FunctionFacts
+from auditor.source.loads import unknown_partners
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -66,8 +67,12 @@ def explain_query_command(
     for problem in found.problems:
         if problem.hides_results:
             raise AuditorError(f"`{problem.subject}`: {problem.message}")
-    estimate = estimate_of(found.project, _function(found, path, qualname))
-    write_out(estimates.rendered(estimate, _same(estimate, laws, results)), output)
+    function = _function(found, path, qualname)
+    estimate = estimate_of(found.project, function)
+    is_silent = not estimate.cost.high and not estimate.cost.notes
+    partners = unknown_partners(found.project, function) if is_silent else ()
+    told = estimates.rendered(estimate, _same(estimate, laws, results), partners)
+    write_out(told, output)
 
 
 def laws_of(file: Path) -> tuple[LawResult, ...]:

@@ -17,15 +17,19 @@ _NOTES = 12
 _EAGER_CAUSE = "eager batch "
 
 
-def rendered(estimate: Estimate, laws: Sequence[LawResult] = ()) -> str:
-    """The estimate with a line for each place that issues statements, and what `laws` measured."""
-    return "\n".join(_lines(estimate, laws)) + "\n"
+def rendered(
+    estimate: Estimate, laws: Sequence[LawResult] = (), partners: Sequence[str] = ()
+) -> str:
+    """The estimate with a line for each place that issues statements, and what `laws` measured.
+    `partners` are calls of which nothing can be told, for an estimate of no statement at all."""
+    return "\n".join(_lines(estimate, laws, partners)) + "\n"
 
 
-def _lines(estimate: Estimate, laws: Sequence[LawResult]) -> Iterator[str]:
+def _lines(estimate: Estimate, laws: Sequence[LawResult], partners: Sequence[str]) -> Iterator[str]:
     scope = estimate.scope
     yield f"{scope.module.path}:{scope.function.at.line} {scope.function.qualname}"
-    below = ", and what is named below" if not estimate.cost.high and estimate.cost.notes else ""
+    notes = [*estimate.cost.notes, *(f"what {one} does is not known" for one in partners)]
+    below = ", and what is named below" if not estimate.cost.high and notes else ""
     yield f"statements, as far as the source tells: {estimate.text}{below}"
     if estimate.cost.parts:
         yield ""
@@ -35,7 +39,7 @@ def _lines(estimate: Estimate, laws: Sequence[LawResult]) -> Iterator[str]:
     if names:
         yield ""
         yield from _wrapped(f"lengths: {', '.join(f'|{name}|' for name in names)}", "    ")
-    yield from _notes(estimate.cost.notes)
+    yield from _notes(notes)
     for law in laws:
         yield ""
         yield from (line for told in compared(estimate, law) for line in _wrapped(told, "    "))

@@ -22,7 +22,7 @@ from auditor.source.attributes import attribute_of, relationship_of
 from auditor.source.callees import targets_of
 from auditor.source.costs import Cost, Place
 from auditor.source.eager import Eager, eager_of
-from auditor.source.facts import Call, Expr, Name, Read, Region, dotted, walk
+from auditor.source.facts import Call, Expr, FunctionFacts, Name, Read, Region, dotted, walk
 from auditor.source.models import Relationship
 from auditor.source.program import Scope, last_step
 from auditor.source.project import Project
@@ -36,6 +36,8 @@ _LOADING = frozenset((ROWS, ROW, ROW_OR_NONE, QUERY, SCALARS))
 _APPLYING = frozenset(("map", "filter", "reduce", "starmap", "partial"))
 _SPEAKING = frozenset(("query", "execute", "scalars", "scalar"))
 """Methods that a session has, and hardly anything else."""
+_ENDING = frozenset(("all", "first", "one", "one_or_none"))
+"""Methods that a query has; called without arguments, hardly anything else has them."""
 _OPTIONS = frozenset(("selectinload", "subqueryload", "immediateload"))
 _EAGER_OPTIONS = _OPTIONS | {"joinedload", "contains_eager", "eagerload", "defaultload"}
 _CARRIERS = frozenset((SESSION, CONTEXT, CONNECTION))
@@ -203,11 +205,43 @@ def unknown_calls(asked: Loads) -> Iterator[str]:
         if _is_unknown(asked, position, event):
             name = dotted(event.func) or f"...{last_step(event.func)}"
             yield f"`{name}()` at {where} is given a session or context and is not known"
-        elif last_step(event.func) in _SPEAKING and not _is_known(asked, position, event):
+        elif _speaks(event) and not _is_known(asked, position, event):
             yield f"whether `{dotted(event.func) or last_step(event.func)}()` at {where} is a query"
         if last_step(event.func) not in _APPLYING:
             for name in _handed_on(asked, position, event):
                 yield f"`{name}()` is handed on at {where}: its statements are not counted"
+
+
+def unknown_partners(project: Project, function: FunctionFacts) -> tuple[str, ...]:
+    """Calls of what an object was given and the source does not name (`self.driver.get()`), in the
+    function and all that it calls. What they do to a database cannot be told."""
+    scopes = project.program.scopes
+    waiting = [project.program.scope_of(function)]
+    seen = {waiting[0].key}
+    found: dict[str, str] = {}
+    while waiting:
+        scope = waiting.pop(0)
+        asked = Loads(project, scope)
+        for position, event in enumerate(scope.function.events):
+            if isinstance(event, Call) and _is_of_partner(asked, position, event):
+                name = dotted(event.func)
+                found.setdefault(name, f"`{name}()` at {scope.module.path}:{event.at.line}")
+        below = [s.callee for s in project.sites(scope.function) if s.callee >= 0]
+        waiting += [scopes[key] for key in dict.fromkeys(below) if key not in seen]
+        seen.update(below)
+    return tuple(found.values())
+
+
+def _is_of_partner(asked: Loads, position: int, call: Call) -> bool:
+    steps = dotted(call.func).split(".")
+    is_given = len(steps) > 2 and steps[0] in {"self", "cls"}  # noqa: PLR2004 - self, what, method
+    return is_given and not _is_known(asked, position, call)
+
+
+def _speaks(call: Call) -> bool:
+    """Whether a call has the name of one that issues a statement."""
+    last = last_step(call.func)
+    return last in _SPEAKING or (last in _ENDING and not call.args and not call.keywords)
 
 
 def _is_unknown(asked: Loads, position: int, call: Call) -> bool:

@@ -146,3 +146,34 @@ def test_bad_input_is_told_and_ends_with_2(
     done = run("explain-query", *arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith(f"auditor: {want}")
+
+
+def test_what_cannot_be_told_is_said_beside_a_count_of_none(run: Run, sync: Path) -> None:
+    (sync / "manager.py").write_text(
+        "from sqlalchemy.orm import Session\n\n\n"
+        "class Manager:\n"
+        "    def __init__(self, driver):\n"
+        "        self.driver = driver\n\n"
+        "    def grants(self, ids):\n"
+        "        return self._grants(ids)\n\n"
+        "    def _grants(self, ids):\n"
+        "        return self.driver.grants(ids)\n\n"
+        "    def found(self, session: Session, build):\n"
+        "        query = build(session)\n"
+        "        return query.all()\n"
+    )
+    assert run("explain-query", "manager.py::Manager.grants").stdout.split("\n")[1:] == [
+        "statements, as far as the source tells: 0, and what is named below",
+        "",
+        "not in the estimate:",
+        "  what `self.driver.grants()` at manager.py:12 does is not known",
+        "",
+    ]
+    assert run("explain-query", "manager.py::Manager.found").stdout.split("\n")[1:] == [
+        "statements, as far as the source tells: 0, and what is named below",
+        "",
+        "not in the estimate:",
+        "  `build()` at manager.py:15 is given a session or context and is not known",
+        "  whether `query.all()` at manager.py:16 is a query",
+        "",
+    ]
