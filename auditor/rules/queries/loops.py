@@ -313,7 +313,18 @@ def _ends(loops: Loops, loop: Region, position: int, regions: set[int]) -> bool:
             return False
         region = loops.function.events[exit_position].region
         if region in regions or _is_else_of_try(loops.function, region, regions):
-            return True
+            return not _goes_on(loops.function, loop, position, exit_position)
+    return False
+
+
+def _goes_on(function: FunctionFacts, loop: Region, first: int, last: int) -> bool:
+    """Whether a `continue` between two events may begin the next turn."""
+    for event in function.events[first:last]:
+        if isinstance(event, Jump) and event.kind == "continue":
+            around = next(r for r in function.ancestors(event.region) if r.kind in LOOPS)
+            kinds = {r.kind for r in function.ancestors(event.region)}
+            if around.index == loop.index and "handler" not in kinds:
+                return True
     return False
 
 

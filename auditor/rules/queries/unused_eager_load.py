@@ -8,9 +8,10 @@ from typing import NamedTuple
 from auditor.model.finding import Confidence, Severity
 from auditor.model.span import Frame, Span
 from auditor.model.tape import CauseKind, Entry, Tape
-from auditor.rule import Hit, Hits, LiveExample, OnTape, Rule
+from auditor.rule import Example, Hit, Hits, LiveExample, OnFunction, OnTape, Rule
 from auditor.rules.queries.recorded_loads import evidence_of
 from auditor.rules.queries.rows import mentions
+from auditor.rules.queries.whole_entities import hits
 from auditor.rules.recorded import Standing, is_set_up, path_of_entry
 from auditor.source.facts import Call, Event, ModuleFacts, Read, dotted, path_of
 from auditor.source.program import last_step
@@ -180,8 +181,23 @@ RULE = Rule(
         " relation goes."
     ),
     instead="no option; or the option only in the query whose rows are read so.",
-    checks=(OnTape(check),),
+    checks=(OnFunction(hits), OnTape(check)),
     bad=(
+        Example(
+            "an object beside a column, for one column of it",
+            """
+            from sqlalchemy.orm import Session
+            from app.models import Address, Port
+
+            def addresses(session: Session):
+                found = {}
+                query = session.query(Port, Address.ip)  # expect: DBA315
+                query = query.join(Address)
+                for port, address in query:
+                    found.setdefault(port.network_id, []).append(address)
+                return found
+            """,
+        ),
         LiveExample(
             "a relation joined that only another function reads",
             _MODEL
@@ -222,6 +238,17 @@ RULE = Rule(
         ),
     ),
     good=(
+        Example(
+            "an object beside a column, for itself",
+            """
+            from sqlalchemy.orm import Session
+            from app.models import Address, Port
+
+            def addresses(session: Session):
+                query = session.query(Port, Address.ip).join(Address)
+                return [(str(port), address) for port, address in query]
+            """,
+        ),
         LiveExample(
             "read by the caller, after the session",
             _MODEL
