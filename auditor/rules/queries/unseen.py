@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from auditor.knowledge import layers
 from auditor.model.finding import Confidence
 from auditor.model.knowledge import CONNECTION, SESSION, Effect
 from auditor.rule import Hit
@@ -27,14 +28,6 @@ from auditor.source.value import METHOD, NAME
 
 READ = (Effect.READ, Effect.STATEMENT)
 WRITE = (Effect.WRITE, Effect.FLUSH)
-_READS = frozenset(
-    ("get", "find", "list", "load", "fetch", "query", "where", "exists", "count", "search",
-     "lookup", "select", "read", "all", "first")
-)  # fmt: skip
-_WRITES = frozenset(("create", "insert", "update", "delete", "destroy", "set", "save", "remove"))
-_LAYERS = frozenset(("db", "_db", "db_api", "_db_api", "dbapi", "_dbapi", "IMPL"))
-_CONTEXTS = frozenset(("context", "_context", "ctxt", "ctx", "admin_context", "elevated"))
-"""What OpenStack calls its database layer, and the request that each of its functions takes."""
 _HOMES = 6
 """Functions of one name that are looked at; a name that more of them have tells nothing."""
 _STEPS = 2
@@ -73,9 +66,17 @@ def unseen_calls(
         if loop is not None:
             known.add(event.at.line)
             sometimes = is_conditional(function, loop, event.region)
-            is_sure = effects == READ or bool(_of_layer(event, effects))
+            is_sure = _is_sure(event, effects, sometimes=sometimes)
             confidence = Confidence.MEDIUM if is_sure else Confidence.LOW
             yield Unseen(event, loop.at.line, sometimes, why, confidence)
+
+
+def _is_sure(call: Call, effects: tuple[Effect, ...], *, sometimes: bool) -> bool:
+    """Whether the call does in every turn what a batch could do. A function that looks for the row
+    which it then changes is not one that could be asked for many."""
+    if effects == READ:
+        return not layers.WRITES.is_meant(last_step(call.func))
+    return not sometimes and bool(_of_layer(call, effects))
 
 
 def _is_in_loop(function: FunctionFacts, call: Call) -> bool:
@@ -224,7 +225,7 @@ def _of_session(
     project: Project, scope: Scope, position: int, call: Call, effects: tuple[Effect, ...]
 ) -> str:
     """Whether something outside of the scan, with a name for reading, is handed a session."""
-    if effects != READ or _READS.isdisjoint(_words(call)):
+    if effects != READ or not layers.READS.is_meant(last_step(call.func)):
         return ""
     func = project.value(scope.module, scope.function, position, call.func)
     if func.kind not in {"", NAME, METHOD} or func.name.partition(".")[0] == "sqlalchemy":
@@ -241,14 +242,10 @@ def _of_session(
 def _of_layer(call: Call, effects: tuple[Effect, ...]) -> str:
     """`self.db.owner_get(context, key)`: what is called a database, given a request's context."""
     path = path_of(call.func)
-    given = path_of(call.args[0])[-1:] if call.args else ()
-    if not set(path[-2:-1]) & _LAYERS or not set(given) & _CONTEXTS:
+    given = path_of(call.args[0]) if call.args else ()
+    verb = layers.READS if effects == READ else layers.WRITES
+    if not verb.is_meant(path[-1] if path else ""):
         return ""
-    words = _READS if effects == READ else _WRITES
-    if words.isdisjoint(_words(call)):
+    if not any(row.is_meant(path, given) for row in layers.LAYERS):
         return ""
     return f"`{'.'.join(path[:-1])}` is the layer that works with the database"
-
-
-def _words(call: Call) -> set[str]:
-    return set(last_step(call.func).lower().split("_"))
