@@ -186,7 +186,9 @@ _DRIVERS = Table(
     (
         *(
             _function(f"{name}.connect", DRIVER_CONNECTION, source=_DBAPI)
-            for name in ("sqlite3", "psycopg2", "psycopg", "pymysql", "MySQLdb", "aiosqlite")
+            for name in (
+                "sqlite3", "psycopg2", "psycopg", "pymysql", "MySQLdb", "aiosqlite", "asyncpg",
+            )
         ),
         CallableRow(
             "cursor", _DBAPI, DRIVER_CONNECTION, (), CURSOR,

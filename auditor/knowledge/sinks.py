@@ -22,6 +22,8 @@ _DBAPI = "https://peps.python.org/pep-0249/"
 _OPERATIONS = "https://alembic.sqlalchemy.org/en/latest/ops.html"
 _CONSTRAINTS = "https://docs.sqlalchemy.org/en/20/core/constraints.html"
 _PANDAS = "https://pandas.pydata.org/docs/reference/api/pandas.read_sql.html"
+_PSYCOPG_SQL = "https://www.psycopg.org/psycopg3/docs/api/sql.html"
+_ASYNCPG = "https://magicstack.github.io/asyncpg/current/api/index.html"
 _PSYCOPG2 = "https://www.psycopg.org/docs/extras.html"
 _RECEIVER = {
     SESSION: "from sqlalchemy.orm import Session\nit = Session()\n",
@@ -80,7 +82,25 @@ _WHOLE = Table(
         *(
             _method(on, name, _DBAPI)
             for on in (CURSOR, DRIVER_CONNECTION)
-            for name in ("execute", "executemany", "executescript")
+            for name in ("execute", "executemany", "executescript", "mogrify")
+        ),
+        *(
+            _method(DRIVER_CONNECTION, name, _ASYNCPG)
+            for name in (
+                "fetch",
+                "fetchrow",
+                "fetchval",
+                "fetch_all",
+                "fetch_one",
+                "fetch_val",
+                "exec_driver_sql",
+                "iterate",
+                "raw",
+            )
+        ),
+        *(
+            _function(f"{home}.SQL", _PSYCOPG_SQL, takes=Takes.FRAGMENT)
+            for home in ("psycopg.sql", "psycopg2.sql")
         ),
         *(
             _function(f"{home}.text", _DOC, takes=Takes.STATEMENT, keyword="text")

@@ -4,29 +4,51 @@ from __future__ import annotations
 
 import re
 
-from auditor.source.facts import Arithmetic, Attribute, Call, Const, Expr, Subscript, dotted, walk
+from auditor.source.facts import (
+    Arithmetic,
+    Attribute,
+    Call,
+    Const,
+    Expr,
+    ModuleFacts,
+    Name,
+    Subscript,
+    dotted,
+    walk,
+)
 from auditor.source.pieces import Kind, Piece
+from auditor.source.project import Project
 
 NUMBERS = frozenset({"int", "len", "float", "round", "abs", "hash", "id", "ord", "sum", "bool",
                       "range", "ceil", "floor", "math.ceil", "math.floor", "time.time",
-                      "uuid.uuid4"})  # fmt: skip
+                      "uuid.uuid1", "uuid.uuid4", "uuid.UUID", "UUID", "Decimal",
+                      "decimal.Decimal"})  # fmt: skip
 NUMBER_TYPES = frozenset({"int", "float", "bool", "UUID", "uuid.UUID", "datetime", "date",
                            "datetime.datetime", "datetime.date", "Decimal"})  # fmt: skip
 DIGESTS = frozenset({"hexdigest", "isoformat", "timestamp", "total_seconds", "bit_length",
-                      "now", "utcnow", "now_utc", "today"})  # fmt: skip
+                      "now", "utcnow", "now_utc", "today", "strftime", "strptime",
+                      "fromisoformat", "token_hex", "generate_uuid", "uuid4", "uuid1"})  # fmt: skip
 """Methods whose result holds digits, letters and punctuation that no literal ends at."""
 QUOTES = frozenset({"quote", "quote_name", "quote_identifier", "quote_ident", "quoted_name",
                      "format_table", "format_column", "literal_processor", "escape_identifier",
-                     "as_string", "Identifier"})  # fmt: skip
+                     "as_string", "Identifier", "Literal", "Placeholder", "quote_literal",
+                     "escape_string", "quote_string", "escape_literal", "literal"})  # fmt: skip
 KEEPS = frozenset({"upper", "lower", "strip", "lstrip", "rstrip", "title", "casefold", "replace",
                     "removeprefix", "removesuffix", "encode", "decode", "ljust", "rjust", "zfill",
-                    "dedent", "copy", "keys", "values", "items"})  # fmt: skip
+                    "dedent", "copy", "keys", "values", "items", "cleandoc", "indent",
+                    "split", "rsplit", "splitlines", "capitalize", "getvalue",
+                    "format_map"})  # fmt: skip
+HOLDS = frozenset({"StringIO", "Template", "SQL", "deque", "bytearray"})
+"""Classes whose objects are as text what they were made of."""
 SCHEMA_OBJECTS = frozenset({"Table", "Column", "InstrumentedAttribute", "QueryableAttribute",
                              "ColumnElement", "Mapped", "Index", "Sequence"})  # fmt: skip
-INPUTS = frozenset({"input", "sys.argv", "os.environ", "os.getenv", "request", "flask.request"})
+INPUTS = frozenset({"input", "sys.argv", "os.environ", "os.getenv", "request", "flask.request",
+                     "self.request"})  # fmt: skip
 SPREADS = frozenset({"sorted", "list", "tuple", "set", "reversed", "str", "enumerate", "dict",
-                      "max", "min", "repr", "zip", "json.dumps"})  # fmt: skip
+                      "max", "min", "repr", "zip", "json.dumps", "iter", "next",
+                      "bytes"})  # fmt: skip
 
+_ENUMS = frozenset({"Enum", "StrEnum", "IntEnum", "Flag", "IntFlag"})
 _DATED = re.compile(r"date|time|stamp|iso")
 
 _DOUBLED = ("'", '"', "`")
@@ -55,6 +77,13 @@ def doubles_quotes(call: Call) -> bool:
     return False
 
 
+def strips_characters(call: Call) -> bool:
+    """`re.sub(r"[^a-z_]", "", name)`: nothing but the listed characters is left."""
+    first = call.args[0] if call.args else None
+    is_sub = getattr(call.func, "name", "") == "sub"
+    return is_sub and isinstance(first, Const) and str(first.value).startswith(("[^", "\\W"))
+
+
 def is_number(annotation: Expr | None) -> bool:
     """`int`, `Optional[int]`, `int | None`."""
     match annotation:
@@ -71,6 +100,22 @@ def by_convention(name: str, source: str) -> Piece:
     if name.isupper() and len(name) > 1:
         return Piece(Kind.CONSTANT)
     return Piece(Kind.INPUT if name in INPUTS else Kind.UNKNOWN, source=source)
+
+
+def is_listed_by_type(project: Project, module: ModuleFacts, annotation: Expr | None) -> bool:
+    """`Literal["id", "name"]`, or a class of the project that is an enum, alone or optional."""
+    for found in walk(annotation):
+        name = project.resolve(module, found) if isinstance(found, (Name, Attribute)) else ""
+        if name.rpartition(".")[2] == "Literal" or is_enum(project, name):
+            return True
+    return False
+
+
+def is_enum(project: Project, name: str) -> bool:
+    """Whether an absolute dotted name is an enum of the project."""
+    if name not in project.program.classes:
+        return False
+    return any(base.rpartition(".")[2] in _ENUMS for base in project.program.mro(name))
 
 
 def names_schema_object(annotation: Expr | None) -> bool:

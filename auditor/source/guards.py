@@ -6,10 +6,16 @@ assert kind in ("a", "b")                               if not NAME.fullmatch(na
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+
 from auditor.source.facts import (
+    Arithmetic,
     Attribute,
+    Bind,
     Call,
     Compare,
+    Const,
     Expr,
     FunctionFacts,
     Jump,
@@ -20,49 +26,130 @@ from auditor.source.facts import (
     Region,
     Return,
     Test,
+    dotted,
+    path_of,
     walk,
 )
 
-_CHECKS = frozenset({"isidentifier", "isdigit", "isdecimal", "isnumeric", "isalnum", "isalpha"})
+_CHECKS = frozenset({"isidentifier", "isdigit", "isdecimal", "isnumeric", "isalnum", "isalpha",
+                      "issubset"})  # fmt: skip
 _MATCHES = frozenset({"match", "fullmatch"})
+_CASES = frozenset({"lower", "upper", "strip", "casefold"})
+_SAYS = re.compile(
+    r"_?(?:is|has|check|validate|verify)_?\w*(?:valid|safe|allowed|known|ident|name|check)"
+)
+_ENDS = frozenset({"abort", "exit", "_exit", "fail", "error"})
 
 
-def is_guarded(function: FunctionFacts, name: str) -> bool:
-    """Whether some test of the function lets `name` on only with a listed or checked value.
+def is_guarded(function: FunctionFacts, path: tuple[str, ...]) -> bool:
+    """Whether some test of the function lets a name or a chain from one (as in `Read.path`) on only
+    with a listed or checked value.
 
     The order of test and use is not looked at: a guard in a function is taken to guard its name.
     """
+    if not path:
+        return False
+    guarded = {path, *_items_of(function, path)}
     return any(
         isinstance(event, Test)
-        and _lists(event.expr, name)
-        and (event.kind == "assert" or _decides(function, event, name))
+        and any(_lists(event.expr, one) for one in guarded)
+        and (event.kind == "assert" or _decides(function, event, path[0]))
         for event in function.events
     )
 
 
-def _lists(test: Expr, name: str) -> bool:
-    """Whether the test compares `name` with a collection, or checks its characters."""
-    for found in walk(test):
-        match found:
-            case Compare(left=Name(name=left), operators=("in",) | ("not in",)) if left == name:
-                return True
-            case Call(func=Attribute(base=Name(name=base), name=method)) if base == name:
-                if method in _CHECKS:
-                    return True
-            case Call(func=Attribute(name=method), args=args) if method in _MATCHES:
-                if any(isinstance(arg, Name) and arg.name == name for arg in args):
-                    return True
-    return False
+def _items_of(function: FunctionFacts, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """What stands for each item of a collection: the name of a loop that refuses some, and what is
+    left of it without those that are listed."""
+    for event in function.events:
+        if not isinstance(event, Bind) or event.value is None or "[]" in event.target:
+            continue
+        if event.kind == "loop" and path_of(_collection(event.value)) == path:
+            region = function.regions[event.region]
+            if region.kind == "comprehension" or _raises(function, region):
+                yield (event.target,)
+        elif event.kind == "assign" and _is_rest(event.value, path):
+            yield (event.target, "")
+
+
+def _collection(expr: Expr) -> Expr:
+    """`names` of `names.items()`, `set(names)`."""
+    if isinstance(expr, Call):
+        return expr.func.base if isinstance(expr.func, Attribute) else (*expr.args, expr)[0]
+    return expr
+
+
+def _is_rest(expr: Expr, path: tuple[str, ...]) -> bool:
+    """`set(names) - ALLOWED`, `names.difference(ALLOWED)`."""
+    match expr:
+        case Arithmetic(operator="-", left=left) if left is not None:
+            return path in (path_of(left), path_of(_collection(left)))
+        case Call(func=Attribute(base=base, name="difference")):
+            return path in (path_of(base), path_of(_collection(base)))
+        case _:
+            return False
+
+
+def _lists(test: Expr, path: tuple[str, ...]) -> bool:
+    """Whether the test compares `path` with a collection, or checks its characters."""
+    if path[-1] == "":  # what is left of a collection: `if unknown: raise`
+        return path_of(test) == path[:1]
+    return any(path_of(one) == path for found in walk(test) for one in _subjects(found))
+
+
+def _subjects(found: Expr) -> tuple[Expr, ...]:
+    """What a test compares with a list, or checks the characters of."""
+    match found:
+        case Compare(left=left, operators=("in",) | ("not in",)):
+            return left, _case(left)
+        case Compare(left=Call() as left, operators=("<=",) | ("<",)):
+            return (_collection(left),)
+        case Arithmetic(operator="-", left=Call() as left):
+            return (_collection(left),)
+        case Compare(left=left, operators=("!=",), rights=(Const(value=str(word)),)) if word:
+            return (left,)
+        case Call(func=Attribute(base=base, name=method)) if method in _CHECKS:
+            return base, _collection(base)
+        case Call(func=func, args=args) if _matches(func):
+            return args
+        case _:
+            return ()
+
+
+def _case(expr: Expr) -> Expr:
+    """`name` of `name.lower()`."""
+    is_case = isinstance(expr, Call) and getattr(expr.func, "name", "") in _CASES
+    return _collection(expr) if is_case else expr
+
+
+def _matches(func: Expr) -> bool:
+    """A match against a pattern, or a function of the program that by its name checks."""
+    last = func.name if isinstance(func, (Attribute, Name)) else ""
+    return last in _MATCHES or bool(_SAYS.match(last))
+
+
+def _raises(function: FunctionFacts, region: Region) -> bool:
+    return any(isinstance(event, (Raise, Return)) for event in function.inside(region))
 
 
 def _decides(function: FunctionFacts, test: Test, name: str) -> bool:
     """Whether the branch for a refused value leaves: raise, return or continue; or whether the test
     is positive, so that the use stands in its branch."""
-    negative = _is_negative(test.expr)
+    negative = _is_negative(test.expr) or _is_rest_name(function, test.expr)
     for region in function.regions:
         if region.kind == "if" and region.expr is test.expr:
             return _leaves(function, region) if negative else _holds(function, region, name)
     return not negative
+
+
+def _is_rest_name(function: FunctionFacts, test: Expr) -> bool:
+    """`if unknown:` after `unknown = set(names) - ALLOWED`."""
+    return isinstance(test, Name) and any(
+        isinstance(event, Bind)
+        and event.target == test.name
+        and isinstance(event.value, (Arithmetic, Call))
+        for event in function.events
+    )
 
 
 def _holds(function: FunctionFacts, accepted: Region, name: str) -> bool:
@@ -78,13 +165,17 @@ def _holds(function: FunctionFacts, accepted: Region, name: str) -> bool:
 
 def _is_negative(test: Expr) -> bool:
     return any(
-        isinstance(found, Not) or (isinstance(found, Compare) and "not in" in found.operators)
+        isinstance(found, Not)
+        or (isinstance(found, Compare) and {"not in", "!="} & set(found.operators))
+        or (isinstance(found, Arithmetic) and found.operator == "-")
         for found in walk(test)
     )
 
 
 def _leaves(function: FunctionFacts, region: Region) -> bool:
     return any(
-        isinstance(event, (Raise, Return)) or (isinstance(event, Jump) and event.kind != "pass")
+        isinstance(event, (Raise, Return))
+        or (isinstance(event, Jump) and event.kind != "pass")
+        or (isinstance(event, Call) and dotted(event.func).rpartition(".")[2] in _ENDS)
         for event in function.inside(region)
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 from auditor.source.facts import (
@@ -80,16 +81,37 @@ class Budget:
         return self.left < 0
 
 
+def _nothing(_: Place, __: Expr | None) -> Iterator[Piece]:
+    return iter(())
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where an expression stands: what names mean depends on it."""
+    """Where an expression stands: what names mean depends on it. `at` and `region` are those of
+    the statement or call in the function, None and -1 for its end."""
 
     project: Project
     module: ModuleFacts
     function: FunctionFacts
+    at: At | None = None
+    region: int = -1
     depth: int = 0
     seen: frozenset[tuple[str, str, str]] = frozenset()
     budget: Budget = field(default_factory=Budget, compare=False)
+    follow: Callable[[Place, Expr | None], Iterator[Piece]] = field(default=_nothing, compare=False)
+    """How the pieces of an expression are found, set by `auditor.source.provenance`."""
+
+    def pieces(self, expr: Expr | None) -> Iterator[Piece]:
+        """The pieces of an expression that stands here."""
+        return self.follow(self, expr)
+
+    def used(self, at: At, region: int) -> Place:
+        """The place of a statement or call of the same function."""
+        return replace(self, at=at, region=region)
+
+    def inside(self, module: ModuleFacts, function: FunctionFacts) -> Place:
+        """The end of another function."""
+        return replace(self, module=module, function=function, at=None, region=-1)
 
     def deeper(self, name: str) -> Place:
         """The same place, one step further from the sink."""

@@ -5,43 +5,40 @@
 A text is followed through locals (also `+=`), module and class constants, imported constants, loops
 over constants, look-ups in constant dicts, conditional expressions and the returned values of
 functions of the project. What cannot be followed is `unknown`; nothing is guessed.
+
+    provenance_names.py     names: binds, parameters, what callers pass, constants
+    provenance_reaching.py  which binds of a name reach the place where it is used
+    provenance_calls.py     calls: conversions, templates, joins, functions of the project
+    provenance_options.py   options of the command line
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 
 from auditor.source import constants
-from auditor.source.constants import Definition
 from auditor.source.conventions import (
     INPUTS,
-    KEEPS,
-    NUMBERS,
-    QUOTES,
-    SPREADS,
     by_convention,
-    doubles_quotes,
-    gives_digits,
-    is_number,
+    is_enum,
     names_schema_object,
 )
 from auditor.source.facts import (
     Arithmetic,
-    At,
     Attribute,
-    Bind,
     Call,
     Choice,
+    Compare,
     Comprehension,
     Const,
     Expr,
     Items,
     Logic,
     Name,
+    Not,
     Opaque,
     Pairs,
-    Return,
     Starred,
     Subscript,
     Text,
@@ -49,29 +46,28 @@ from auditor.source.facts import (
     path_of,
 )
 from auditor.source.guards import is_guarded
-from auditor.source.passing import arguments_of, may_be_as_passed, passed_to
 from auditor.source.pieces import (
-    DEPTH,
     Budget,
     Kind,
-    Passage,
     Piece,
     Place,
     kind_of_constant,
     root_of,
     written,
 )
-from auditor.source.strings import formatted, percent, terms_of
+from auditor.source.provenance_calls import of_call, of_property, template_of
+from auditor.source.provenance_names import defined, of_name
+from auditor.source.provenance_options import declared_kind
+from auditor.source.strings import percent, terms_of
 
 _PIECES = 400
-_CALLERS = 40
-"""Callers a parameter is followed to; one that has more is the caller's business."""
+_DECLARED = frozenset({"__tablename__", "__name__", "__table__", "__qualname__"})
 
 
 def pieces_of(place: Place, expr: Expr | None) -> tuple[Piece, ...]:
     """The pieces of the text that `expr` gives, in order; alternatives follow one another."""
     pieces: list[Piece] = []
-    for piece in _pieces(replace(place, budget=Budget()), expr):
+    for piece in _pieces(replace(place, budget=Budget(), follow=_pieces), expr):
         pieces.append(piece)
         if len(pieces) >= _PIECES:
             pieces.append(Piece(Kind.UNKNOWN, source="..."))
@@ -87,17 +83,20 @@ def _pieces(place: Place, expr: Expr | None) -> Iterator[Piece]:
             yield Piece(Kind.UNKNOWN, source=written(expr))
         case Const(value=value):
             yield Piece(kind_of_constant(value), text="" if value is None else str(value))
+        case Text(parts=(str(separator), joined), how="join") if not isinstance(joined, str):
+            yield from _pieces(place, joined)
+            yield Piece(Kind.CONSTANT, separator)
         case Text(parts=parts):
             for part in parts:
                 yield from (
                     [Piece(Kind.CONSTANT, part)] if isinstance(part, str) else _pieces(place, part)
                 )
         case Name(name=name):
-            yield from _of_name(place, name)
+            yield from of_name(place, name)
         case Attribute() | Subscript():
             yield from _of_chain(place, expr)
         case Call():
-            yield from _of_call(place, expr)
+            yield from of_call(place, expr)
         case _:
             yield from _of_compound(place, expr)
 
@@ -112,8 +111,13 @@ def _of_compound(place: Place, expr: Expr) -> Iterator[Piece]:
         case Logic(items=items) | Items(items=items) | Pairs(values=items):
             for item in items:
                 yield from _pieces(place, item)
-        case Starred(value=inner) | Comprehension(element=inner):
+        case Starred(value=inner):
             yield from _pieces(place, inner)
+        case Comprehension(element=inner, region=region):
+            there = place if place.at is None else replace(place, region=region)
+            yield from _pieces(there, inner)
+        case Compare() | Not():
+            yield Piece(Kind.NUMBER, "0")
         case Opaque(children=()):
             yield Piece(Kind.CONSTANT)
         case _:
@@ -126,7 +130,9 @@ def _of_arithmetic(place: Place, expr: Arithmetic) -> Iterator[Piece]:
             yield Piece(Kind.NUMBER, "0")
         case Arithmetic(operator="*", left=left, right=right):
             yield from _repeated(place, left, right)
-        case Arithmetic(operator="%", left=left, right=right) if template := _template(place, left):
+        case Arithmetic(operator="%", left=left, right=right) if template := template_of(
+            place, left
+        ):
             yield from _pieces(place, percent(Const(template), right, 0))
         case Arithmetic(operator="+" | "%" | "|"):
             for term in terms_of(expr):
@@ -145,131 +151,24 @@ def _repeated(place: Place, left: Expr | None, right: Expr) -> Iterator[Piece]:
     yield Piece(Kind.NUMBER, "0")
 
 
-def _of_name(place: Place, name: str) -> Iterator[Piece]:
-    is_parameter = any(p.name == name for p in place.function.parameters)
-    if place.depth >= DEPTH:
-        yield Piece(Kind.UNKNOWN, source=name)
-    if place.was_at(name):
-        yield from _of_parameter(place, name) if is_parameter and place.depth < DEPTH else ()
-        return
-    if is_guarded(place.function, name):
-        yield Piece(Kind.GUARDED, source=name)
-        return
-    binds = [e for e in place.function.events if isinstance(e, Bind) and e.target == name]
-    further = place.deeper(name)
-    if binds:
-        for bind in binds:
-            yield from _of_bind(further, bind)
-        yield from _added(further, name)
-    if is_parameter and may_be_as_passed(place.function, binds):
-        yield from _of_parameter(place, name)
-    elif not binds:
-        yield from _of_global(further, name)
-
-
-def _of_bind(place: Place, bind: Bind) -> Iterator[Piece]:
-    if bind.kind in ("define", "delete", "except"):
-        return
-    if _is_index(place, bind):
-        yield Piece(Kind.NUMBER, "0")
-        return
-    passage = Passage(place.module.path, bind.at, f"`{bind.target}` is built here")
-    for piece in _pieces(place, bind.value):
-        yield piece if piece.kind.is_safe else replace(piece, way=(*piece.way, passage))
-
-
-def _is_index(place: Place, bind: Bind) -> bool:
-    """Whether the name counts the turns of a loop: `for n, row in enumerate(rows)`."""
-    counted = isinstance(bind.value, Call) and dotted(bind.value.func) == "enumerate"
-    target = place.function.regions[bind.region].target
-    return counted and bind.kind == "loop" and target[:1] == (bind.target,)
-
-
-def _added(place: Place, name: str) -> Iterator[Piece]:
-    """What `name.append(x)`, `.extend(x)`, `.insert(i, x)` and `name[k] = x` put in."""
-    for event in place.function.events:
-        if isinstance(event, Call) and isinstance(event.func, Attribute):
-            base, method = event.func.base, event.func.name
-            adds = method in ("append", "extend", "insert", "add")
-            if adds and isinstance(base, Name) and base.name == name:
-                yield from _pieces(place, event.args[-1] if event.args else None)
-        elif isinstance(event, Bind) and event.target == f"{name}[]":
-            yield from _of_bind(place, event)
-
-
-def _of_parameter(place: Place, name: str) -> Iterator[Piece]:
-    """What the callers in the project pass; the parameter itself where none is known, or where what
-    they pass could be anything."""
-    parameter = next(p for p in place.function.parameters if p.name == name)
-    if is_number(parameter.annotation):
-        yield Piece(Kind.NUMBER, "0")
-        return
-    if name in ("self", "cls"):
-        yield Piece(Kind.UNKNOWN, source=name)
-        return
-    passed = () if place.was_at(name) else tuple(_passed(place.deeper(name), name))
-    if passed and all(piece.kind.is_safe for piece in passed):
-        yield from passed
-        return
-    at = place.function.at
-    start = At(at.line, at.column, at.line, at.column)
-    passage = Passage(place.module.path, start, f"`{name}` comes from the caller of "
-                      f"`{place.function.qualname}`")  # fmt: skip
-    kinds = {piece.kind for piece in passed}
-    is_own = place.function.name.startswith("_") and bool(kinds) and Kind.PARAMETER not in kinds
-    kind = Kind.INPUT if Kind.INPUT in kinds else Kind.UNKNOWN if is_own else Kind.PARAMETER
-    yield Piece(kind, source=name, way=(passage,))
-
-
-def _passed(place: Place, name: str) -> Iterator[Piece]:
-    """What is passed for a parameter by the calls of the project that run this function; something
-    unknown if there are too many, or one that cannot be read."""
-    if len(place.project.program.calls.get(place.function.name, ())) > _CALLERS:
-        yield Piece(Kind.UNKNOWN, source=name)
-        return
-    for scope, _, given in passed_to(place.project, place.function, name, at_most=_CALLERS):
-        yield from _pieces(replace(place, module=scope.module, function=scope.function), given)
-
-
-def _of_global(place: Place, name: str) -> Iterator[Piece]:
-    """A constant of this module or of one it is imported from, or a name of an outer function."""
-    found = constants.of_name(place.project, place.module, name)
-    if found:
-        yield from _defined(place, found)
-        return
-    outer = _enclosing(place)
-    if outer is not None:
-        yield from _of_name(outer, name)
-    else:
-        yield by_convention(name, name)
-
-
-def _defined(place: Place, found: Iterable[Definition]) -> Iterator[Piece]:
-    for definition in found:
-        there = replace(place, module=definition.module, function=definition.function)
-        yield from _of_bind(there, definition.bind)
-
-
-def _enclosing(place: Place) -> Place | None:
-    outer = place.function.qualname.rpartition(".<locals>.")[0]
-    for function in place.module.functions:
-        if outer and function.qualname == outer:
-            return replace(place, function=function)
-    return None
-
-
 def _of_chain(place: Place, expr: Attribute | Subscript) -> Iterator[Piece]:
     """Attributes and items: constants of classes, items of constants, input, else unknown."""
-    if INPUTS & {root_of(expr), dotted(expr.base), dotted(getattr(expr.base, "base", None))}:
+    if is_guarded(place.function, path_of(expr)):
+        yield Piece(Kind.GUARDED, source=written(expr))
+    elif _is_input(expr):
         yield Piece(Kind.INPUT, source=written(expr))
-    elif isinstance(expr, Attribute) and expr.name in ("__tablename__", "__name__", "__table__"):
+    elif isinstance(expr, Attribute) and expr.name in _DECLARED:
         yield Piece(Kind.CONSTANT)
     elif isinstance(expr, Attribute):
         yield from _of_attribute(place, expr)
-    elif isinstance(expr.base, (Name, Attribute, Pairs, Items)):
-        yield from _of_item(place, expr)
     else:
-        yield Piece(Kind.UNKNOWN, source=written(expr))
+        yield from _of_item(place, expr)
+
+
+def _is_input(expr: Attribute | Subscript) -> bool:
+    path = path_of(expr)
+    names = {".".join(path[:length]).partition("[")[0] for length in range(1, 4)}
+    return bool(INPUTS & {root_of(expr), dotted(expr), dotted(expr.base), *names})
 
 
 def _of_attribute(place: Place, expr: Attribute) -> Iterator[Piece]:
@@ -283,9 +182,18 @@ def _of_attribute(place: Place, expr: Attribute) -> Iterator[Piece]:
     found = constants.of_attribute(place.project, place.module, place.function, expr)
     name = written(expr)
     if found and not place.was_at(name):
-        yield from _defined(place.deeper(name), found)
+        yield from defined(place.deeper(name), found)
+    elif isinstance(expr.base, (Call, Subscript)) and not base:
+        yield from _of_result(place, expr)
     else:
-        yield from _dynamic(place, expr)
+        yield from of_property(place, expr) or _dynamic(place, expr)
+
+
+def _of_result(place: Place, expr: Attribute) -> Iterator[Piece]:
+    """`uuid4().hex`, `Kind(name).value`: harmless if what it is an attribute of is."""
+    pieces = tuple(_pieces(place, expr.base))
+    is_safe = bool(pieces) and all(piece.kind.is_safe for piece in pieces)
+    yield Piece(Kind.GUARDED if is_safe else Kind.UNKNOWN, source=written(expr))
 
 
 def _is_schema_object(place: Place, path: tuple[str, ...]) -> bool:
@@ -298,8 +206,17 @@ def _is_schema_object(place: Place, path: tuple[str, ...]) -> bool:
 
 def _of_item(place: Place, expr: Subscript) -> Iterator[Piece]:
     """A slice is what the base is, an item of a constant collection is constant."""
+    if isinstance(expr.base, Pairs) and isinstance(expr.index, Const):
+        for key, value in zip(expr.base.keys, expr.base.values, strict=True):
+            if isinstance(key, Const) and key.value == expr.index.value:
+                yield from _pieces(place, value)
+                return
+    if is_enum(place.project, place.project.resolve(place.module, expr.base)):
+        yield Piece(Kind.GUARDED, source=written(expr))
+        return
     values = tuple(_pieces(place, expr.base))
-    if values and (isinstance(expr.index, Opaque) or all(p.kind.is_safe for p in values)):
+    is_text = isinstance(expr.index, Opaque) or all(piece.kind.is_safe for piece in values)
+    if values and (is_text or isinstance(expr.base, Call)):
         yield from values
     else:
         yield from _dynamic(place, expr)
@@ -309,91 +226,21 @@ def _dynamic(place: Place, expr: Expr) -> Iterator[Piece]:
     """A value that depends on a name: a parameter's attribute is as much the caller's as itself."""
     path = path_of(expr)
     root = root_of(expr)
-    known = () if root in ("", "self", "cls") else tuple(_of_name(place, root))
+    known = () if root in ("", "self", "cls") else tuple(of_name(place, root))
     sent = [piece for piece in known if piece.kind in (Kind.PARAMETER, Kind.INPUT)]
     if sent:
+        kind = declared_kind(place.module, path[-1]) if _is_parsed(sent) else Kind.UNKNOWN
+        if kind.is_safe:
+            yield Piece(kind, "0", source=written(expr))
+            return
         yield from (replace(piece, source=written(expr)) for piece in sent)
         return
-    last = (
-        path[-2] if path[-1:] in (("value",), ("name",)) and len(path) > 1 else "".join(path[-1:])
-    )
-    yield by_convention(last, written(expr))
+    listed = path[-1:] in (("value",), ("name",)) and len(path) > 1
+    last = path[-2] if listed else "".join(path[-1:])
+    is_of_enum = listed and bool(known) and all(piece.kind.is_safe for piece in known)
+    yield Piece(Kind.GUARDED) if is_of_enum else by_convention(last, written(expr))
 
 
-def _of_call(place: Place, call: Call) -> Iterator[Piece]:
-    name = dotted(call.func)
-    resolved = place.project.resolve(place.module, name)
-    method = call.func.name if isinstance(call.func, Attribute) else name
-    if name in NUMBERS or resolved in NUMBERS or gives_digits(call):
-        yield Piece(Kind.NUMBER, "0")
-    elif method in QUOTES or doubles_quotes(call):
-        yield Piece(Kind.QUOTED, source=written(call))
-    elif name in INPUTS or name.partition(".")[0] in INPUTS:
-        yield Piece(Kind.INPUT, source=written(call))
-    elif name in SPREADS or (method in KEEPS and name):
-        yield from _kept(place, call)
-    elif isinstance(call.func, Attribute):
-        yield from _of_method(place, call)
-    else:
-        yield from _returned(place, call)
-
-
-def _kept(place: Place, call: Call) -> Iterator[Piece]:
-    """Calls that give back what they are given, such as `str(x)` and `x.strip()`."""
-    if isinstance(call.func, Attribute) and dotted(call.func) not in SPREADS:
-        yield from _pieces(place, call.func.base)
-    for arg in call.args:
-        yield from _pieces(place, arg)
-
-
-def _of_method(place: Place, call: Call) -> Iterator[Piece]:
-    func = call.func
-    if isinstance(func, Attribute) and func.name == "format":
-        template = _template(place, func.base)
-        if template:
-            yield from _pieces(place, formatted(template, call))
-            return
-    if isinstance(func, Attribute) and func.name in ("join", "format", *KEEPS):
-        yield from _pieces(place, func.base)
-        for value in (*call.args, *(keyword.value for keyword in call.keywords)):
-            yield from _pieces(place, value)
-    elif isinstance(func, Attribute) and func.name in ("get", "pop") and call.args:
-        yield from _of_item(place, Subscript(func.base, call.args[0]))
-        for default in call.args[1:]:
-            yield from _pieces(place, default)
-    else:
-        yield from _returned(place, call)
-
-
-def _template(place: Place, expr: Expr | None) -> str:
-    """The text of a template kept in a name or attribute; empty unless it is one constant."""
-    if not isinstance(expr, (Name, Attribute)) or place.depth >= DEPTH:
-        return ""
-    pieces = tuple(_pieces(place.deeper(f"{written(expr)} (template)"), expr))
-    is_one = len(pieces) == 1 and pieces[0].kind is Kind.CONSTANT
-    return pieces[0].text if is_one and ("{" in pieces[0].text or "%" in pieces[0].text) else ""
-
-
-def _returned(place: Place, call: Call) -> Iterator[Piece]:
-    """What a function of the project returns, its parameters replaced by what is passed."""
-    target = place.project.callee(place.module, place.function, call)
-    source = written(call)
-    if target is None or place.was_at(source):
-        yield Piece(Kind.UNKNOWN, source=source)
-        return
-    module, function = target
-    there = replace(place.deeper(source), module=module, function=function)
-    values = [e.value for e in function.events if isinstance(e, Return) and e.value is not None]
-    if not values or function.is_generator:
-        yield Piece(Kind.UNKNOWN, source=source)
-    passed = arguments_of(function, call)
-    for value in values:
-        for piece in _pieces(there, value):
-            given = passed.get(piece.source) if piece.kind is Kind.PARAMETER else None
-            if given is None:
-                yield piece
-                continue
-            passage = Passage(place.module.path, call.at, f"`{source}` is called with it")
-            for outer in _pieces(place.deeper(source), given):
-                way = (*outer.way, passage)
-                yield outer if outer.kind.is_safe else replace(outer, way=way)
+def _is_parsed(sent: list[Piece]) -> bool:
+    """Whether the command line is what was sent."""
+    return all(piece.source.endswith(("parse_args()", "parse_args(...)")) for piece in sent)

@@ -10,7 +10,20 @@ import re
 import string
 from collections.abc import Mapping, Sequence
 
-from auditor.source.facts import Arithmetic, Call, Const, Expr, Items, Opaque, Pairs, Text
+from auditor.source.facts import (
+    Arithmetic,
+    Attribute,
+    Call,
+    Const,
+    Expr,
+    Items,
+    Name,
+    Opaque,
+    Pairs,
+    Subscript,
+    Text,
+    dotted,
+)
 
 _PERCENT = re.compile(
     r"%(?:\((?P<key>[^)]*)\))?[-#0 +]*(?:\d+|\*)?(?:\.(?:\d+|\*))?(?P<kind>[a-zA-Z%])"
@@ -85,6 +98,10 @@ def _keyed(value: Expr, key: str) -> Expr:
         for name, found in zip(value.keys, value.values, strict=True):
             if isinstance(name, Const) and name.value == key:
                 return found
+    if isinstance(value, Call) and dotted(value.func) in ("locals", "vars", "globals"):
+        return Name(key)
+    if isinstance(value, (Name, Attribute)):
+        return Subscript(value, Const(key))
     return Opaque((value,))
 
 
@@ -110,7 +127,26 @@ def formatted(template: str, call: Call) -> Text:
 def _argument(call: Call, named: Mapping[str, Expr], key: str) -> Expr:
     if key.isdigit() and int(key) < len(call.args):
         return call.args[int(key)]
+    if key not in named and "" in named:  # `**locals()`, `**values`
+        return _keyed(named[""], key)
     return named.get(key, Opaque((*call.args, *named.values())))
+
+
+def substituted(template: str, call: Call) -> Text:
+    """The text of `Template(template).substitute(...)`."""
+    named = {keyword.name: keyword.value for keyword in call.keywords}
+    parts: list[Part] = []
+    position = 0
+    for match in string.Template.pattern.finditer(template):
+        parts.append(template[position : match.start()])
+        position = match.end()
+        key = match["named"] or match["braced"]
+        if key is not None and key not in named and call.args:
+            parts.append(_keyed(call.args[0], key))
+        else:
+            parts.append("$" if key is None else _argument(call, named, key))
+    parts.append(template[position:])
+    return Text(_tidy(parts), "format", call.place)
 
 
 def hole_of(value: Expr, spec: str) -> Expr:

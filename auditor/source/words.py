@@ -40,7 +40,7 @@ OF_FUNCTIONS = re.compile(
     rb"|select\(|text\((?<!\w.....)|query|Query|filter|like\((?<!\w.....)|commit|rollback|flush"
     rb"|transaction|engine|Engine|connection|Connection|CONTEXT_|retr(?:y|ies)|read_sql"
     rb"|\"(?:select|insert into|update|delete from) [\w*{%]"
-    rb"|'(?:select|insert into|update|delete from) [\w*{%]"
+    rb"|'(?:select|insert into|update|delete from) [\w*{%]|DDL|CREATE |DROP |ALTER |TRUNCATE "
 )
 """Also what errors, statements, transactions and retries are named by without those words."""
 

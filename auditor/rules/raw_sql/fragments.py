@@ -10,7 +10,7 @@ from auditor.model.finding import Confidence
 from auditor.rule import Hit, Hits
 from auditor.rules.places import span_of
 from auditor.rules.raw_sql.holes import Hole, Role, names_of, open_holes
-from auditor.rules.raw_sql.sinks import path_to, texts_given, uses_sqlalchemy
+from auditor.rules.raw_sql.sinks import path_to, pieces_given, texts_given, uses_sqlalchemy
 from auditor.source.facts import Bind, Call, Event, Expr, FunctionFacts, ModuleFacts, Return, Text
 from auditor.source.pieces import Place
 from auditor.source.program import last_step
@@ -82,9 +82,8 @@ def _is_told_above(project: Project, function: FunctionFacts) -> bool:
     """Whether a caller, by the name of the function, is told of a value in its own text."""
     for site in project.program.calls.get(function.name, ()):
         scope = site.scope
-        place = Place(project, scope.module, scope.function)
         for given in texts_given(project, scope.module, scope.function):
-            holes = open_holes(pieces_of(place, given.text))
+            holes = open_holes(pieces_given(project, scope.module, scope.function, given))
             if any(hole.role is Role.VALUE for hole in holes):
                 return True
     return False

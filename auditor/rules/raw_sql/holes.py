@@ -25,10 +25,12 @@ _BIND_NAME = re.compile(r"(?:^|[^:\w]):$")
 _BEFORE_IDENTIFIER = re.compile(
     r"(?:\b(?:from|join|into|update|table|exists|by|distinct|index|on|column|constraint|references"
     r"|schema|database|view|sequence|set|select|truncate|role|user|using|trigger|function|analyze"
-    r"|vacuum|savepoint|collate|only|rename\s+to|grant|revoke|key|extension|call|pragma)\s*"
+    r"|vacuum|savepoint|collate|only|rename\s+to|grant|revoke|key|extension|call|pragma|to"
+    r"|attach|use)\s*"
     r"|[\w\"`\])]\.|\b(?!in\b|values\b)\w+\(\s*(?:distinct\s+)?)$",
     re.IGNORECASE,
 )
+_ORDERS = re.compile(r"\b(?:order|group)\s+by\s+[\w.,\s\"`]*$", re.IGNORECASE)
 _BEFORE_TEST = re.compile(r"\b(?:where|and|or|on|having|not|set|when)\s*\(*\s*$", re.IGNORECASE)
 _AFTER_COLUMN = re.compile(
     r"\s*(?:[=<>]|!=|(?:not\s+)?(?:in|like|ilike|between)\b|is\b)", re.IGNORECASE
@@ -78,7 +80,7 @@ def _role(before: str, after: str) -> Role:
         return Role.VALUE
     if _BEFORE_TEST.search(before):
         return Role.IDENTIFIER if _AFTER_COLUMN.match(after) else Role.CLAUSE
-    if _BEFORE_IDENTIFIER.search(before) or _continues_names(before):
+    if _BEFORE_IDENTIFIER.search(before) or _ORDERS.search(before) or _continues_names(before):
         return Role.IDENTIFIER
     return Role.CLAUSE
 

@@ -6,22 +6,26 @@ from auditor.model.finding import Confidence, Severity
 from auditor.rule import Example, Hit, Hits, OnFunction, Rule
 from auditor.rules.places import span_of
 from auditor.rules.raw_sql.holes import Hole, Role, confidence_of, names_of, open_holes, origin_of
-from auditor.rules.raw_sql.sinks import Given, is_looked_at_itself, texts_given, way_of
+from auditor.rules.raw_sql.sinks import (
+    Given,
+    is_looked_at_itself,
+    pieces_given,
+    texts_given,
+    way_of,
+)
 from auditor.source.facts import FunctionFacts, ModuleFacts
-from auditor.source.pieces import Kind, Place
+from auditor.source.pieces import Kind
 from auditor.source.project import Project
-from auditor.source.provenance import pieces_of
 
 
 def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hits:
     """Texts given to sinks that have a hole where a name of the schema belongs."""
-    place = Place(project, module, function)
     for given in texts_given(project, module, function):
         if is_looked_at_itself(project, module, given):
             continue
         holes = [
             hole
-            for hole in open_holes(pieces_of(place, given.text))
+            for hole in open_holes(pieces_given(project, module, function, given))
             if hole.role is Role.IDENTIFIER
         ]
         if holes:
@@ -41,11 +45,18 @@ def _hit(module: ModuleFacts, function: FunctionFacts, given: Given, holes: list
 
 
 def _confidence(holes: list[Hole], *, sure: bool) -> Confidence:
-    """Low unless a user sent the name: what a caller passes is most often the program's own name
-    (docs/precision.md: 3 of 9 were worth a change)."""
-    if all(hole.piece.kind is not Kind.INPUT for hole in holes):
+    """Low where no hole was sent by a user or is itself passed by a caller: names that objects and
+    settings have of themselves, and that the catalogue gives, are most often the program's own."""
+    if not any(_is_passed(hole) for hole in holes):
         return Confidence.LOW
     return confidence_of(holes, sure=sure)
+
+
+def _is_passed(hole: Hole) -> bool:
+    piece = hole.piece
+    return piece.kind is Kind.INPUT or (
+        piece.kind is Kind.PARAMETER and "." not in piece.source.partition("(")[0]
+    )
 
 
 RULE = Rule(

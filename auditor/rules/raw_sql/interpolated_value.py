@@ -19,25 +19,30 @@ from auditor.rules.raw_sql.holes import (
     open_holes,
     origin_of,
 )
-from auditor.rules.raw_sql.sinks import Given, handed_on, is_looked_at_itself, texts_given, way_of
+from auditor.rules.raw_sql.sinks import (
+    Given,
+    handed_on,
+    is_looked_at_itself,
+    pieces_given,
+    texts_given,
+    way_of,
+)
 from auditor.rules.recorded import Standing, is_set_up, path_of_entry
 from auditor.rules.turns import Turn, turns_of
 from auditor.source.facts import Const, FunctionFacts, Items, ModuleFacts
-from auditor.source.pieces import Kind, Place
+from auditor.source.pieces import Kind
 from auditor.source.project import Project
-from auditor.source.provenance import pieces_of
 
 
 def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hits:
     """Texts given to sinks that have a hole where a value belongs, or that come from outside."""
-    place = Place(project, module, function)
     for given in texts_given(project, module, function):
         if is_looked_at_itself(project, module, given):
             continue
         is_whole = not handed_on(function, given.text)
         holes = [
             hole
-            for hole in open_holes(pieces_of(place, given.text))
+            for hole in open_holes(pieces_given(project, module, function, given))
             if hole.role is Role.VALUE or (_is_sent(hole) and is_whole)
         ]
         if holes:

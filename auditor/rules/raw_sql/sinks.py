@@ -23,22 +23,28 @@ from auditor.source.facts import (
     FunctionFacts,
     ModuleFacts,
     Name,
+    walk,
 )
 from auditor.source.passing import passed_to
-from auditor.source.pieces import Piece, Place
+from auditor.source.pieces import Kind, Piece, Place
 from auditor.source.program import Scope, last_step
 from auditor.source.project import Project
 from auditor.source.provenance import pieces_of
+from auditor.source.value import INSTANCE, NAME, Value
 
 _FAMILY = ("sqlalchemy", "oslo_db", "neutron_lib.db", "alembic", "flask_sqlalchemy", "sqlmodel")
 _KEPT = "auditor.rules.raw_sql.sinks"
-_READS_AS_SQL = re.compile(
-    r"\s*(?:select\s(?:.*\sfrom\s|\s*\w+\s*\()|insert\s+(?:or\s+\w+\s+)?into\s|update\s.*\sset\s|delete\s+from\s"
-    r"|with\s.*\bselect\s|(?:create|drop|alter)\s+(?:temp(?:orary)?\s+)?(?:table|index|view)\s"
-    r"|truncate\s+table\s)",
+READS_AS_SQL = re.compile(
+    r"\s*(?:select\s(?:.*\sfrom\s|\s*\w+\s*\()|(?:insert|replace)\s+(?:or\s+\w+\s+)?into\s"
+    r"|update\s.*\sset\s|delete\s+from\s|with\s.*\bselect\s|truncate\s+table\s|begin\s*;"
+    r"|(?:create|drop|alter)\s+(?:or\s+replace\s+)?(?:unique\s+)?(?:temp(?:orary)?\s+)?"
+    r"(?:table|index|view|materialized|database|schema|user|role|sequence|trigger|function)\s"
+    r"|call\s+\S+\s*\(|(?:grant|revoke)\s.*\s(?:to|on|from)\s|set\s+\S+\s*(?:=|to)\s|pragma\s"
+    r"|(?:attach|use)\s+(?:database\s)?|load\s+data\s|copy\s.*\s(?:from|to)\s|explain\s+\w+\s"
+    r"|lock\s+table|vacuum\s|analyze\s|show\s+\w+\s)",
     re.IGNORECASE | re.DOTALL,
 )
-_EXECUTES = frozenset({"execute", "executemany", "executescript"})
+_ORDERS = frozenset({"order_by", "group_by"})
 _CALLS = 100
 """Calls of a function that hands its argument on which are looked at."""
 
@@ -54,6 +60,8 @@ class Given:
     text: Expr
     sure: bool
     handed_on: bool = False
+    lead: str = ""
+    """What stands before the text in the statement: `ORDER BY` for `order_by(text(...))`."""
 
 
 def texts_given(
@@ -79,13 +87,37 @@ def _all_given(project: Project) -> dict[int, tuple[Given, ...]]:
 
 def _direct(project: Project, scope: Scope) -> Iterator[Given]:
     module = scope.module
+    ordering = _inside_orders(scope)
     for position, event in enumerate(scope.function.events):
         if isinstance(event, Call):
             rows, is_known = _rows(project, scope, position, event)
             sure = is_known or (bool(rows) and uses_sqlalchemy(module))
             yield from (
-                Given(event, row, text, sure) for row in rows for text in _arguments(event, row)
+                Given(event, row, text, sure, lead="ORDER BY " if id(event) in ordering else "")
+                for row in rows
+                for text in _arguments(event, row)
             )
+
+
+def _inside_orders(scope: Scope) -> frozenset[int]:
+    """The calls that stand in an argument of `order_by` or `group_by`, and those themselves."""
+    return frozenset(
+        id(inner)
+        for event in scope.function.events
+        if isinstance(event, Call) and last_step(event.func) in _ORDERS
+        for arg in (event, *event.args)
+        for inner in (walk(arg) if arg is not event else (event,))
+        if isinstance(inner, Call)
+    )
+
+
+def pieces_given(
+    project: Project, module: ModuleFacts, function: FunctionFacts, given: Given
+) -> tuple[Piece, ...]:
+    """The pieces of the statement that a text becomes, as far as it is known."""
+    place = Place(project, module, function, given.call.at, given.call.region)
+    lead = (Piece(Kind.CONSTANT, given.lead),) if given.lead else ()
+    return (*lead, *pieces_of(place, given.text))
 
 
 def _rows(
@@ -95,18 +127,42 @@ def _rows(
     rows = sinks.get(("", project.resolve(scope.module, call.func)))
     if rows:
         return rows, True
+    if isinstance(call.func, Name):
+        return _rows_of_alias(project, scope, position, call.func)
     if not isinstance(call.func, Attribute):
         return (), False
     if call.func.name not in project.knowledge.sink_methods:
         return (), False
     receiver = project.value(scope.module, scope.function, position, call.func.base)
     rows = sinks.get((receiver.kind, call.func.name), ())
-    if rows or receiver.kind:
+    if rows or not _may_execute(project, receiver):
         return rows, receiver.sure
-    if call.func.name in _EXECUTES and _is_sql(project, scope, call):
-        return sinks.get((DRIVER_CONNECTION, call.func.name), ()), True
+    row = sinks.get((DRIVER_CONNECTION, call.func.name), ())
+    if row and _is_sql(project, scope, call):
+        return row, True
     is_query = _is_query_of_session(call.func.base)
     return (sinks.get((QUERY, call.func.name), ()) if is_query else ()), False
+
+
+def _may_execute(project: Project, receiver: Value) -> bool:
+    """Whether nothing is known of a receiver but, at most, a name outside the project."""
+    is_outside = receiver.kind in (NAME, INSTANCE) and receiver.name not in project.program.classes
+    return not receiver.kind or is_outside
+
+
+def _rows_of_alias(
+    project: Project, scope: Scope, position: int, func: Name
+) -> tuple[tuple[SinkRow, ...], bool]:
+    """The rows of a bound method kept in a local: `execute = connection.execute`."""
+    methods = project.knowledge.sink_methods
+    for event in scope.function.events:
+        if not isinstance(event, Bind) or event.target != func.name:
+            continue
+        bound = event.value
+        if isinstance(bound, Attribute) and bound.name in methods:
+            receiver = project.value(scope.module, scope.function, position, bound.base)
+            return project.knowledge.sinks.get((receiver.kind, bound.name), ()), receiver.sure
+    return (), False
 
 
 def _is_query_of_session(expr: Expr) -> bool:
@@ -123,8 +179,9 @@ def _is_sql(project: Project, scope: Scope, call: Call) -> bool:
     """Whether the first argument is a statement by its own words."""
     if not call.args:
         return False
-    pieces = pieces_of(Place(project, scope.module, scope.function), call.args[0])
-    return bool(_READS_AS_SQL.match("".join(p.text or "x" for p in pieces[:40]) + " "))
+    place = Place(project, scope.module, scope.function, call.at, call.region)
+    pieces = pieces_of(place, call.args[0])
+    return bool(READS_AS_SQL.match("".join(p.text or "x" for p in pieces[:40]) + " "))
 
 
 def _arguments(call: Call, row: SinkRow) -> tuple[Expr, ...]:
@@ -150,7 +207,7 @@ def _add_handed_on(project: Project, found: dict[int, list[Given]]) -> None:
             continue
         seen.add((key, name))
         for caller, call, text in passed_to(project, scope.function, name, at_most=_CALLS):
-            further = Given(call, given.row, text, given.sure, handed_on=True)
+            further = Given(call, given.row, text, given.sure, handed_on=True, lead=given.lead)
             found.setdefault(caller.key, []).append(further)
             waiting.append((caller.key, further))
 

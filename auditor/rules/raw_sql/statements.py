@@ -116,7 +116,7 @@ def _in_steps(place: Place, name: str, binds: Sequence[Bind]) -> tuple[str, ...]
 def _of_definitions(place: Place, found: Sequence[constants.Definition]) -> tuple[str, ...]:
     if len(found) != 1 or found[0].bind.kind != "assign":
         return (HOLE,)
-    there = Place(place.project, found[0].module, found[0].function, place.depth, place.seen)
+    there = place.inside(found[0].module, found[0].function)
     return texts_of(there, found[0].value)
 
 

@@ -1,0 +1,179 @@
+"""Pieces of what names stand for: locals, parameters and what callers pass, constants."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from auditor.source import constants
+from auditor.source.constants import Definition
+from auditor.source.conventions import (
+    by_convention,
+    is_listed_by_type,
+    is_number,
+    names_schema_object,
+)
+from auditor.source.facts import (
+    At,
+    Attribute,
+    Bind,
+    Call,
+    Name,
+    dotted,
+)
+from auditor.source.guards import is_guarded
+from auditor.source.passing import is_checked_by_call, passed_to
+from auditor.source.pieces import DEPTH, Kind, Passage, Piece, Place
+from auditor.source.provenance_options import option_kind
+from auditor.source.provenance_reaching import adds, reaching
+
+_CALLERS = 40
+"""Callers a parameter is followed to; one that has more is the caller's business."""
+_ADDS = frozenset({"append", "extend", "insert", "add", "write", "writelines", "appendleft"})
+
+
+def of_name(place: Place, name: str) -> Iterator[Piece]:
+    """The pieces of what a name may be at the place."""
+    is_parameter = any(p.name == name for p in place.function.parameters)
+    if place.depth >= DEPTH:
+        yield Piece(Kind.UNKNOWN, source=name)
+    if place.was_at(name):
+        return
+    if is_guarded(place.function, (name,)) or is_checked_by_call(
+        place.project, place.module, place.function, name
+    ):
+        yield Piece(Kind.GUARDED, source=name)
+        return
+    binds, is_set = reaching(place.function, name, place.at, place.region)
+    if is_parameter and not is_set:
+        yield from _of_parameter(place, name)
+    further = place.deeper(name)
+    for bind in binds:
+        yield from of_bind(further if adds(bind) else _before(place, bind), bind)
+    if binds:
+        yield from _added(further, name)
+    elif not is_parameter:
+        yield from _of_global(further, name)
+
+
+def _before(place: Place, bind: Bind) -> Place:
+    """The place of a bind whose value may use what the name was before."""
+    return place.deeper(f"{bind.target} at {bind.at.line}:{bind.at.column}")
+
+
+def of_bind(place: Place, bind: Bind) -> Iterator[Piece]:
+    """The pieces of the value that a bind gives its name."""
+    if bind.kind in ("define", "delete", "except"):
+        return
+    if place.depth >= DEPTH:
+        yield Piece(Kind.UNKNOWN, source=bind.target)
+        return
+    if is_number(bind.annotation) or _is_index(place, bind):
+        yield Piece(Kind.NUMBER, "0")
+        return
+    passage = Passage(place.module.path, bind.at, f"`{bind.target}` is built here")
+    for piece in place.used(bind.at, bind.region).pieces(bind.value):
+        yield piece if piece.kind.is_safe else replace(piece, way=(*piece.way, passage))
+
+
+def _is_index(place: Place, bind: Bind) -> bool:
+    """Whether the name counts the turns of a loop: `for n, row in enumerate(rows)`."""
+    counted = isinstance(bind.value, Call) and dotted(bind.value.func) == "enumerate"
+    target = place.function.regions[bind.region].target
+    return counted and bind.kind == "loop" and target[:1] == (bind.target,)
+
+
+def _added(place: Place, name: str) -> Iterator[Piece]:
+    """What `name.append(x)`, `.extend(x)`, `.write(x)` and `name[k] = x` put in."""
+    for event in place.function.events:
+        if isinstance(event, Call) and isinstance(event.func, Attribute):
+            base, method = event.func.base, event.func.name
+            if method in _ADDS and isinstance(base, Name) and base.name == name:
+                there = place.used(event.at, event.region)
+                yield from there.pieces(event.args[-1] if event.args else None)
+        elif isinstance(event, Bind) and event.target == f"{name}[]":
+            yield from of_bind(place, event)
+
+
+def _of_parameter(place: Place, name: str) -> Iterator[Piece]:
+    """What the callers in the project pass; the parameter itself where none is known, or where what
+    they pass could be anything."""
+    parameter = next(p for p in place.function.parameters if p.name == name)
+    if is_number(parameter.annotation):
+        yield Piece(Kind.NUMBER, "0")
+        return
+    listed = is_listed_by_type(place.project, place.module, parameter.annotation)
+    if listed or option_kind(place.function.decorators, name).is_safe:
+        yield Piece(Kind.GUARDED, source=name)
+        return
+    if name in ("self", "cls"):
+        yield Piece(Kind.UNKNOWN, source=name)
+        return
+    groups = tuple(_passed(place.deeper(name), name))
+    passed = tuple(piece for group in groups for piece in group)
+    if passed and all(piece.kind.is_safe for piece in passed):
+        yield from passed
+        return
+    is_listed = any(group and all(p.kind.is_safe for p in group) for group in groups)
+    is_own = is_listed or names_schema_object(parameter.annotation)
+    yield _unlisted(place, name, {piece.kind for piece in passed}, is_own=is_own)
+
+
+def _unlisted(place: Place, name: str, kinds: set[Kind], *, is_own: bool) -> Piece:
+    """The parameter of which nothing good is known. `is_own` tells that it is the program's own: an
+    object that declares a table, or given as a constant by one of the callers."""
+    function = place.function
+    start = At(function.at.line, function.at.column, function.at.line, function.at.column)
+    note = f"`{name}` comes from the caller of `{function.qualname}`"
+    is_private = function.name.startswith("_") and function.name != "__init__"
+    is_own = (is_own or (is_private and bool(kinds))) and Kind.PARAMETER not in kinds
+    kind = Kind.INPUT if Kind.INPUT in kinds else Kind.UNKNOWN if is_own else Kind.PARAMETER
+    return Piece(kind, source=name, way=(Passage(place.module.path, start, note),))
+
+
+def _passed(place: Place, name: str) -> Iterator[tuple[Piece, ...]]:
+    """What is passed for a parameter by each call of the project that runs this function; something
+    unknown if there are too many, or one that cannot be read. Defaults count only if all that is
+    passed is known."""
+    if len(place.project.program.calls.get(place.function.name, ())) > _CALLERS:
+        yield (Piece(Kind.UNKNOWN, source=name),)
+        return
+    for scope, call, given in passed_to(place.project, place.function, name, at_most=_CALLERS):
+        there = place.inside(scope.module, scope.function)
+        yield tuple(there.used(call.at, call.region).pieces(given))
+
+
+def _of_global(place: Place, name: str) -> Iterator[Piece]:
+    """A constant of this module or of one it is imported from, or a name of an outer function."""
+    found = constants.of_name(place.project, place.module, name)
+    if found and name.isupper():
+        yield from (_settled(piece) for piece in defined(place, found))
+        return
+    if found:
+        yield from defined(place, found)
+        return
+    outer = _enclosing(place)
+    if outer is not None:
+        yield from of_name(outer, name)
+    else:
+        yield by_convention(name, name)
+
+
+def _settled(piece: Piece) -> Piece:
+    """A setting of the module, written as a constant: whoever runs the program chose it, also where
+    it is read from the environment."""
+    return Piece(Kind.CONSTANT) if piece.kind is Kind.INPUT else piece
+
+
+def defined(place: Place, found: Iterable[Definition]) -> Iterator[Piece]:
+    """The pieces of the values that definitions give."""
+    for definition in found:
+        yield from of_bind(place.inside(definition.module, definition.function), definition.bind)
+
+
+def _enclosing(place: Place) -> Place | None:
+    outer = place.function.qualname.rpartition(".<locals>.")[0]
+    for function in place.module.functions:
+        if outer and function.qualname == outer:
+            return place.inside(place.module, function)
+    return None
