@@ -6,6 +6,7 @@ bases, backrefs, Flask-SQLAlchemy's `db.Column`, and classes that wrap a mapped 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -31,6 +32,7 @@ _COLUMNS = frozenset(("Column", "mapped_column", "column_property", "Field", "sy
 _RELATIONS = frozenset(("relationship", "relation", "dynamic_loader", "Relationship"))
 _LIBRARIES = ("sqlalchemy", "sqlmodel", "flask_sqlalchemy")
 _DECLARED = frozenset(("declared_attr", "cascading", "directive"))
+_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _LISTS = frozenset(("list", "List", "set", "Set", "Sequence", "Collection", "DynamicMapped"))
 
 
@@ -94,9 +96,24 @@ def models_of(program: Program) -> Models:
         chain = [own[a] for a in reversed(program.mro(name)) if a in own]
         if chain:
             by_name[name] = _inherited(name, chain)
+    _name_tables(by_name)
     _resolve_targets(program, by_name)
     _add_backrefs(by_name)
     return Models(by_name, dict(_wrappers(program)))
+
+
+def _name_tables(by_name: dict[str, Model]) -> None:
+    """Give a class whose base names its table, out of sight, the table that foreign keys tell of:
+    `MeteringLabel` is `meteringlabels` where a key leads there and nothing else has that name."""
+    named = {model.table for model in by_name.values()}
+    pointed = {k.target.partition(".")[0] for m in by_name.values() for k in m.foreign_keys} - named
+    for name, model in by_name.items():
+        last = name.rpartition(".")[2]
+        snake = _HUMP.sub("_", last).lower()
+        guesses = (f"{last.lower()}s", last.lower(), snake, f"{snake}s")
+        found = next((g for g in guesses if g in pointed), "") if not model.table else ""
+        if found:
+            by_name[name] = model._replace(table=found)
 
 
 def _own(program: Program, entry: ClassEntry) -> Model | None:

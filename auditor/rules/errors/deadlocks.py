@@ -102,10 +102,9 @@ def _is_list_insert(function: FunctionFacts, site: Site) -> bool:
 def _compared(function: FunctionFacts) -> set[str]:
     """The columns that queries of the function compare."""
     found: set[str] = set()
-    for event in function.events:
-        if isinstance(event, Call) and last_step(event.func) in _FILTERS:
-            found |= {keyword.name for keyword in event.keywords}
-            for part in (one for arg in event.args for one in walk(arg)):
-                if isinstance(part, Compare) and path_of(part.left):
-                    found.add(path_of(part.left)[-1])
+    filters = (e for e in function.events if isinstance(e, Call) and last_step(e.func) in _FILTERS)
+    for call in filters:
+        found |= {keyword.name for keyword in call.keywords}
+        parts = (part for arg in call.args for part in walk(arg) if isinstance(part, Compare))
+        found |= {path_of(part.left)[-1] for part in parts if path_of(part.left)}
     return found

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from auditor.model.finding import Confidence, Severity
 from auditor.model.knowledge import KEEPING, Mode
 from auditor.model.span import Span
 from auditor.rule import Example, Hit, Hits, OnModule, Rule
-from auditor.rules.errors.caught import catches, handlers_of, is_broad
 from auditor.rules.errors.deadlocks import Danger, danger_of, writes_of
-from auditor.rules.errors.retries import repeats_on, retries_of
+from auditor.rules.errors.repeated_above import (
+    is_repeated,
+    is_retried,
+    is_retried_above,
+    repeats_by_name,
+)
 from auditor.rules.places import span_of
-from auditor.source.facts import Call, Const, FunctionFacts, ModuleFacts
-from auditor.source.program import CallSite, Scope, last_step
+from auditor.source.facts import FunctionFacts, ModuleFacts
 from auditor.source.project import Project
 
-_DEADLOCK = "oslo_db.exception.DBDeadlock"
 _CALLERS = 3
-_SAME_NAME = 3
-"""Functions of one name: with more of them, a call of something unknown tells nothing."""
 _ENOUGH = 2
 """Neighbours that retry before it counts as a convention."""
 _SHARE = 4
@@ -42,7 +41,7 @@ class Writer:
 def check(project: Project, module: ModuleFacts) -> Hits:
     """Writers with no retry among functions that have one, and those that lock much with none."""
     writers = [w for f in module.functions if (w := _writer(project, module, f)) is not None]
-    others = [f for f in module.functions if f.decorators and _is_repeated(project, module, f)]
+    others = [f for f in module.functions if f.decorators and is_repeated(project, module, f)]
     for writer in writers:
         own = [w for w in writers if w.function.class_name == writer.function.class_name]
         retried = [w for w in own if w.is_retried]
@@ -50,9 +49,9 @@ def check(project: Project, module: ModuleFacts) -> Hits:
         confidence = _confidence(writer, own, others, is_convention=is_convention)
         if writer.is_retried or confidence is None:
             continue
-        if _repeats_by_name(project):
+        if repeats_by_name(project):
             confidence = Confidence.LOW
-        if _is_retried_above(project, project.program.scope_of(writer.function), _CALLERS):
+        if is_retried_above(project, project.program.scope_of(writer.function), _CALLERS):
             continue
         neighbours = [w.function for w in retried] or others
         yield Hit(
@@ -91,27 +90,6 @@ def _where(function: FunctionFacts, others: list[FunctionFacts], *, is_own: bool
     return f"where others of {home} have one (`{others[0].name}`)"
 
 
-def _repeats_by_name(project: Project) -> bool:
-    """Whether a function of the project that is repeated calls what it gets by a name, as an API
-    does with its plug-ins: then whoever is called from there is repeated, and cannot be told."""
-    if "repeats by name" not in project.shared:
-        project.shared["repeats by name"] = any(
-            _gets_by_name(function) and _is_repeated(project, module, function)
-            for module, function in project.functions()
-            if function.decorators
-        )
-    return bool(project.shared["repeats by name"])
-
-
-def _gets_by_name(function: FunctionFacts) -> bool:
-    return any(
-        isinstance(event, Call)
-        and last_step(event.func) == "getattr"
-        and not any(isinstance(arg, Const) for arg in event.args[1:2])
-        for event in function.events
-    )
-
-
 def _uses_oslo_db(project: Project) -> bool:
     if "uses oslo.db" not in project.shared:
         project.shared["uses oslo.db"] = any(
@@ -134,7 +112,7 @@ def _writer(project: Project, module: ModuleFacts, function: FunctionFacts) -> W
     if not writes:
         return None
     danger = danger_of(project, function, writes)
-    return Writer(function, _is_retried(project, module, function), danger)
+    return Writer(function, is_retried(project, module, function), danger)
 
 
 def _opens(project: Project, module: ModuleFacts, function: FunctionFacts) -> bool:
@@ -150,62 +128,14 @@ def _opens(project: Project, module: ModuleFacts, function: FunctionFacts) -> bo
     )
 
 
-def _is_repeated(project: Project, module: ModuleFacts, function: FunctionFacts) -> bool:
-    """Whether a decorator repeats it on deadlocks, or a function of the user decides about that."""
-    return any(
-        retry.asks or repeats_on(project, retry, _DEADLOCK)
-        for retry in retries_of(project, module, function)
-    )
-
-
-def _is_retried(project: Project, module: ModuleFacts, function: FunctionFacts) -> bool:
-    """The same, or a handler of the function itself answers deadlocks."""
-    return _is_repeated(project, module, function) or any(
-        catches(project, handler, _DEADLOCK) and not is_broad(handler)
-        for handler in handlers_of(project, module, function)
-    )
-
-
-def _is_retried_above(project: Project, scope: Scope, depth: int) -> bool:
-    """Whether a caller, or one of its callers, is repeated on deadlocks."""
-    if depth == 0:
-        return False
-    callers = {found.scope.key: found.scope for found in _callers(project, scope)}
-    return any(
-        _is_retried(project, caller.module, caller.function)
-        or _is_retried_above(project, caller, depth - 1)
-        for caller in callers.values()
-    )
-
-
-def _callers(project: Project, scope: Scope) -> Iterator[CallSite]:
-    """The calls that run a function, and those of its name that may run anything."""
-    is_common = _of_name(project, scope.function.name) > _SAME_NAME
-    for found in project.program.calls.get(scope.function.name, ()):
-        if found.scope.key == scope.key:
-            continue
-        targets = project.targets(found.scope.function, found.position, found.call)
-        keys = {t.function.key for t in targets if t.function is not None}
-        if scope.key in keys or not (keys or targets or is_common):
-            yield found
-
-
-def _of_name(project: Project, name: str) -> int:
-    known: dict[str, int] = project.shared.setdefault("functions of a name", {})
-    if not known:
-        for other in project.program.scopes:
-            known[other.function.name] = known.get(other.function.name, 0) + 1
-    return known.get(name, 0)
-
-
 RULE = Rule(
     code="DBA216",
     name="missing-retry",
     since="0.1.0",
     severity=Severity.WARNING,
     confidence=Confidence.MEDIUM,
-    message="`{name}` has no retry on deadlocks for its transaction, {where}: {danger}, so taking it"
-    " that two workers may run it at once, a deadlock goes to the caller",
+    message="`{name}` has no retry on deadlocks for its transaction, {where}: {danger}, so taking"
+    " it that two workers may run it at once, a deadlock goes to the caller",
     why=(
         "Deadlocks are normal under concurrent writes: the database ends one of the transactions"
         " and expects it to be repeated. Where the neighbours of a function are repeated, the"

@@ -11,12 +11,14 @@ from auditor.source.facts import (
     Attribute,
     Bind,
     Call,
+    Const,
     Expr,
     FunctionFacts,
     ModuleFacts,
     Name,
     Pairs,
     Read,
+    Subscript,
     path_of,
 )
 from auditor.source.models import Model
@@ -32,6 +34,8 @@ _ASKS = frozenset(
     ("get", "ensure", "check", "validate", "find", "exist", "load", "fetch", "require", "use",
      "query", "show", "count", "delete", "remove", "clear", "confirm", "verify", "assert", "purge")
 )  # fmt: skip
+_NAMES = 4
+"""Names for the same thing followed at most."""
 _WORDS = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z0-9]+|[A-Z]+")
 
 
@@ -55,7 +59,7 @@ def violations_of(project: Project, function: FunctionFacts) -> Iterator[Violati
         name = last_step(call.func) if isinstance(call, Call) else ""
         model = _model_at(project, site) if name in _ADDS | _DELETES else None
         is_delete = name in _DELETES
-        if model is None or not model.table:
+        if model is None or (is_delete and not model.table):
             continue
         of_query = _is_of_query(project, site)
         found = _left_behind(project, model, of_query) if is_delete else _needed(project, model)
@@ -160,10 +164,37 @@ def given_for(
             value = _in_display(function, spread, found.column)
             if value is None:
                 return ""
-        if value is None:
-            return "inside"
-        return "outside" if isinstance(value, Name) and value.name in names else _of(value, names)
+        return "inside" if value is None else _origin(function, value, names)
     return ""
+
+
+def _origin(function: FunctionFacts, value: Expr, names: set[str]) -> str:
+    """Where a value comes from: a parameter, or what is under a key of one, also by other names
+    that are bound once."""
+    for _ in range(_NAMES):
+        path = path_of(value)
+        if len(path) == 1 and path[0] in names:
+            return "outside"
+        if not path or path[0] in names:
+            break
+        bound = _bound_once(function, path[0])
+        if not path_of(bound):
+            break
+        value = _under(bound, path[1:]) if bound is not None else value
+    return _of(value, names)
+
+
+def _bound_once(function: FunctionFacts, name: str) -> Expr | None:
+    binds = [e for e in function.events if isinstance(e, Bind) and e.target == name]
+    return binds[0].value if len(binds) == 1 and binds[0].kind == "assign" else None
+
+
+def _under(expr: Expr, steps: tuple[str, ...]) -> Expr:
+    """The expression with the steps of a path after it."""
+    for step in steps:
+        keyed = step.startswith("[")
+        expr = Subscript(expr, Const(step[1:-1])) if keyed else Attribute(expr, step)
+    return expr
 
 
 def _in_display(function: FunctionFacts, spread: Expr, column: str) -> Expr | None:
