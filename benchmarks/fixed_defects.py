@@ -2,12 +2,15 @@
 many of those it leaves alone after it.
 
     python benchmarks/fixed_defects.py CASES.jsonl CLONES [--all] [--only ID] [--verbose]
+        [--detect i,ii] [--half test]
 
 CASES is a file of facts, one case a line (`repo`, `fix_sha`, `path`, `lines`, `post_func_lines`,
 `cls`, `detect`, `core`, ...). CLONES holds a bare clone of each repository as `owner+name/repo`
 or `owner+name`. A hit is any finding of the class's families on the flagged lines, three lines
 wider; a false alarm is such a finding, of the same code, still inside the function after the fix.
 For detect `i` and `ii` the file is scanned alone, for `iii` the whole package it belongs to.
+`benchmarks/defects/heldout.jsonl` are cases that were gathered after the rules; `half` says whether
+they were open to the rules since (`dev`) or only ever measured (`test`).
 """
 
 from __future__ import annotations
@@ -53,6 +56,7 @@ def main() -> int:
     parser.add_argument("--all", action="store_true", help="not only the core cases")
     parser.add_argument("--only", default="", help="one case")
     parser.add_argument("--detect", default="i,ii,iii", help="levels, comma separated")
+    parser.add_argument("--half", default="", help="one half of held-out cases: dev or test")
     parser.add_argument("--verbose", action="store_true")
     chosen = parser.parse_args()
     cases = [json.loads(line) for line in chosen.cases.read_text().splitlines() if line]
@@ -61,6 +65,7 @@ def main() -> int:
         for case in cases
         if (chosen.all or case["core"])
         and chosen.only in ("", case["id"])
+        and chosen.half in ("", case.get("half"))
         and case["detect"] in chosen.detect.split(",")
     ]
     outcomes = []
