@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from auditor import config
+from auditor.cli.options import context_option
 from auditor.cli.output import write_out
 from auditor.engine.context import Linked, linked
 from auditor.engine.scanning import NO_CACHE
@@ -25,13 +26,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 
 @click.command("explain-query")
 @click.argument("target", metavar="PATH::FUNCTION")
-@click.option(
-    "--context",
-    "context",
-    multiple=True,
-    type=click.Path(path_type=Path),
-    help="Link the file with this folder, not with the package around it.",
-)
+@context_option
 @click.option(
     "--against",
     "results",

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from auditor import config, registry
-from auditor.cli.options import ReportOptions
+from auditor.cli.options import ReportOptions, context_option, paths_argument
 from auditor.cli.output import deliver
 from auditor.cli.refusals import refuse_undeliverable
 from auditor.cli.report import result_in
@@ -28,9 +28,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.command("handlers")
-@click.argument(
-    "paths", nargs=-1, required=True, metavar="PATH...", type=click.Path(path_type=Path)
-)
+@paths_argument
 @click.option(
     "--with",
     "results",
@@ -39,13 +37,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     type=click.Path(path_type=Path),
     help="A tape of `auditor record`, or JSON of `auditor faults`: what runs saw. May be repeated.",
 )
-@click.option(
-    "--context",
-    "context",
-    multiple=True,
-    type=click.Path(path_type=Path),
-    help="Link the files with this folder, not with the package around them.",
-)
+@context_option
 @click.option(
     "--select",
     metavar="VERDICTS",

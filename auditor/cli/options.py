@@ -47,6 +47,19 @@ class ReportOptions:
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
+paths_argument = click.argument(
+    "paths", nargs=-1, required=True, metavar="PATH...", type=click.Path(path_type=Path)
+)
+"""The files and folders a command looks at."""
+context_option = click.option(
+    "--context",
+    "context",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Link PATH with this folder, not with the package around it. May be repeated.",
+)
+"""What the files are linked with, to know what they call."""
+
 _OF_BASELINES = (
     click.option("--baseline", type=_FILE, help="Hide the findings that this file lists."),
     click.option(

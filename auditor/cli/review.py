@@ -9,6 +9,7 @@ import click
 
 from auditor import config, registry
 from auditor.cli.explain_query import laws_of
+from auditor.cli.options import context_option, paths_argument
 from auditor.cli.output import write_out
 from auditor.engine.context import judged, linked
 from auditor.engine.joining import join
@@ -27,16 +28,8 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.command("review")
-@click.argument(
-    "paths", nargs=-1, required=True, metavar="PATH...", type=click.Path(path_type=Path)
-)
-@click.option(
-    "--context",
-    "context",
-    multiple=True,
-    type=click.Path(path_type=Path),
-    help="Link the files with this folder, not with the package around them.",
-)
+@paths_argument
+@context_option
 @click.option("--tape", "tape_file", type=_FILE, help="A recorded run: what it reached, point 610.")
 @click.option(
     "--against-results",

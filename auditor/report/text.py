@@ -26,10 +26,10 @@ SHOWN_OF_A_KIND = 5
 """How many steps, executions or faults stand below one finding, unless all are asked for."""
 
 LOOKED_AT = (
-    ("functions", "function"),
-    ("statements", "recorded statement"),
-    ("laws", "law"),
-    ("faults", "injected fault"),
+    ("functions", "{}", "function"),
+    ("statements", "{}", "recorded statement"),
+    ("laws", "{}", "law"),
+    ("faults", "{} of a fault at a statement", "outcome"),
 )
 """Keys of `counted` that say what was looked at, with the thing they count."""
 
@@ -202,9 +202,13 @@ def _bad_faults(report: Report) -> Iterator[str]:
 
 
 def _looked_at(report: Report) -> Iterator[str]:
-    known = {"files", "handlers"} | {key for key, _ in (*LOOKED_AT, *NOT_LOOKED_AT, *HIDDEN)}
+    known = {"files", "handlers"} | {row[0] for row in (*LOOKED_AT, *NOT_LOOKED_AT, *HIDDEN)}
     looked = [*_files(report.counted)]
-    looked += [counted(report.counted[k], thing) for k, thing in LOOKED_AT if report.counted.get(k)]
+    looked += [
+        words.format(counted(report.counted[key], thing))
+        for key, words, thing in LOOKED_AT
+        if report.counted.get(key)
+    ]
     looked += [
         counted(value, key.replace("_", " ").removesuffix("s"))
         if key.endswith("s")

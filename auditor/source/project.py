@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from auditor.model.knowledge import ContextRow, Knowledge, RetryRow
+from auditor.model.knowledge import ContextRow, Knowledge
 from auditor.source.callees import targets_of
 from auditor.source.effects import Effects, effects_of
 from auditor.source.facts import Call, ClassFacts, Event, Expr, FunctionFacts, ModuleFacts, Region
@@ -123,19 +123,6 @@ class Project:
             context_of(self.inference, scope, region.first, item.expr) for item in region.items
         )
         return tuple(row for row in found if row is not None and row.block)
-
-    def decorating_retries(
-        self, module: ModuleFacts, function: FunctionFacts
-    ) -> Iterator[tuple[RetryRow, tuple[str, ...]]]:
-        """The retry decorators of a function, outermost first, with the errors each repeats on."""
-        for decorator in function.decorators:
-            func = decorator.func if isinstance(decorator, Call) else decorator
-            row = self.knowledge.retries.get(self.resolve(module, func))
-            if row is None:
-                continue
-            keywords = decorator.keywords if isinstance(decorator, Call) else ()
-            given = {k.name for k in keywords if getattr(k.value, "value", None) is True}
-            yield row, (*row.retries, *(error for name, error in row.switches if name in given))
 
 
 def position_of(function: FunctionFacts, event: Event) -> int:

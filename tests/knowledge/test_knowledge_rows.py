@@ -77,11 +77,9 @@ def _blocks(project: Project, function: FunctionFacts) -> list[ContextRow | None
 
 
 def _retries(project: Project, module: ModuleFacts, row: RetryRow) -> bool:
-    return any(
-        found is row
-        for function in module.functions
-        for found, _ in project.decorating_retries(module, function)
-    )
+    decorators = [one for function in module.functions for one in function.decorators]
+    names = [project.resolve(module, d.func if isinstance(d, Call) else d) for d in decorators]
+    return any(project.knowledge.retries.get(name) is row for name in names)
 
 
 def _is_error(project: Project, module: ModuleFacts, row: ErrorRow) -> bool:

@@ -61,7 +61,7 @@ def test_faults_that_came_to_no_good_are_counted(fault: FaultOutcome) -> None:
     assert text.summary_of(report) == (
         "no findings\n"
         "1 injected fault came to no good: half-committed 1\n"
-        "looked at 2 injected faults\n"
+        "looked at 2 outcomes of a fault at a statement\n"
     )
 
 
