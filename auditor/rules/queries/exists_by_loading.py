@@ -40,7 +40,8 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
             continue
         seen.add(at.line)
         fields = {"load": loaded.what}
-        yield Hit(span_of(module, at), function.qualname, fields)
+        sure = Confidence.LOW if loaded.is_called else None
+        yield Hit(span_of(module, at), function.qualname, fields, confidence=sure)
 
 
 def recorded(tape: Tape, project: Project) -> Hits:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from auditor.model.knowledge import QUERY, ROWS, Effect
+from auditor.rules.queries.row_getters import getter_of
 from auditor.source.facts import (
     At,
     Bind,
@@ -27,11 +28,13 @@ _LIMITS = frozenset(("limit", "slice", "fetch", "_pager"))
 
 class Loaded(NamedTuple):
     """A load of rows by a call of the tables: `what` as it is written, shortly, and how often the
-    name it is bound to is read; 0 for a load that is used where it stands."""
+    name it is bound to is read; 0 for a load that is used where it stands. `is_called` tells that a
+    function of the program loads."""
 
     call: Call
     what: str
     reads: int
+    is_called: bool = False
 
 
 def loaded_once(
@@ -114,7 +117,8 @@ def _load(
     targets = project.targets(function, position, call)
     reads_now = targets and all(t.row and Effect.READ in t.row.effects for t in targets)
     if not reads_now and not _ends_a_result(call):
-        return None
+        getter = getter_of(project, targets)
+        return Loaded(call, f"{getter}()", reads, is_called=True) if getter else None
     value = project.value(module, function, position, call)
     if value.kind not in (ROWS, QUERY):
         return None

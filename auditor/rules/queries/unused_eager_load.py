@@ -181,7 +181,7 @@ RULE = Rule(
         " relation goes."
     ),
     instead="no option; or the option only in the query whose rows are read so.",
-    checks=(OnFunction(hits), OnTape(check)),
+    checks=(OnFunction(hits, calls=frozenset(("query", "select"))), OnTape(check)),
     bad=(
         Example(
             "an object beside a column, for one column of it",
