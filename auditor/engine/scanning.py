@@ -58,12 +58,14 @@ def _scanned(
     reading = read_files(
         found.files, jobs=settings.jobs, cache_folder=cache_folder(settings), progress=progress
     )
+    project = link(reading.modules, knowledge)
     report = judged_project(
-        link(reading.modules, knowledge),
+        project,
         settings,
         replace(catalogue, rules=chosen),
         lines_of=source_lines(found),
     )
+    project.shared.clear()  # it may point back to the project: then only the collector frees both
     problems = (
         *catalogue.problems,
         *unknown,

@@ -23,6 +23,13 @@ _OVERRIDES = 12
 
 def targets_of(program: Program, func: Value) -> tuple[Target, ...]:
     """What a call of `func` may run; empty if nothing is known."""
+    found = program.targets.get(func)
+    if found is None:
+        found = program.targets[func] = _targets(program, func)
+    return found
+
+
+def _targets(program: Program, func: Value) -> tuple[Target, ...]:
     if func.kind == METHOD and func.receiver is not None:
         return _method_targets(program, func.receiver, func.method)
     if func.kind == FUNCTION:

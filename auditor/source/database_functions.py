@@ -8,14 +8,20 @@ from auditor.source.facts import FunctionFacts, ModuleFacts
 from auditor.source.project import Project
 from auditor.source.sites import Site
 
+_KEPT = "auditor.source.database_functions"
 _WORK = ISSUES | {Effect.PENDING}
 
 
 def database_functions(project: Project, module: ModuleFacts) -> tuple[FunctionFacts, ...]:
     """The functions of the module that work on the database, in order; the module body left out.
     None of a migration: its functions are called by Alembic and have the form it wants."""
-    if is_migration(module):
-        return ()
+    kept: dict[str, tuple[FunctionFacts, ...]] = project.shared.setdefault(_KEPT, {})
+    if module.path not in kept:
+        kept[module.path] = () if is_migration(module) else _found(project, module)
+    return kept[module.path]
+
+
+def _found(project: Project, module: ModuleFacts) -> tuple[FunctionFacts, ...]:
     functions = module.functions[:-1]
     keys = {project.program.scope_of(function).key for function in functions}
     working: set[int] = set()

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from auditor.model.knowledge import ContextRow
 from auditor.source.facts import Expr
 from auditor.source.models import Models
 from auditor.source.program import Program, Scope
@@ -37,8 +38,10 @@ class Inference:
     answers: dict[object, Value] = field(default_factory=dict)
     alive: list[Expr] = field(default_factory=list)
     """Expressions with an answer: kept, so that no other one gets the same `id`."""
-    asked: list[object] = field(default_factory=list)
+    asked: dict[object, None] = field(default_factory=dict)
     """Questions being answered now, outermost first."""
+    contexts: dict[tuple[int, int], ContextRow | None] = field(default_factory=dict)
+    """By scope and `id` of an expression: the transaction context it opens."""
 
     def value(self, scope: Scope, position: int, expr: Expr | None) -> Value:
         """What `expr` is, evaluated in `scope` just before event number `position`."""
@@ -47,9 +50,18 @@ class Inference:
             return UNKNOWN
         key = (scope.key, id(expr))
         found = self.answers.get(key)
-        if found is None:
-            self.alive.append(expr)
-            found = self.kept(key, lambda: rule(self, scope, position, expr))
+        if found is not None:
+            return found
+        asked = self.asked
+        if len(asked) > _DEPTH or key in asked:
+            return UNKNOWN
+        self.alive.append(expr)
+        asked[key] = None
+        try:
+            found = rule(self, scope, position, expr)
+        finally:
+            del asked[key]
+        self.answers[key] = found
         return found
 
     def kept(self, key: object, answer: Callable[[], Value]) -> Value:
@@ -59,10 +71,10 @@ class Inference:
             return found
         if len(self.asked) > _DEPTH or key in self.asked:
             return UNKNOWN
-        self.asked.append(key)
+        self.asked[key] = None
         try:
             found = answer()
         finally:
-            self.asked.pop()
+            del self.asked[key]
         self.answers[key] = found
         return found

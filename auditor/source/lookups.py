@@ -166,7 +166,13 @@ def _member(inference: Inference, value: Value, tail: str) -> Value:
 def _local(inference: Inference, scope: Scope, position: int, name: str) -> Value | None:
     """What the function's own binds and parameters make of a name, None if it has none."""
     indices = inference.program.binds[scope.key].get(name, ())
-    parameter = next((p for p in scope.function.parameters if p.name == name), None)
+    parameter: Parameter | None = None
+    for each in scope.function.parameters:
+        if each.name == name:
+            parameter = each
+            break
+    if parameter is None and not indices:
+        return None
     reaching, covered = _reaching(scope, position, indices)
     if not reaching and parameter is None:
         return UNKNOWN if indices and scope.function is not scope.module.body else None

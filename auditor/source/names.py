@@ -27,12 +27,21 @@ class Names:
     below: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Modules that define a class at their top level, by the name of the class."""
     followed: dict[str, str] = field(default_factory=dict)
+    resolved: dict[tuple[str, str], str] = field(default_factory=dict)
+    """By module and name."""
 
     def resolve(self, module: ModuleFacts, expr: Expr | str | None) -> str:
         """The absolute dotted name of an expression or dotted name, empty if it is not a name."""
         name = expr if isinstance(expr, str) else dotted(expr)
         if not name:
             return ""
+        key = (module.name, name)
+        found = self.resolved.get(key)
+        if found is None:
+            found = self.resolved[key] = self._resolve(module, name)
+        return found
+
+    def _resolve(self, module: ModuleFacts, name: str) -> str:
         head, _, rest = name.partition(".")
         if head in module.imports:
             target = module.imports[head]

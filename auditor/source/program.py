@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from auditor.model.knowledge import Knowledge
 from auditor.source.facts import (
@@ -90,6 +90,8 @@ class Program:
     keys: Mapping[int, int]
     """Scope keys by `id` of the function facts."""
     mros: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    targets: dict[object, tuple[Any, ...]] = field(default_factory=dict)
+    """By value of what is called: what `auditor.source.callees` found that it may run."""
 
     def scope_of(self, function: FunctionFacts) -> Scope:
         """The scope of a function of this very program."""

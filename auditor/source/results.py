@@ -166,6 +166,17 @@ def context_of(
     inference: Inference, scope: Scope, position: int, expr: Expr | None
 ) -> ContextRow | None:
     """The transaction context that a with item or a decorator opens, None for any other."""
+    key = (scope.key, id(expr))
+    if key not in inference.contexts:
+        if expr is not None:
+            inference.alive.append(expr)
+        inference.contexts[key] = _context(inference, scope, position, expr)
+    return inference.contexts[key]
+
+
+def _context(
+    inference: Inference, scope: Scope, position: int, expr: Expr | None
+) -> ContextRow | None:
     contexts = inference.program.knowledge.contexts
     if isinstance(expr, Call):
         func = inference.value(scope, position, expr.func)

@@ -36,6 +36,7 @@ from auditor.source.program import last_step
 from auditor.source.project import Project
 from auditor.source.value import CLASS
 
+_KEPT = "auditor.rules.queries.loops"
 LOOPS = frozenset(("for", "comprehension", "while"))
 _STRAIGHT = frozenset(("with", "try", "try-else", "finally"))
 _WRAPPERS = frozenset(
@@ -77,12 +78,17 @@ class Loops(NamedTuple):
 
 def loops_of(project: Project, module: ModuleFacts, function: FunctionFacts) -> Loops:
     """The loops of a function, for any number of questions."""
-    exits = tuple(
-        position
-        for position, event in enumerate(function.events)
-        if isinstance(event, (Return, Raise)) or (isinstance(event, Jump) and event.kind == "break")
-    )
-    return Loops(project, module, function, exits, {})
+    kept: dict[int, Loops] = project.shared.setdefault(_KEPT, {})
+    found = kept.get(id(function))
+    if found is None or found.function is not function:
+        exits = tuple(
+            position
+            for position, event in enumerate(function.events)
+            if isinstance(event, (Return, Raise))
+            or (isinstance(event, Jump) and event.kind == "break")
+        )
+        found = kept[id(function)] = Loops(project, module, function, exits, {})
+    return found
 
 
 def repeating_loop(loops: Loops, *, region: int, position: int) -> Region | None:
