@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -163,8 +164,11 @@ def test_a_server_that_is_killed_takes_no_law_along_and_the_database_is_named(
         2,
         [("steady", "1")],
     )
-    assert problems[0].startswith("scenario `killing` failed in the measured call")
-    assert "cannot be reached" in problems[1]
+    assert [re.sub(r"`postgresql[^`]*`", "`URL`", problem) for problem in problems] in (
+        ["scenario `killing` failed in the measured call with n=1", "`URL` cannot be reached"],
+        ["`URL` cannot be reached", "`URL` cannot be reached"],  # the call ended before its backend
+        ["`URL` cannot be reached"],  # and the next scenario met the same words
+    )
     assert [one.rpartition("; drop it with: ")[2][:32] for one in named] == [
         'DROP DATABASE IF EXISTS "auditor'
     ]
