@@ -36,8 +36,7 @@ QUOTES = frozenset({"quote", "quote_name", "quote_identifier", "quote_ident", "q
 KEEPS = frozenset({"upper", "lower", "strip", "lstrip", "rstrip", "title", "casefold", "replace",
                     "removeprefix", "removesuffix", "encode", "decode", "ljust", "rjust", "zfill",
                     "dedent", "copy", "keys", "values", "items", "cleandoc", "indent",
-                    "split", "rsplit", "splitlines", "capitalize", "getvalue",
-                    "format_map"})  # fmt: skip
+                    "split", "rsplit", "splitlines", "capitalize", "getvalue"})  # fmt: skip
 HOLDS = frozenset({"StringIO", "Template", "SQL", "deque", "bytearray"})
 """Classes whose objects are as text what they were made of."""
 SCHEMA_OBJECTS = frozenset({"Table", "Column", "InstrumentedAttribute", "QueryableAttribute",

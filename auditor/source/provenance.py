@@ -56,7 +56,7 @@ from auditor.source.pieces import (
     written,
 )
 from auditor.source.provenance_calls import of_call, of_property, template_of
-from auditor.source.provenance_names import defined, of_name
+from auditor.source.provenance_names import added_to_attribute, defined, of_name
 from auditor.source.provenance_options import declared_kind
 from auditor.source.strings import percent, terms_of
 
@@ -182,7 +182,9 @@ def _of_attribute(place: Place, expr: Attribute) -> Iterator[Piece]:
     found = constants.of_attribute(place.project, place.module, place.function, expr)
     name = written(expr)
     if found and not place.was_at(name):
-        yield from defined(place.deeper(name), found)
+        further = place.deeper(name)
+        yield from defined(further, found)
+        yield from added_to_attribute(further, expr)
     elif isinstance(expr.base, (Call, Subscript)) and not base:
         yield from _of_result(place, expr)
     else:

@@ -25,6 +25,7 @@ from auditor.source.facts import (
     Const,
     Expr,
     FunctionFacts,
+    Keyword,
     Lambda,
     ModuleFacts,
     Name,
@@ -40,6 +41,7 @@ from auditor.source.provenance_options import is_parsed
 from auditor.source.strings import formatted, substituted
 
 _SUBSTITUTES = frozenset({"substitute", "safe_substitute"})
+_FILLS = _SUBSTITUTES | {"format", "format_map"}
 
 
 def of_call(place: Place, call: Call) -> Iterator[Piece]:
@@ -119,8 +121,11 @@ def _replaced(place: Place, call: Call, func: Attribute) -> Iterator[Piece]:
 
 
 def _of_method(place: Place, call: Call, func: Attribute) -> Iterator[Piece]:
-    template = template_of(place, func.base) if func.name in ("format", *_SUBSTITUTES) else ""
-    if template:
+    template = template_of(place, func.base) if func.name in _FILLS else ""
+    if template and func.name == "format_map":
+        given = tuple(Keyword("", arg) for arg in call.args)
+        yield from place.pieces(formatted(template, call._replace(args=(), keywords=given)))
+    elif template:
         fill = formatted if func.name == "format" else substituted
         yield from place.pieces(fill(template, call))
     elif func.name == "join" and call.args:

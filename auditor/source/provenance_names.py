@@ -95,6 +95,21 @@ def _added(place: Place, name: str) -> Iterator[Piece]:
             yield from of_bind(place, event)
 
 
+def added_to_attribute(place: Place, expr: Attribute) -> Iterator[Piece]:
+    """What the methods of the own class put into `self.name` with `append` and its kin."""
+    if dotted(expr.base) != "self":
+        return
+    own = place.function.class_name
+    for function in (f for f in place.module.functions if own and f.class_name == own):
+        for event in function.events:
+            func = event.func if isinstance(event, Call) else None
+            if not isinstance(event, Call) or not isinstance(func, Attribute):
+                continue
+            if func.name in _ADDS and dotted(func.base) == f"self.{expr.name}" and event.args:
+                there = place.inside(place.module, function).used(event.at, event.region)
+                yield from there.pieces(event.args[-1])
+
+
 def _of_parameter(place: Place, name: str) -> Iterator[Piece]:
     """What the callers in the project pass; the parameter itself where none is known, or where what
     they pass could be anything."""

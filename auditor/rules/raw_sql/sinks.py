@@ -100,13 +100,13 @@ def _direct(project: Project, scope: Scope) -> Iterator[Given]:
 
 
 def _inside_orders(scope: Scope) -> frozenset[int]:
-    """The calls that stand in an argument of `order_by` or `group_by`, and those themselves."""
+    """The calls that stand in an argument of `order_by` or `group_by`."""
     return frozenset(
         id(inner)
         for event in scope.function.events
         if isinstance(event, Call) and last_step(event.func) in _ORDERS
-        for arg in (event, *event.args)
-        for inner in (walk(arg) if arg is not event else (event,))
+        for arg in event.args
+        for inner in walk(arg)
         if isinstance(inner, Call)
     )
 
