@@ -266,13 +266,13 @@ def _is_of_owner(project: Project, function: FunctionFacts, loop: RowLoop, targe
     the session: `self.occurrences.filter(...)`, and on each of them `occurrence.reservation`."""
     scope = project.program.scope_of(function)
     position = max(loop.region.first - 1, 0)
-    for where, at, expr in sources_of(project, scope, position, loop.region.expr):
-        for part in walk(expr):
-            if isinstance(part, (Name, Attribute)):
-                owner = project.inference.value(where, at, part)
-                if owner.kind in _ONE and owner.name == target:
-                    return True
-    return False
+    owners = (
+        project.inference.value(where, at, part)
+        for where, at, expr in sources_of(project, scope, position, loop.region.expr)
+        for part in walk(expr)
+        if isinstance(part, (Name, Attribute))
+    )
+    return any(owner.kind in _ONE and owner.name == target for owner in owners)
 
 
 def _begins_query(call: Call) -> bool:

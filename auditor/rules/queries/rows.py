@@ -174,11 +174,10 @@ def is_loaded_eagerly(project: Project, function: FunctionFacts, loop: RowLoop, 
 
 def _made_by(project: Project, scope: Scope, position: int, expr: Expr) -> Iterator[Scope]:
     """The functions of the project that make the query which an expression runs."""
-    for part in walk(expr):
-        if isinstance(part, Call):
-            for target in project.targets(scope.function, position, part):
-                if target.function is not None and target.row is None:
-                    yield target.function
+    for call in (part for part in walk(expr) if isinstance(part, Call)):
+        for target in project.targets(scope.function, position, call):
+            if target.function is not None and target.row is None:
+                yield target.function
 
 
 def _has_option(function: FunctionFacts, name: str) -> bool:

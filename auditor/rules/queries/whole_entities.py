@@ -50,13 +50,16 @@ class _Loaded(NamedTuple):
 def hits(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hits:
     """Objects that a loop unpacks or goes through, in the function of the query, for a column."""
     for chain in chains_of(function):
-        if chain.named(*_LOCKS):
-            continue
-        for loop in _loops_over(project, function, chain):
-            for loaded in _objects(project, module, function, chain, loop=loop):
-                columns = _columns(holders_of(project, function), loop, loaded.name)
-                if columns and _is_much(project, loaded, columns):
-                    yield _hit(project, module, function, chain, loaded=loaded, columns=columns)
+        if not chain.named(*_LOCKS):
+            yield from _of_chain(project, module, function, chain)
+
+
+def _of_chain(project: Project, module: ModuleFacts, function: FunctionFacts, chain: Chain) -> Hits:
+    for loop in _loops_over(project, function, chain):
+        for loaded in _objects(project, module, function, chain, loop=loop):
+            columns = _columns(holders_of(project, function), loaded.name)
+            if columns and _is_much(project, loaded, columns):
+                yield _hit(project, module, function, chain, loaded=loaded, columns=columns)
 
 
 def _loops_over(project: Project, function: FunctionFacts, chain: Chain) -> Iterator[Region]:
@@ -111,7 +114,7 @@ def _objects(
             yield _Loaded(name, entity, len(selected) > 1)
 
 
-def _columns(holders: Holders, loop: Region, name: str) -> tuple[str, ...]:
+def _columns(holders: Holders, name: str) -> tuple[str, ...]:
     """The attributes that are read of a name, if nothing else is done with it."""
     found: dict[str, None] = {}
     if not holders.is_seen_whole(name) or _is_written(holders.function, name):
