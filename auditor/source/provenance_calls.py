@@ -131,6 +131,8 @@ def _of_method(place: Place, call: Call, func: Attribute) -> Iterator[Piece]:
     elif func.name == "join" and call.args:
         yield from place.pieces(call.args[0])
         yield from place.pieces(func.base)
+    elif func.name == "values" and (call.args or call.keywords):
+        yield from place.pieces(func.base)  # of a statement, which binds them; a dict's takes none
     elif func.name in ("format", "format_map", *_SUBSTITUTES, *KEEPS):
         yield from place.pieces(func.base)
         for value in (*call.args, *(keyword.value for keyword in call.keywords)):

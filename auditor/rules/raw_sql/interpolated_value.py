@@ -239,6 +239,19 @@ RULE = Rule(
     ),
     good=(
         Example(
+            "the values of a statement of Core, which binds them",
+            """
+            from sqlalchemy import insert, update
+            from app.models import Label
+
+            def store(session, request, key):
+                name = input()
+                changes = {"name": name}
+                session.execute(insert(Label).values(name=name))
+                session.execute(update(Label).where(Label.id == key).values(**changes))
+            """,
+        ),
+        Example(
             "bound",
             """
             from sqlalchemy import text
