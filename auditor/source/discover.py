@@ -63,6 +63,11 @@ def discover(
                 f"`{given}` does not exist (looked for from the working directory): name a Python"
                 " file or a folder to scan"
             )
+        if root.suffix == ".ipynb":
+            raise AuditorError(
+                f"`{given}` is a notebook, not Python source:"
+                " `jupyter nbconvert --to script` writes the file to scan"
+            )
         for source, is_test in _sources(root, here, problems, is_alone=is_alone):
             if any(fnmatch.fnmatch(source.path, pattern) for pattern in exclude):
                 excluded.add(source.path)

@@ -34,6 +34,18 @@ def test_a_missing_path_ends_with_2(run: Run, folder: Path) -> None:
     assert done.stderr.startswith("auditor: `nowhere` does not exist")
 
 
+def test_a_notebook_is_refused_and_not_called_clean(run: Run, folder: Path) -> None:
+    (folder / "it.ipynb").write_text('{"cells": []}')
+    done = run("scan", "it.ipynb")
+    assert (done.returncode, done.stderr) == (
+        2,
+        (
+            "auditor: `it.ipynb` is a notebook, not Python source: `jupyter nbconvert --to script`"
+            " writes the file to scan\n"
+        ),
+    )
+
+
 def test_a_folder_without_python_ends_with_2(run: Run, tmp_path: Path) -> None:
     done = run("scan", ".")
     assert done.returncode == 2
