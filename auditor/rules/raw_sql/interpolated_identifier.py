@@ -53,10 +53,13 @@ def _confidence(holes: list[Hole], *, sure: bool) -> Confidence:
 
 
 def _is_passed(hole: Hole) -> bool:
-    piece = hole.piece
-    return piece.kind is Kind.INPUT or (
-        piece.kind is Kind.PARAMETER and "." not in piece.source.partition("(")[0]
-    )
+    piece, root = hole.piece, hole.piece.source.partition("[")[0]
+    is_plain = "." not in piece.source.partition("(")[0] and root not in _SETTINGS
+    return piece.kind is Kind.INPUT or (piece.kind is Kind.PARAMETER and is_plain)
+
+
+_SETTINGS = frozenset({"context", "config", "conf", "settings", "options"})
+"""Dicts of what the program, or who runs it, has chosen."""
 
 
 RULE = Rule(
@@ -217,8 +220,8 @@ RULE = Rule(
     known_gaps=(
         "whole conditions and statements that a caller passes are not reported",
         (
-            "only names that a user sent are shown by default; those that a caller passes, that"
-            " objects have of themselves, or that come from the catalogue, have low confidence"
+            "names that a user sent or that a caller passes are shown by default; those that objects"
+            " and settings have of themselves, or that come from the catalogue, have low confidence"
         ),
     ),
     sources=("CWE-89", "SQLAlchemy: quoted_name, IdentifierPreparer.quote"),
