@@ -54,7 +54,8 @@ def _hit(
     else:
         what = f"a row of `{model}` is added, and what `{found.column}` names may be gone"
         fact = f"`{found.column}` leads to a row of `{other}`"
-    is_sure = bool(answered) and (found.is_delete or given == "outside")
+    is_named = bool(found.model.table)  # else its base names it, and what else that does is unseen
+    is_sure = bool(answered) and (found.is_delete or (given == "outside" and is_named))
     fields = {"what": what, "elsewhere": f" ({answered} does)" if answered else ""}
     return Hit(
         span_of(module, found.site.at),

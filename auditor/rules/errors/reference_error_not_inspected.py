@@ -6,12 +6,13 @@ from auditor.model.finding import Confidence, Severity
 from auditor.model.knowledge import Effect
 from auditor.rule import Example, Hit, Hits, OnFunction, OnOutcomes, Rule
 from auditor.rules.errors.caught import Handler, handlers_of, own_events, short
-from auditor.rules.errors.open_transactions import does, work_within
+from auditor.rules.errors.open_transactions import work_within
 from auditor.rules.errors.rivals_seen import reference_mistaken
+from auditor.rules.errors.written_models import written
 from auditor.rules.places import span_of
 from auditor.source.facts import (
-    Attribute,
     Call,
+    Const,
     Expr,
     FunctionFacts,
     ModuleFacts,
@@ -22,11 +23,9 @@ from auditor.source.facts import (
 from auditor.source.models import Model
 from auditor.source.program import last_step
 from auditor.source.project import Project
-from auditor.source.sites import Site
 from auditor.source.traits import HANDLER
 
 _REFERENCE = "oslo_db.exception.DBReferenceError"
-_WRITES = frozenset((Effect.WRITE, Effect.PENDING))
 _READS = frozenset((Effect.READ,))
 _TELLS = frozenset({"key", "key_table", "constraint", "table", "inner_exception", "cause"})
 
@@ -43,12 +42,13 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
         raised = _raised(function, handler)
         if not raised:
             continue
-        models, is_complete = _written(project, function, handler)
+        models, is_complete = written(project, function, handler)
         several = [model for model in models if len({key.target for key in model.foreign_keys}) > 1]
         if is_complete and not several:
             continue
-        fields = {"raised": raised, "why": _why(several)}
-        confidence = Confidence.MEDIUM if several else Confidence.LOW
+        by_name = _calls_by_name(function, handler)
+        fields = {"raised": raised, "why": _why(several, by_name=by_name)}
+        confidence = Confidence.MEDIUM if several or by_name else Confidence.LOW
         yield Hit(span_of(module, handler.line), function.qualname, fields, confidence=confidence)
 
 
@@ -83,59 +83,20 @@ def _class_name(error: Expr | None) -> str:
     return name if name[:1].isupper() and name != "RetryRequest" else ""
 
 
-def _written(
-    project: Project, function: FunctionFacts, handler: Handler
-) -> tuple[tuple[Model, ...], bool]:
-    """The models of the rows that the `try` writes, and whether all are known and none is
-    deleted."""
-    found: list[Model] = []
-    sites = work_within(project, function, handler.tried, _WRITES)
-    is_complete = bool(sites)
-    for site in sites:
-        effect = does(project, site, _WRITES)
-        way = project.effects.way(site, effect) if effect is not None else ()
-        model = _model_at(project, way[-1]) if way else None
-        if model is None:
-            is_complete = False
-        elif model not in found:
-            found.append(model)
-    return tuple(found), is_complete
-
-
-def _model_at(project: Project, site: Site) -> Model | None:
-    """The model of the row that a call writes: its receiver's (`label.create()`) or that of its
-    first argument (`session.add(label)`)."""
-    scope = project.program.scopes[site.scope]
-    call = scope.function.events[site.position]
-    if not isinstance(call, Call) or last_step(call.func) == "delete":
-        return None  # what refuses a delete are the keys of other rows
-    places = [call.func.base] if isinstance(call.func, Attribute) else []
-    for expr in (*places, *call.args[:1]):
-        value = project.inference.value(scope, site.position, expr)
-        model = project.models.model_of(value.name)
-        if model is not None:
-            return _with_given_keys(model, expr)
-    return None
-
-
-def _with_given_keys(model: Model, expr: Expr) -> Model:
-    """The model with those foreign keys only that a new row, made in place, is given: the others
-    are NULL, and refer to nothing."""
-    if not isinstance(expr, Call) or expr.args:
-        return model
-    given = {keyword.name for keyword in expr.keywords}
-    if not given or not given <= model.columns.keys():
-        return model  # set elsewhere, a relationship, or `**values`
-    return model._replace(
-        foreign_keys=tuple(
-            key
-            for key in model.foreign_keys
-            if key.column in given or key.column not in model.columns
-        )
+def _calls_by_name(function: FunctionFacts, handler: Handler) -> bool:
+    """`getattr(self, "_save_" + field)(context)`: whatever has that name, of any table."""
+    return any(
+        isinstance(event, Call)
+        and isinstance(event.func, Call)
+        and last_step(event.func.func) == "getattr"
+        and not any(isinstance(arg, Const) for arg in event.func.args[1:2])
+        for event in function.inside(handler.tried)
     )
 
 
-def _why(several: list[Model]) -> str:
+def _why(several: list[Model], *, by_name: bool) -> str:
+    if not several and by_name:
+        return "taking it that what is called by its name there writes more than one table"
     if not several:
         return "taking it that more than one foreign key can be violated there"
     model = several[0]
@@ -163,6 +124,20 @@ RULE = Rule(
     " between PostgreSQL and MariaDB. Or read the parents first, in the same transaction.",
     checks=(OnFunction(check, needs=(HANDLER,)), OnOutcomes(reference_mistaken)),
     bad=(
+        Example(
+            "one answer for whatever is saved by its name",
+            """
+            from oslo_db import exception as db_exc
+
+            class Instance:
+                def save(self, context):
+                    for field in self.fields:
+                        try:
+                            getattr(self, "_save_%s" % field)(context)
+                        except db_exc.DBReferenceError as error:  # expect: DBA205
+                            raise InstanceNotFound(self.uuid) from error
+            """,
+        ),
         Example(
             "two foreign keys, one answer",
             """
@@ -231,6 +206,22 @@ RULE = Rule(
         ),
     ),
     good=(
+        Example(
+            "saved by its name, with a look at the key",
+            """
+            from oslo_db import exception as db_exc
+
+            class Instance:
+                def save(self, context):
+                    for field in self.fields:
+                        try:
+                            getattr(self, "_save_%s" % field)(context)
+                        except db_exc.DBReferenceError as error:
+                            if error.key != "instance_uuid":
+                                raise
+                            raise InstanceNotFound(self.uuid) from error
+            """,
+        ),
         Example(
             "the key is looked at",
             """
