@@ -345,3 +345,33 @@ def test_a_parameter_that_may_keep_what_was_passed_is_one(lines: list[str]) -> N
 def test_a_parameter_that_was_replaced_is_what_replaced_it(value: str) -> None:
     found = pieces(in_function(f"value = {value}", "sink(value)"))
     assert all(piece.kind.is_safe for piece in found)
+
+
+def test_a_value_that_is_always_replaced_does_not_reach_the_sink() -> None:
+    source = """
+    def view(name):
+        name = int(name)
+        sink("LIMIT " + str(name))
+    """
+    assert told(source) == "LIMIT {number}"
+
+
+def test_a_value_that_each_branch_replaces_does_not_reach_the_sink() -> None:
+    source = """
+    def view():
+        order = request.args["order"]
+        if order == "new":
+            order = "created"
+        else:
+            order = "id"
+        sink("ORDER BY " + order)
+    """
+    assert told(source) == "ORDER BY createdid"
+
+
+def test_a_marker_that_is_replaced_is_a_hole() -> None:
+    source = """
+    def view(name):
+        sink("name = '@N'".replace("@N", name))
+    """
+    assert told(source) == "name = '{parameter:name}'"
