@@ -53,7 +53,7 @@ def of_call(place: Place, call: Call) -> Iterator[Piece]:
         yield Piece(kind, "0") if kind is Kind.NUMBER else Piece(kind, source=written(call))
     elif name in ("map", "filter") and len(call.args) > 1:
         yield from _mapped(place, call)
-    elif method in HOLDS or name in SPREADS or (method in KEEPS and name):
+    elif method in HOLDS or name in SPREADS or (method in KEEPS and (name or method == "replace")):
         yield from _kept(place, call)
     elif isinstance(call.func, Attribute):
         yield from _of_method(place, call, call.func)

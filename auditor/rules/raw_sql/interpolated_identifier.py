@@ -221,7 +221,8 @@ RULE = Rule(
         "whole conditions and statements that a caller passes are not reported",
         (
             "names that a user sent or that a caller passes are shown by default; those that"
-            " objects and settings have of themselves, or that come from the catalogue, have low confidence"
+            " objects and settings have of themselves, or that come from the catalogue, have low"
+            " confidence"
         ),
     ),
     sources=("CWE-89", "SQLAlchemy: quoted_name, IdentifierPreparer.quote"),
