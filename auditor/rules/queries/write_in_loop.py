@@ -74,6 +74,11 @@ def _deletes(project: Project, module: ModuleFacts, function: FunctionFacts) -> 
             session = _deleter(event, rows.name)
             if session is None or not isinstance(event, Call):
                 continue
+            if any(
+                r.kind == "try" and r.first >= rows.region.first
+                for r in function.ancestors(event.region)
+            ):
+                continue  # each row may fail for itself
             loop = repeating_loop(loops, region=rows.region.index, position=position)
             of_session = project.value(module, function, position, session)
             if of_session.kind == SESSION and loop and not _reads_too(project, function, loop):
@@ -190,6 +195,28 @@ RULE = Rule(
         *BAD,
     ),
     good=(
+        Example(
+            "each row may fail for itself, in a savepoint of its own",
+            """
+            from sqlalchemy.exc import IntegrityError
+            from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+
+            class Base(DeclarativeBase):
+                pass
+
+            class Label(Base):
+                __tablename__ = "labels"
+                id: Mapped[int] = mapped_column(primary_key=True)
+
+            def purge(session: Session):
+                for label in session.query(Label).all():
+                    try:
+                        with session.begin_nested():
+                            session.delete(label)
+                    except IntegrityError:
+                        print("left out", label.id)
+            """,
+        ),
         Example(
             "rows that others hang on",
             """
