@@ -153,8 +153,8 @@ def _is_much(project: Project, loaded: _Loaded, columns: tuple[str, ...]) -> boo
     if len(columns) > _FEW:
         return False
     model = project.models.model_of(loaded.entity)
-    if model is not None and not set(columns) <= {*model.columns, *model.relationships}:
-        return False  # a property or method of the class
+    if any(project.program.method(loaded.entity, column) is not None for column in columns):
+        return False  # a property needs the object
     if loaded.is_beside:
         return True
     eager = [r.name for r in model.relationships.values() if r.lazy in _EAGER] if model else []
