@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from auditor.rules.errors.caught import catches, handlers_of, is_broad
 from auditor.rules.errors.retries import repeats_on, retries_of
-from auditor.source.facts import Call, Const, FunctionFacts, ModuleFacts
+from auditor.source.facts import Bind, Call, Const, Expr, FunctionFacts, ModuleFacts, dotted
 from auditor.source.program import CallSite, Scope, last_step
 from auditor.source.project import Project
 
@@ -76,9 +76,21 @@ def repeats_by_name(project: Project) -> bool:
 
 
 def _gets_by_name(function: FunctionFacts) -> bool:
-    return any(
-        isinstance(event, Call)
-        and last_step(event.func) == "getattr"
-        and not any(isinstance(arg, Const) for arg in event.args[1:2])
+    """`getattr(plugin, action)(context)`, and the same in two steps."""
+    got = {
+        event.target
         for event in function.events
+        if isinstance(event, Bind) and _is_by_name(event.value)
+    }
+    return any(
+        isinstance(event, Call) and (_is_by_name(event.func) or dotted(event.func) in got)
+        for event in function.events
+    )
+
+
+def _is_by_name(expr: Expr | None) -> bool:
+    return (
+        isinstance(expr, Call)
+        and last_step(expr.func) == "getattr"
+        and not any(isinstance(arg, Const) for arg in expr.args[1:2])
     )
