@@ -13,15 +13,25 @@ from typing import Any
 
 from auditor.source.facts import At, Event, Read, Region
 
+Path = tuple[str, ...]
+_new = tuple.__new__
+
 
 class FunctionBuilder:
-    """Collects regions and events of one function, method or module body."""
+    """Collects regions and events of one function, method or module body. `paths` are those read so
+    far in its module: equal ones are kept once."""
 
-    def __init__(self, at: At, kind: str = "function") -> None:
+    def __init__(
+        self,
+        at: At,
+        kind: str = "function",
+        paths: dict[tuple[str, ...], tuple[str, ...]] | None = None,
+    ) -> None:
         self.events: list[Event] = []
         self.regions: list[Region] = [Region(0, kind, -1, at, 0, 0)]
         self.region = 0
         self.is_generator = False
+        self.paths: dict[Path, Path] = {} if paths is None else paths
 
     @contextmanager
     def inside(self, kind: str, at: At, **more: Any) -> Iterator[int]:
@@ -45,7 +55,8 @@ class FunctionBuilder:
 
     def read(self, path: tuple[str, ...], node: ast.AST) -> None:
         """Append a Read of a chain of names."""
-        self.events.append(Read(path, place_of(node), self.region))
+        kept = self.paths.setdefault(path, path)
+        self.events.append(_new(Read, (kept, place_of(node), self.region)))
 
     def finish(self) -> tuple[tuple[Region, ...], tuple[Event, ...]]:
         """Close the outermost region; the regions and events as facts keep them."""

@@ -7,6 +7,7 @@ the same as none. Entries are written to a temporary name and moved, so concurre
 
 from __future__ import annotations
 
+import copyreg
 import hashlib
 import io
 import os
@@ -63,10 +64,12 @@ _version = ""
 
 def dumped(module: ModuleFacts) -> bytes | None:
     """The facts as bytes; None if they are nested too deeply to be kept."""
+    kept = io.BytesIO()
     try:
-        return pickle.dumps(module, protocol=5)
+        _Writer(kept, protocol=5).dump(module)
     except RecursionError:
         return None
+    return kept.getvalue()
 
 
 def loaded(kept: bytes) -> ModuleFacts | None:
@@ -111,6 +114,17 @@ def default_folder() -> Path:
 
 def _entry(folder: Path, key: str) -> Path:
     return folder / key[:2] / f"{key[2:]}.facts"
+
+
+def _reduction(fact: Any) -> tuple[Any, ...]:
+    return copyreg.__newobj__, (type(fact), *fact)  # type: ignore[attr-defined]  # not in typeshed
+
+
+class _Writer(pickle.Pickler):
+    """Writes facts as `pickle.dumps` does, without asking each how it wants to be written, which
+    takes a third of the time."""
+
+    dispatch_table = dict.fromkeys(_ALLOWED.values(), _reduction)
 
 
 class _Facts(pickle.Unpickler):

@@ -300,3 +300,15 @@ def walk(expr: Expr | None) -> Iterator[Expr]:
         found = stack.pop()
         yield found
         stack.extend(reversed(children_of(found)))
+
+
+def outside_calls(*exprs: Expr | None) -> Iterator[Expr]:
+    """The expressions and everything in them that is not inside a call, each call itself included:
+    a call is an event of its own, so whoever looks at all events looks into it there."""
+    stack = [expr for expr in reversed(exprs) if expr is not None]
+    while stack:
+        found = stack.pop()
+        yield found
+        kind = type(found)
+        if kind is not Name and kind is not Const and kind is not Call:
+            stack.extend(reversed(children_of(found)))

@@ -44,6 +44,9 @@ _OPERATORS: dict[type[ast.AST], str] = {
     ast.Pow: "**", ast.LShift: "<<", ast.RShift: ">>", ast.BitOr: "|", ast.BitAnd: "&",
     ast.BitXor: "^", ast.MatMult: "@", ast.UAdd: "+", ast.USub: "-", ast.Invert: "~",
 }  # fmt: skip
+_LINKS = frozenset((ast.Attribute, ast.Subscript))
+_new = tuple.__new__
+"""Makes a fact of its fields, twice as fast as its class does: for the most frequent ones."""
 _COMPREHENSIONS = {
     ast.ListComp: "list", ast.SetComp: "set", ast.DictComp: "dict", ast.GeneratorExp: "generator",
 }  # fmt: skip
@@ -78,64 +81,58 @@ def names_bound(node: ast.AST) -> tuple[str, ...]:
 def _constant(to: FunctionBuilder, node: Any) -> Expr:
     value = node.value
     if value is None or isinstance(value, (str, bytes, int, float)):
-        return Const(value)
+        return _new(Const, (value,))
     return Opaque(())
 
 
 def _name(to: FunctionBuilder, node: Any) -> Expr:
     to.read((node.id,), node)
-    return Name(node.id)
+    return _new(Name, (node.id,))
 
 
 def _chain(to: FunctionBuilder, node: Any) -> Expr:
     """A chain of attributes and items: one Read when it is rooted in a name."""
     links: list[Any] = []
     inner = node
-    while isinstance(inner, (ast.Attribute, ast.Subscript)):
+    while type(inner) in _LINKS:
         links.append(inner)
         inner = inner.value
     links.reverse()
-    simple = _simple_steps(links) if isinstance(inner, ast.Name) else 0
-    if simple or isinstance(inner, ast.Name):
-        steps = tuple(_step(link) for link in links[:simple])
-        to.read((inner.id, *steps), links[simple - 1] if simple else inner)
-        expr: Expr = Name(inner.id)
-    else:
+    if type(inner) is not ast.Name:
         expr = lower(to, inner)
-    for position, link in enumerate(links):
-        expr = _link(to, expr, link, emit=position >= simple)
+        for link in links:
+            expr = _link(to, expr, link)
+        return expr
+    steps = [inner.id]
+    expr = _new(Name, (inner.id,))
+    for count, link in enumerate(links):
+        if type(link) is ast.Attribute:
+            steps.append(link.attr)
+            expr = _new(Attribute, (expr, link.attr))
+        elif isinstance(link.slice, ast.Constant) and isinstance(link.slice.value, str):
+            steps.append(f"[{link.slice.value}]")
+            expr = _new(Subscript, (expr, Const(link.slice.value)))
+        else:
+            to.read(tuple(steps), links[count - 1] if count else inner)
+            for rest in links[count:]:
+                expr = _link(to, expr, rest)
+            return expr
+    to.read(tuple(steps), node)
     return expr
 
 
-def _simple_steps(links: list[Any]) -> int:
-    """How many links from the root are attributes or constant string keys."""
-    for count, link in enumerate(links):
-        if not isinstance(link, ast.Attribute) and not (
-            isinstance(link.slice, ast.Constant) and isinstance(link.slice.value, str)
-        ):
-            return count
-    return len(links)
-
-
-def _step(link: Any) -> str:
-    return link.attr if isinstance(link, ast.Attribute) else f"[{link.slice.value}]"
-
-
-def _link(to: FunctionBuilder, base: Expr, link: Any, *, emit: bool) -> Expr:
-    if isinstance(link, ast.Attribute):
-        return Attribute(base, link.attr)
-    index = link.slice
-    if not emit and isinstance(index, ast.Constant) and isinstance(index.value, str):
-        return Subscript(base, Const(index.value))
-    return Subscript(base, lower(to, index))
+def _link(to: FunctionBuilder, base: Expr, link: Any) -> Expr:
+    if type(link) is ast.Attribute:
+        return _new(Attribute, (base, link.attr))
+    return Subscript(base, lower(to, link.slice))
 
 
 def _call(to: FunctionBuilder, node: Any, *, awaited: bool = False) -> Expr:
     func = lower(to, node.func)
-    args = tuple(lower(to, arg) for arg in node.args)
-    keywords = tuple(Keyword(k.arg or "", lower(to, k.value)) for k in node.keywords)
-    call = Call(func, args, keywords, place_of(node), to.region, awaited)
-    if isinstance(func, Attribute) and isinstance(func.base, Const):
+    args = tuple([lower(to, arg) for arg in node.args])
+    keywords = tuple([Keyword(k.arg or "", lower(to, k.value)) for k in node.keywords])
+    call = _new(Call, (func, args, keywords, place_of(node), to.region, awaited))
+    if type(func) is Attribute and type(func.base) is Const:
         if func.name == "format" and isinstance(func.base.value, str):
             return formatted(func.base.value, call)
         if func.name == "join" and isinstance(func.base.value, str) and len(args) == 1:

@@ -57,7 +57,7 @@ def _module(
     lines = source.count(b"\n") + 1
     module = ModuleBuilder(name, is_package=is_package)
     at = At(1, 1, lines, 1)
-    body = FunctionBuilder(at, "module")
+    body = FunctionBuilder(at, "module", module.paths)
     block(module, body, tree.body)
     build_pending(module, Words(source))
     regions, events = body.finish()
@@ -90,7 +90,7 @@ def build_pending(module: ModuleBuilder, words: Words) -> None:
 
 
 def _function(module: ModuleBuilder, node: Any, qualname: str, class_name: str) -> FunctionFacts:
-    to = FunctionBuilder(at_of(node))
+    to = FunctionBuilder(at_of(node), paths=module.paths)
     with module.within(f"{qualname}.<locals>", ""):
         block(module, to, node.body)
     outside = FunctionBuilder(at_of(node))  # annotations are not events of the function

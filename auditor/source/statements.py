@@ -41,6 +41,7 @@ class ModuleBuilder:
         self.classes: list[ClassFacts] = []
         self.functions: list[FunctionFacts] = []
         self.pending: list[tuple[Any, str, str]] = []
+        self.paths: dict[tuple[str, ...], tuple[str, ...]] = {}
         self.prefix = ""
         self.class_name = ""
 

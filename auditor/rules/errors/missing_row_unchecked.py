@@ -35,6 +35,7 @@ from auditor.source.facts import (
     Test,
     children_of,
     dotted,
+    outside_calls,
     path_of,
     walk,
 )
@@ -206,13 +207,13 @@ def _direct(project: Project, module: ModuleFacts, function: FunctionFacts) -> I
 
 
 def _expressions(event: Event) -> Iterator[Expr]:
-    match event:
-        case Bind(value=value) | Return(value=value):
-            yield from walk(value)
-        case Call():
-            yield from walk(event)
-        case Test(expr=expr):
-            yield from walk(expr)
+    """What stands in an event; what stands in a call inside it is part of that call's event."""
+    kind = type(event)
+    if kind is Call:
+        return outside_calls(*children_of(event))  # type: ignore[arg-type]  # `kind` says so
+    if kind is Bind or kind is Return:
+        return outside_calls(event.value)  # type: ignore[union-attr]  # `kind` says so
+    return outside_calls(event.expr if isinstance(event, Test) else None)
 
 
 def _is_caught(function: FunctionFacts, use: Use) -> bool:

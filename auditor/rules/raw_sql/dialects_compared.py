@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 
 from auditor.knowledge.dialects import MSSQL, MYSQL, ORACLE, POSTGRESQL, SQLITE
-from auditor.source.facts import Bind, Call, Compare, Const, Event, Expr, Test, walk
+from auditor.source.facts import Bind, Call, Compare, Const, Event, Expr, Test, outside_calls, walk
 from auditor.source.program import last_step
 from auditor.source.project import Project
 
@@ -81,7 +81,7 @@ def _named(event: Event) -> Iterator[str]:
     else:
         return
     is_variant = isinstance(event, Call) and last_step(event.func) == "with_variant"
-    for part in (part for expr in expressions for part in walk(expr)):
+    for part in outside_calls(*expressions):
         if isinstance(part, Const) and isinstance(part.value, str):
             if is_variant:
                 yield part.value
