@@ -208,11 +208,10 @@ def _direct(project: Project, module: ModuleFacts, function: FunctionFacts) -> I
 
 def _expressions(event: Event) -> Iterator[Expr]:
     """What stands in an event; what stands in a call inside it is part of that call's event."""
-    kind = type(event)
-    if kind is Call:
-        return outside_calls(*children_of(event))  # type: ignore[arg-type]  # `kind` says so
-    if kind is Bind or kind is Return:
-        return outside_calls(event.value)  # type: ignore[union-attr]  # `kind` says so
+    if isinstance(event, Call):
+        return outside_calls(*children_of(event))
+    if isinstance(event, (Bind, Return)):
+        return outside_calls(event.value)
     return outside_calls(event.expr if isinstance(event, Test) else None)
 
 
