@@ -7,7 +7,8 @@ assert kind in ("a", "b")                               if not NAME.fullmatch(na
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 from auditor.source.facts import (
     Arithmetic,
@@ -31,6 +32,8 @@ from auditor.source.facts import (
     walk,
 )
 
+_Path = tuple[str, ...]
+_KEPT = "auditor.source.guards"
 _CHECKS = frozenset({"isidentifier", "isdigit", "isdecimal", "isnumeric", "isalnum", "isalpha",
                       "issubset"})  # fmt: skip
 _MATCHES = frozenset({"match", "fullmatch"})
@@ -41,35 +44,59 @@ _SAYS = re.compile(
 _ENDS = frozenset({"abort", "exit", "_exit", "fail", "error"})
 
 
-def is_guarded(function: FunctionFacts, path: tuple[str, ...]) -> bool:
+class _Tests(NamedTuple):
+    """What a function tests. `listed` has each test with the names and chains that it compares with
+    a list or checks; `items` what stands for each item of a collection (see `_items_of`)."""
+
+    listed: tuple[tuple[Test, frozenset[_Path]], ...]
+    items: Mapping[_Path, tuple[_Path, ...]]
+
+
+def is_guarded(kept: dict[str, Any], function: FunctionFacts, path: _Path) -> bool:
     """Whether some test of the function lets a name or a chain from one (as in `Read.path`) on only
-    with a listed or checked value.
+    with a listed or checked value. What the function tests is kept in `kept`, by its identity.
 
     The order of test and use is not looked at: a guard in a function is taken to guard its name.
     """
     if not path:
         return False
-    guarded = {path, *_items_of(function, path)}
+    known: dict[int, _Tests] = kept.setdefault(_KEPT, {})
+    tests = known.get(id(function))
+    if tests is None:
+        tests = known[id(function)] = _tests_of(function)
+    guarded = {path, *tests.items.get(path, ())}
     return any(
-        isinstance(event, Test)
-        and any(_lists(event.expr, one) for one in guarded)
-        and (event.kind == "assert" or _decides(function, event, path[0]))
-        for event in function.events
+        any(_lists(test, listed, one) for one in guarded)
+        and (test.kind == "assert" or _decides(function, test, path[0]))
+        for test, listed in tests.listed
     )
 
 
-def _items_of(function: FunctionFacts, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    """What stands for each item of a collection: the name of a loop that refuses some, and what is
-    left of it without those that are listed."""
+def _tests_of(function: FunctionFacts) -> _Tests:
+    listed: list[tuple[Test, frozenset[_Path]]] = []
+    items: dict[_Path, tuple[_Path, ...]] = {}
     for event in function.events:
-        if not isinstance(event, Bind) or event.value is None or "[]" in event.target:
-            continue
-        if event.kind == "loop" and path_of(_collection(event.value)) == path:
-            region = function.regions[event.region]
-            if region.kind == "comprehension" or _raises(function, region):
-                yield (event.target,)
-        elif event.kind == "assign" and _is_rest(event.value, path):
-            yield (event.target, "")
+        if isinstance(event, Test):
+            subjects = (one for found in walk(event.expr) for one in _subjects(found))
+            listed.append((event, frozenset(map(path_of, subjects))))
+        elif isinstance(event, Bind):
+            for path, item in _items_of(function, event):
+                items[path] = (*items.get(path, ()), item)
+    return _Tests(tuple(listed), items)
+
+
+def _items_of(function: FunctionFacts, bind: Bind) -> Iterator[tuple[_Path, _Path]]:
+    """By collection, what stands for each item of it: the name of a loop that refuses some, and
+    what is left of it without those that are listed."""
+    if bind.value is None or "[]" in bind.target:
+        return
+    if bind.kind == "loop":
+        region = function.regions[bind.region]
+        if region.kind == "comprehension" or _raises(function, region):
+            yield path_of(_collection(bind.value)), (bind.target,)
+    elif bind.kind == "assign":
+        for path in _diminished(bind.value):
+            yield path, (bind.target, "")
 
 
 def _collection(expr: Expr) -> Expr:
@@ -79,22 +106,22 @@ def _collection(expr: Expr) -> Expr:
     return expr
 
 
-def _is_rest(expr: Expr, path: tuple[str, ...]) -> bool:
-    """`set(names) - ALLOWED`, `names.difference(ALLOWED)`."""
+def _diminished(expr: Expr) -> tuple[_Path, ...]:
+    """`names` of `set(names) - ALLOWED` and of `names.difference(ALLOWED)`."""
     match expr:
         case Arithmetic(operator="-", left=left) if left is not None:
-            return path in (path_of(left), path_of(_collection(left)))
+            return path_of(left), path_of(_collection(left))
         case Call(func=Attribute(base=base, name="difference")):
-            return path in (path_of(base), path_of(_collection(base)))
+            return path_of(base), path_of(_collection(base))
         case _:
-            return False
+            return ()
 
 
-def _lists(test: Expr, path: tuple[str, ...]) -> bool:
+def _lists(test: Test, listed: frozenset[_Path], path: _Path) -> bool:
     """Whether the test compares `path` with a collection, or checks its characters."""
     if path[-1] == "":  # what is left of a collection: `if unknown: raise`
-        return path_of(test) == path[:1]
-    return any(path_of(one) == path for found in walk(test) for one in _subjects(found))
+        return path_of(test.expr) == path[:1]
+    return path in listed
 
 
 def _subjects(found: Expr) -> tuple[Expr, ...]:

@@ -49,7 +49,9 @@ def is_checked_by_call(
             continue
         target = project.callee(module, function, event)
         if target is None or any(
-            isinstance(arg, Name) and arg.name == name and is_guarded(target[1], (parameter,))
+            isinstance(arg, Name)
+            and arg.name == name
+            and is_guarded(project.shared, target[1], (parameter,))
             for parameter, arg in arguments_of(target[1], event).items()
         ):
             return True

@@ -153,7 +153,7 @@ def _repeated(place: Place, left: Expr | None, right: Expr) -> Iterator[Piece]:
 
 def _of_chain(place: Place, expr: Attribute | Subscript) -> Iterator[Piece]:
     """Attributes and items: constants of classes, items of constants, input, else unknown."""
-    if is_guarded(place.function, path_of(expr)):
+    if is_guarded(place.project.shared, place.function, path_of(expr)):
         yield Piece(Kind.GUARDED, source=written(expr))
     elif _is_input(expr):
         yield Piece(Kind.INPUT, source=written(expr))

@@ -39,7 +39,7 @@ def of_name(place: Place, name: str) -> Iterator[Piece]:
         yield Piece(Kind.UNKNOWN, source=name)
     if place.was_at(name):
         return
-    if is_guarded(place.function, (name,)) or is_checked_by_call(
+    if is_guarded(place.project.shared, place.function, (name,)) or is_checked_by_call(
         place.project, place.module, place.function, name
     ):
         yield Piece(Kind.GUARDED, source=name)
