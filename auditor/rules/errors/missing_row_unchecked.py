@@ -11,6 +11,7 @@ from auditor.rule import Example, Hit, Hits, OnFunction, OnOutcomes, Rule
 from auditor.rules.errors.rivals_seen import row_gone
 from auditor.rules.errors.rows_at_hand import (
     is_aggregate,
+    is_caught,
     is_doubted_elsewhere,
     is_of_no_table,
     is_of_reference,
@@ -44,7 +45,6 @@ from auditor.source.project import Project, position_of
 
 _HANDED_ON = 3
 """Functions between a look-up and its use."""
-_CATCHES = frozenset({"AttributeError", "TypeError", "Exception", "BaseException"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Use:
 def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hits:
     """Look-ups whose result is dereferenced with no test in between."""
     for use in (*_through_names(project, module, function), *_direct(project, module, function)):
-        if not _is_caught(function, use) and not was_made(function, use.lookup):
+        if not is_caught(function, use.at) and not was_made(function, use.lookup):
             fields = {
                 "name": use.name,
                 "lookup": last_step(use.lookup.func),
@@ -215,21 +215,6 @@ def _expressions(event: Event) -> Iterator[Expr]:
     return outside_calls(event.expr if isinstance(event, Test) else None)
 
 
-def _is_caught(function: FunctionFacts, use: Use) -> bool:
-    """Whether a handler around the use waits for what None would raise."""
-    around = {
-        region.index
-        for region in function.regions
-        if region.kind == "try" and region.at.line <= use.at.line <= region.at.end_line
-    }
-    return any(
-        handler.kind == "handler"
-        and handler.partner in around
-        and (not handler.types or {dotted(t) for t in handler.types} & _CATCHES)
-        for handler in function.regions
-    )
-
-
 RULE = Rule(
     code="DBA220",
     name="missing-row-unchecked",
@@ -278,6 +263,16 @@ RULE = Rule(
             def name_of(session: Session, label_id):
                 query = session.query(Label).filter_by(id=label_id)
                 return query.one_or_none().name  # expect: DBA220
+            """,
+        ),
+        Example(
+            "the key stands in a dict that the caller hands in",
+            """
+            from sqlalchemy.orm import Session
+
+            def describe(session: Session, rule):
+                label = session.get(Label, rule["label_id"])
+                return label.name  # expect: DBA220
             """,
         ),
     ),

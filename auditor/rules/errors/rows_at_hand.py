@@ -1,8 +1,10 @@
-"""Look-ups that find their row for certain, and calls that only look like look-ups."""
+"""Look-ups that find their row for certain, calls that only look like look-ups, and handlers that
+wait for the missing row."""
 
 from __future__ import annotations
 
 from auditor.source.facts import (
+    At,
     Attribute,
     Bind,
     Call,
@@ -22,6 +24,7 @@ from auditor.source.program import CallSite, last_step
 from auditor.source.project import Project, position_of
 
 _FILTERS = frozenset({"filter", "filter_by", "where"})
+_CATCHES = frozenset({"AttributeError", "TypeError", "Exception", "BaseException"})
 _KEYS = ("_id", "_uuid")
 """How columns are named that hold the key of another row."""
 _OF_REQUESTS = frozenset({"params", "headers", "timeout", "auth", "verify", "stream"})
@@ -105,7 +108,8 @@ def _is_of_func(expr: Expr) -> bool:
 
 def is_of_reference(function: FunctionFacts, lookup: Call) -> bool:
     """`session.get(Person, bill.payer_id)`, `Shot.get(shot["id"])`: a key that another row holds,
-    whose row a foreign key keeps, or that of a row at hand."""
+    whose row a foreign key keeps, or that of a row at hand. A dict that the caller hands in is no
+    row: it tells what was stored when it was made."""
     position = position_of(function, lookup)
     values = [part for part in walk(lookup) if isinstance(part, (Attribute, Subscript, Name))]
     names = {part.name for part in values if isinstance(part, Name)}
@@ -116,7 +120,12 @@ def is_of_reference(function: FunctionFacts, lookup: Call) -> bool:
         for part in walk(event.value)
         if isinstance(part, (Attribute, Subscript))
     ]
-    paths = [path_of(value) for value in values]
+    handed = {parameter.name for parameter in function.parameters}
+    paths = [
+        path_of(value)
+        for value in values
+        if not (isinstance(value, Subscript) and dotted(value.base) in handed)
+    ]
     return any(
         len(path) > 1 and path[0] != "self" and _is_key(path[-1].strip("[]'\""))
         for path in paths
@@ -159,3 +168,18 @@ def _tested(test: Expr) -> str:
     if isinstance(asked, Compare) and asked.operators in {("is",), ("is not",)}:
         asked = asked.left
     return dotted(asked)
+
+
+def is_caught(function: FunctionFacts, at: At) -> bool:
+    """Whether a handler around a use waits for what None would raise."""
+    around = {
+        region.index
+        for region in function.regions
+        if region.kind == "try" and region.at.line <= at.line <= region.at.end_line
+    }
+    return any(
+        handler.kind == "handler"
+        and handler.partner in around
+        and (not handler.types or {dotted(t) for t in handler.types} & _CATCHES)
+        for handler in function.regions
+    )
