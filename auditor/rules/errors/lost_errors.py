@@ -9,6 +9,7 @@ from auditor.source.facts import (
     Bind,
     Call,
     Const,
+    Event,
     Expr,
     FunctionFacts,
     Items,
@@ -22,6 +23,7 @@ from auditor.source.facts import (
     dotted,
     walk,
 )
+from auditor.source.program import last_step
 from auditor.source.project import Project
 
 _LOGGERS = frozenset({"log", "logger", "logging", "_log", "_logger", "warnings", "self.log",
@@ -37,11 +39,32 @@ _REFUSALS = (
 )
 _SAVEPOINT = frozenset({"begin_nested", "savepoint"})
 _PRINTS = frozenset({"print", "traceback.print_exc", "warn"})
+_LEVELS = frozenset({"debug", "info", "warning", "warn", "error", "exception", "critical", "log"})
+_MAKES_LOGGER = frozenset({"log", "logger", "logging", "getlogger", "get_logger"})
+"""Last steps of what has a method for each level: `cls._logger`, `logging.getLogger(__name__)`."""
+_MENDS = frozenset({"rollback", "close", "remove", "invalidate", "expunge", "expire"})
 
 
 def is_lost(function: FunctionFacts, handler: Handler) -> bool:
     """Whether the handler only logs, passes, sets or returns a constant."""
-    return all(_does_nothing_about_it(function, e) for e in own_events(function, handler))
+    events = own_events(function, handler)
+    told = _told_to_logs(events)
+    return all(
+        _does_nothing_about_it(function, event) or any(event is part for part in told)
+        for event in events
+    )
+
+
+def _told_to_logs(events: tuple[Event, ...]) -> tuple[Call, ...]:
+    """The calls whose result is only a part of what a log is told: `traceback.format_exc()`."""
+    return tuple(
+        part
+        for event in events
+        if isinstance(event, Call) and _is_log(event)
+        for value in (*event.args, *(k.value for k in event.keywords))
+        for part in walk(value)
+        if isinstance(part, Call) and last_step(part.func) not in _MENDS
+    )
 
 
 def _does_nothing_about_it(function: FunctionFacts, event: object) -> bool:
@@ -83,7 +106,12 @@ def _is_text(value: Expr) -> bool:
 
 def _is_log(call: Call) -> bool:
     name = dotted(call.func)
-    return name in _PRINTS or name.rpartition(".")[0].lower() in _LOGGERS or name in ("str", "repr")
+    if name in _PRINTS or name.rpartition(".")[0].lower() in _LOGGERS or name in ("str", "repr"):
+        return True
+    func = call.func
+    if not isinstance(func, Attribute) or func.name not in _LEVELS:
+        return False
+    return last_step(getattr(func.base, "func", func.base)).strip("_").lower() in _MAKES_LOGGER
 
 
 def _is_default(value: Expr) -> bool:

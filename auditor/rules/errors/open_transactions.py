@@ -105,11 +105,15 @@ def opens_apart(
     rows = project.block_contexts(module, function, region)
     if any(row.mode in APART for row in rows):
         return True
-    joins = any(
+    return not joins(region) and any(row.mode is Mode.PLAIN for row in rows)
+
+
+def joins(region: Region) -> bool:
+    """Whether a with statement says that it joins what is open: `begin(subtransactions=True)`."""
+    return any(
         isinstance(item.expr, Call) and item.expr.keyword("subtransactions") is not None
         for item in region.items
     )
-    return not joins and any(row.mode is Mode.PLAIN for row in rows)
 
 
 def holds_apart(

@@ -196,6 +196,20 @@ RULE = Rule(
             """,
         ),
         Example(
+            "logged twice, the second time with the trace",
+            """
+            from sqlalchemy.exc import IntegrityError, OperationalError
+
+            def seen(client):
+                db.session.add(client)
+                try:
+                    db.session.commit()
+                except (IntegrityError, OperationalError) as error:  # expect: DBA201
+                    log.info(f"not written: {error}")
+                    log.debug(traceback.format_exc())
+            """,
+        ),
+        Example(
             "everything passed over, and the session left as it is",
             """
             from sqlalchemy.orm import Session

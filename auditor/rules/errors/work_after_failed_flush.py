@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from auditor.model.finding import Confidence, Severity
 from auditor.model.knowledge import Effect
 from auditor.rule import Example, Hit, Hits, OnFunction, Rule
+from auditor.rules.errors.broken_by_calls import BAD, GOOD, broken_by_calls
 from auditor.rules.errors.caught import (
     Handler,
     always_raises,
@@ -18,28 +17,25 @@ from auditor.rules.errors.caught import (
     short,
 )
 from auditor.rules.errors.core_statements import is_of_core
+from auditor.rules.errors.deleted_rows import read_again
 from auditor.rules.errors.open_transactions import (
     SENDS,
     does,
     holds_apart,
     is_apart,
+    joins,
     sites_within,
     transaction_around,
     work_within,
 )
 from auditor.rules.places import span_of
 from auditor.source.facts import (
-    Bind,
-    Call,
     FunctionFacts,
     ModuleFacts,
-    Read,
-    Region,
-    path_of,
 )
 from auditor.source.project import Project
 from auditor.source.sites import Site
-from auditor.source.traits import HANDLER
+from auditor.source.traits import BLOCK, DECORATED, HANDLER
 
 _DEADLOCK = "oslo_db.exception.DBDeadlock"
 _REFUSED = (
@@ -53,9 +49,6 @@ _REFUSED = (
 )
 """Errors of a statement that the database refused; a flush that meets one rolls back."""
 _WRITTEN = frozenset((Effect.WRITE, Effect.STATEMENT, Effect.FLUSH, Effect.COMMIT, Effect.PENDING))
-_GONE = "sqlalchemy.orm.exc.ObjectDeletedError"
-_ATTRIBUTE = 2
-"""Steps of a path such as `port.id`."""
 _TRUTH = (
     "taking it that the failed statement is a flush, everything after it raises"
     " PendingRollbackError"
@@ -67,7 +60,7 @@ _ROLLS_BACK = ("rollback", "begin_nested")
 def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hits:
     """Handlers of a refused statement that go on in the same transaction, and handlers of a row
     that is gone that read it again."""
-    yield from _read_again(project, module, function)
+    yield from read_again(project, module, function)
     for handler in handlers_of(project, module, function):
         if not _is_for_refusals(project, handler):
             continue
@@ -95,40 +88,24 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
         yield Hit(span_of(module, handler.line), function.qualname, fields, confidence=confidence)
 
 
-def _read_again(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hits:
-    """Handlers for ObjectDeletedError that read an attribute which the `try` reads too: the row is
-    still gone, so the handler raises what it has just caught."""
-    for handler in handlers_of(project, module, function):
-        if _GONE not in handler.types:
-            continue
-        tried = {read.path for read in _attributes_read(function, handler.tried)}
-        read = next(
-            (r for r in _attributes_read(function, handler.region) if r.path in tried), None
+def check_calls(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hits:
+    """Calls in a transaction of functions that answer a refused statement and return."""
+    yield from broken_by_calls(project, module, function, _breaks_around)
+
+
+def _breaks_around(
+    project: Project, module: ModuleFacts, function: FunctionFacts, handler: Handler
+) -> bool:
+    """Whether a handler answers refusals of what fails in a transaction that the caller may have
+    open: in SQLAlchemy 1.x the end of a block that joins it flushes, too."""
+    return _is_for_refusals(project, handler) and (
+        _breaks(project, module, function, handler)
+        or any(
+            joins(region)
+            for region in function.regions
+            if region.kind == "with" and handler.tried.first <= region.first < handler.tried.last
         )
-        if read is not None:
-            fields = {
-                "caught": "`ObjectDeletedError`",
-                "opened": "the `try` above",
-                "what": f"reads `{'.'.join(read.path)}` of the row that is gone once more",
-                "truth": "taking it that this is a mapped row, the handler raises the same again",
-            }
-            yield Hit(span_of(module, handler.line), function.qualname, fields)
-
-
-def _attributes_read(function: FunctionFacts, region: Region) -> Iterator[Read]:
-    """Reads such as `port.id` of a local name in a region; what is called is no attribute."""
-    called = {path_of(e.func) for e in function.inside(region) if isinstance(e, Call)}
-    own = {p.name for p in function.parameters} | {
-        e.target for e in function.events if isinstance(e, Bind)
-    }
-    for event in function.inside(region):
-        if (
-            isinstance(event, Read)
-            and len(event.path) == _ATTRIBUTE
-            and event.path[0] in own - {"self", "cls"}
-            and event.path not in called
-        ):
-            yield event
+    )
 
 
 def _is_for_refusals(project: Project, handler: Handler) -> bool:
@@ -194,7 +171,10 @@ RULE = Rule(
     instead="Put the `try` around the whole transaction, or give what may fail a savepoint"
     " (`with session.begin_nested():` inside the `try`). To turn the error into one of the domain,"
     " raise it from the handler on every path and ask the database nothing there.",
-    checks=(OnFunction(check, needs=(HANDLER,)),),
+    checks=(
+        OnFunction(check, needs=(HANDLER,)),
+        OnFunction(check_calls, needs=(BLOCK | DECORATED,)),
+    ),
     bad=(
         Example(
             "looks for the row in the broken transaction",
@@ -272,6 +252,7 @@ RULE = Rule(
                         LOG.info("port %s was deleted concurrently", port.id)
             """,
         ),
+        *BAD,
     ),
     good=(
         Example(
@@ -387,6 +368,7 @@ RULE = Rule(
                     context.session.add(Label(name=name))
             """,
         ),
+        *GOOD,
     ),
     known_gaps=(
         "a transaction opened by the caller is not seen; for a session that was handed in: DBA222",
