@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import enum
 
-from auditor.model.knowledge import QUERY, Effect
+from auditor.model.knowledge import KEEPING, QUERY, Effect, Mode
 from auditor.rules.errors.open_transactions import does, sites_within
 from auditor.source.facts import (
     Attribute,
@@ -20,6 +20,7 @@ from auditor.source.facts import (
     Comprehension,
     FunctionFacts,
     Items,
+    ModuleFacts,
     Name,
     path_of,
     walk,
@@ -36,6 +37,8 @@ _FILTERS = frozenset({"filter", "filter_by", "where"})
 _KEYS = frozenset({"id", "uuid"})
 _ALONE = frozenset({"flush", "commit", "refresh", "expire"})
 _SEVERAL = 2
+_OF_OSLO_DB = frozenset((Mode.WRITER, Mode.INDEPENDENT_WRITER))
+_PLAIN = frozenset(("function", "try", "with"))
 
 
 class Danger(enum.Enum):
@@ -108,3 +111,27 @@ def _compared(function: FunctionFacts) -> set[str]:
         parts = (part for arg in call.args for part in walk(arg) if isinstance(part, Compare))
         found |= {path_of(part.left)[-1] for part in parts if path_of(part.left)}
     return found
+
+
+def opens_writer(project: Project, module: ModuleFacts, function: FunctionFacts) -> bool:
+    """Whether the function itself opens a transaction that is kept."""
+    kept = KEEPING if _uses_oslo_db(project) else _OF_OSLO_DB
+    if any(row.mode in kept for row in project.decorating_contexts(module, function)):
+        return True
+    return any(
+        row.mode in kept
+        for region in function.regions
+        if region.kind == "with"
+        and all(around.kind in _PLAIN for around in function.ancestors(region.index))
+        for row in project.block_contexts(module, function, region)
+    )
+
+
+def _uses_oslo_db(project: Project) -> bool:
+    if "uses oslo.db" not in project.shared:
+        project.shared["uses oslo.db"] = any(
+            project.program.names.follow(f"{target}.").startswith("oslo_db.")
+            for module in project.modules.values()
+            for target in module.imports.values()
+        )
+    return bool(project.shared["uses oslo.db"])

@@ -5,16 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from auditor.model.finding import Confidence, Severity
-from auditor.model.knowledge import KEEPING, Mode
 from auditor.model.span import Span
 from auditor.rule import Example, Hit, Hits, OnModule, Rule
-from auditor.rules.errors.deadlocks import Danger, danger_of, writes_of
+from auditor.rules.errors.caught import short
+from auditor.rules.errors.deadlocks import Danger, danger_of, opens_writer, writes_of
 from auditor.rules.errors.repeated_above import (
     is_repeated,
     is_retried,
     is_retried_above,
     repeats_by_name,
 )
+from auditor.rules.errors.retries import retries_of
 from auditor.rules.places import span_of
 from auditor.source.facts import FunctionFacts, ModuleFacts
 from auditor.source.project import Project
@@ -22,11 +23,10 @@ from auditor.source.project import Project
 _CALLERS = 3
 _ENOUGH = 2
 """Neighbours that retry before it counts as a convention."""
-_SHARE = 4
-"""One in so many statements of a kind with a retry speaks for one on the others."""
+_SHARE = 2
+"""One in so many writers of a kind with a retry speaks for one on the others."""
 _GREAT = (Danger.LOCKED, Danger.RANGE_AND_MORE)
-_OF_OSLO_DB = frozenset((Mode.WRITER, Mode.INDEPENDENT_WRITER))
-_PLAIN = frozenset(("function", "try", "with"))
+_LIKELY = (*_GREAT, Danger.MANY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,8 @@ class Writer:
     function: FunctionFacts
     is_retried: bool
     danger: Danger
+    asked: tuple[str, ...] = ()
+    """The errors on which its own retry repeats, when deadlocks are none of them."""
 
 
 def check(project: Project, module: ModuleFacts) -> Hits:
@@ -54,14 +56,12 @@ def check(project: Project, module: ModuleFacts) -> Hits:
         if is_retried_above(project, project.program.scope_of(writer.function), _CALLERS):
             continue
         neighbours = [w.function for w in retried] or others
+        where = _where(writer, neighbours, is_own=bool(retried))
+        name, danger = writer.function.name, writer.danger.value or "it writes"
         yield Hit(
             _span(module, writer.function),
             writer.function.qualname,
-            {
-                "name": writer.function.name,
-                "danger": writer.danger.value or "it writes",
-                "where": _where(writer.function, neighbours, is_own=bool(retried)),
-            },
+            {"name": name, "danger": danger, "where": where},
             confidence=confidence,
         )
 
@@ -71,33 +71,26 @@ def _confidence(
 ) -> Confidence | None:
     """How much speaks for a retry: the danger, and neighbours with one; None if nothing does."""
     danger = writer.danger
-    if is_convention or danger in _GREAT:
+    if is_convention or danger in _GREAT or writer.asked:
         return Confidence.MEDIUM
     if danger is Danger.NONE or not (others or any(w.is_retried for w in own)):
         return None
-    if danger is not Danger.RANGE:
+    if danger is Danger.MANY:
         return Confidence.MEDIUM
-    alike = [w for w in own if w.danger in (*_GREAT, Danger.RANGE)]
+    alike = [w for w in own if w.danger in (*_LIKELY, danger)]
     share = sum(w.is_retried for w in alike) * _SHARE
     return Confidence.MEDIUM if share >= len(alike) else Confidence.LOW
 
 
-def _where(function: FunctionFacts, others: list[FunctionFacts], *, is_own: bool) -> str:
-    """What the neighbours do, for the message."""
+def _where(writer: Writer, others: list[FunctionFacts], *, is_own: bool) -> str:
+    """What its own retry or the neighbours do, for the message."""
+    function = writer.function
+    if writer.asked:
+        return f"its own repeats on {' and '.join(f'`{short(e)}`' for e in writer.asked)} alone"
     if not others:
         return "nor has anything that calls it"
     home = f"class `{function.class_name}`" if is_own and function.class_name else "this module"
     return f"where others of {home} have one (`{others[0].name}`)"
-
-
-def _uses_oslo_db(project: Project) -> bool:
-    if "uses oslo.db" not in project.shared:
-        project.shared["uses oslo.db"] = any(
-            project.program.names.follow(f"{target}.").startswith("oslo_db.")
-            for module in project.modules.values()
-            for target in module.imports.values()
-        )
-    return bool(project.shared["uses oslo.db"])
 
 
 def _span(module: ModuleFacts, function: FunctionFacts) -> Span:
@@ -106,26 +99,14 @@ def _span(module: ModuleFacts, function: FunctionFacts) -> Span:
 
 
 def _writer(project: Project, module: ModuleFacts, function: FunctionFacts) -> Writer | None:
-    if function is module.body or not _opens(project, module, function):
+    if function is module.body or not opens_writer(project, module, function):
         return None
     writes = writes_of(project, function)
     if not writes:
         return None
     danger = danger_of(project, function, writes)
-    return Writer(function, is_retried(project, module, function), danger)
-
-
-def _opens(project: Project, module: ModuleFacts, function: FunctionFacts) -> bool:
-    kept = KEEPING if _uses_oslo_db(project) else _OF_OSLO_DB
-    if any(row.mode in kept for row in project.decorating_contexts(module, function)):
-        return True
-    return any(
-        row.mode in kept
-        for region in function.regions
-        if region.kind == "with"
-        and all(around.kind in _PLAIN for around in function.ancestors(region.index))
-        for row in project.block_contexts(module, function, region)
-    )
+    asked = tuple(e for retry in retries_of(project, module, function) for e in retry.asked)
+    return Writer(function, is_retried(project, module, function), danger, asked)
 
 
 RULE = Rule(
@@ -244,6 +225,30 @@ RULE = Rule(
                         session.query(Trust).filter_by(id=trust.id).update({"used": True})
             """,
         ),
+        Example(
+            "a retry whose checker leaves deadlocks out",
+            """
+            from oslo_db import api as oslo_db_api
+            from oslo_db import exception as db_exc
+            from oslo_db.sqlalchemy import enginefacade
+
+            def is_duplicate(error):
+                return isinstance(error, (db_exc.DBDuplicateEntry, db_exc.DBReferenceError))
+
+            @oslo_db_api.wrap_db_retry(exception_checker=is_duplicate)
+            @enginefacade.writer
+            def tag(context, name):  # expect: DBA216
+                context.session.query(Tag).filter_by(name=name).update({"used": True})
+
+            class Tags:
+                @oslo_db_api.wrap_db_retry(
+                    exception_checker=lambda e: isinstance(e, db_exc.DBDuplicateEntry)
+                )
+                def update(self, context, tags):  # expect: DBA216
+                    with enginefacade.writer.using(context):
+                        context.session.query(Tag).filter(Tag.name.not_in(tags)).delete()
+            """,
+        ),
     ),
     good=(
         Example(
@@ -344,6 +349,29 @@ RULE = Rule(
             @enginefacade.reader
             def find(context, label_id):
                 return context.session.query(Label).get(label_id)
+            """,
+        ),
+        Example(
+            "checkers that take deadlocks, or decide by more than the class",
+            """
+            from oslo_db import api as oslo_db_api
+            from oslo_db import exception as db_exc
+            from oslo_db.sqlalchemy import enginefacade
+
+            def is_transient(error):
+                return isinstance(error, db_exc.DBDeadlock) or isinstance(
+                    error, db_exc.DBDuplicateEntry
+                )
+
+            @oslo_db_api.wrap_db_retry(exception_checker=is_transient)
+            @enginefacade.writer
+            def tag(context, name):
+                context.session.query(Tag).filter_by(name=name).update({"used": True})
+
+            @oslo_db_api.wrap_db_retry(exception_checker=lambda e: is_transient(e) or e.again)
+            @enginefacade.writer
+            def untag(context, name):
+                context.session.query(Tag).filter_by(name=name).delete()
             """,
         ),
     ),
