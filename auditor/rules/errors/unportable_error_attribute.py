@@ -8,6 +8,7 @@ from auditor.knowledge.dialects import SQLITE
 from auditor.model.finding import Confidence, Severity
 from auditor.rule import Example, Hit, Hits, OnFunction, Rule
 from auditor.rules.errors.caught import Handler, handlers_of, short
+from auditor.rules.errors.wrapped_errors import wrapped_looked_at
 from auditor.rules.places import span_of
 from auditor.rules.raw_sql.dialects_compared import named_dialects
 from auditor.source.facts import (
@@ -46,12 +47,21 @@ _TRUTHS = {
     (_DUPLICATE, "value"): _NONE,
     (_CHECK, "check_name"): "the error itself is raised on PostgreSQL only",
 }  # fmt: skip
+_ONE_FOR_ALL = (
+    "an IntegrityError is wrapped for a duplicate, a missing parent and a NULL alike, and oslo.db"
+    " has classes to tell them apart"
+)
 _LOGS = frozenset({"debug", "info", "warning", "error", "exception", "critical", "log"})
 
 
 def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hits:
     """Attributes of oslo.db's errors read in their handlers to decide or to tell something."""
     for handler in handlers_of(project, module, function):
+        wrapped = wrapped_looked_at(project, module, function, handler)
+        if wrapped is not None:
+            at, attribute = wrapped
+            fields = {"attribute": attribute, "error": "DBError", "truth": _ONE_FOR_ALL}
+            yield Hit(span_of(module, at), function.qualname, fields)
         told: set[str] = set()
         for read, attribute, truth in _reads(project, function, handler):
             if attribute in told or not _counts(project, function, handler, read):
@@ -219,6 +229,34 @@ RULE = Rule(
                     raise NetworkInUse(self.id) from error
             """,
         ),
+        Example(
+            "every error caught, and the one of the driver asked",
+            """
+            from oslo_db import exception as db_exc
+            from oslo_utils import excutils
+            from sqlalchemy import exc as sql_exc
+            from sqlalchemy.exc import IntegrityError
+
+            def delete(session, network):
+                try:
+                    with session.begin():
+                        session.delete(network)
+                except db_exc.DBError as error:
+                    with excutils.save_and_reraise_exception() as context:
+                        if isinstance(error.inner_exception, IntegrityError):  # expect: DBA206
+                            context.reraise = False
+
+            def create(session, network):
+                try:
+                    session.add(network)
+                    session.flush()
+                except db_exc.DBError as error:
+                    inner = error.inner_exception
+                    if type(inner) is sql_exc.IntegrityError:  # expect: DBA206
+                        raise Taken(network.id) from error
+                    raise
+            """,
+        ),
     ),
     good=(
         Example(
@@ -288,6 +326,25 @@ RULE = Rule(
                     if "binary" in error.columns:
                         raise BinaryExists(values["binary"]) from error
                     raise TopicExists(values["topic"]) from error
+            """,
+        ),
+        Example(
+            "the class of oslo.db is caught, or the wrapped error is another",
+            """
+            from oslo_db import exception as db_exc
+            from sqlalchemy import exc as sql_exc
+
+            def create(session, network):
+                try:
+                    session.add(network)
+                    session.flush()
+                except db_exc.DBDuplicateEntry as error:
+                    raise Taken(network.id) from error
+                except db_exc.DBError as error:
+                    if isinstance(error.inner_exception, sql_exc.TimeoutError):
+                        raise Busy() from error
+                    LOG.error("not stored: %s", error.inner_exception)
+                    raise
             """,
         ),
     ),
