@@ -43,11 +43,18 @@ SCHEMA_OBJECTS = frozenset({"Table", "Column", "InstrumentedAttribute", "Queryab
                              "ColumnElement", "Mapped", "Index", "Sequence"})  # fmt: skip
 INPUTS = frozenset({"input", "sys.argv", "os.environ", "os.getenv", "request", "flask.request",
                      "self.request"})  # fmt: skip
-SPREADS = frozenset({"sorted", "list", "tuple", "set", "reversed", "str", "enumerate", "dict",
+DECLARED = frozenset({"__tablename__", "__name__", "__table__", "__qualname__", "__module__"})
+"""Attributes of classes and modules that hold names which the source declares."""
+ALPHABETS = frozenset({"string.ascii_letters", "string.ascii_lowercase", "string.ascii_uppercase",
+                        "string.digits", "string.hexdigits", "string.octdigits"})  # fmt: skip
+SPREADS = frozenset({"random.choice", "random.choices", "random.sample", "secrets.choice",
+                      "sorted", "list", "tuple", "set", "reversed", "str", "enumerate", "dict",
                       "max", "min", "repr", "zip", "json.dumps", "iter", "next",
                       "bytes"})  # fmt: skip
 
 _ENUMS = frozenset({"Enum", "StrEnum", "IntEnum", "Flag", "IntFlag"})
+_IN_ENUMS = re.compile(r"\.enums\.[A-Z]\w*[a-z]\w*$")
+"""A class of a module of enums that is not read, as nothing in it works with a database."""
 _DATED = re.compile(r"date|time|stamp|iso")
 
 _DOUBLED = ("'", '"', "`")
@@ -113,7 +120,7 @@ def is_listed_by_type(project: Project, module: ModuleFacts, annotation: Expr | 
 def is_enum(project: Project, name: str) -> bool:
     """Whether an absolute dotted name is an enum of the project."""
     if name not in project.program.classes:
-        return False
+        return _IN_ENUMS.search(name) is not None
     return any(base.rpartition(".")[2] in _ENUMS for base in project.program.mro(name))
 
 

@@ -58,7 +58,11 @@ def is_checked_by_call(
     return False
 
 
-_CHECKS = re.compile(r"_*(?:check|validate|assert|ensure|verify|require|guard|allow)")
+_CHECKS = re.compile(
+    r"_*(?:check|validate|assert|ensure|verify|require|guard|allow)"
+    r"(?!\w*(?:access|auth|perm|polic|login|quota|right))"
+)
+"""Not those that ask whether somebody may: they look at who asks, not at what is asked for."""
 
 
 def arguments_of(function: FunctionFacts, call: Call) -> dict[str, Expr]:

@@ -65,6 +65,19 @@ class Piece:
     text: str = ""
     source: str = ""
     way: tuple[Passage, ...] = ()
+    is_of_object: bool = False
+    """Whether all callers in sight pass what an object or a setting has of itself."""
+
+    @property
+    def is_passed_as_such(self) -> bool:
+        """Whether a caller passes this very thing, not an object or settings that have it."""
+        is_plain = "." not in self.source.partition("(")[0]
+        is_own = self.is_of_object or self.source.partition("[")[0] in _SETTINGS
+        return self.kind is Kind.PARAMETER and is_plain and not is_own
+
+
+_SETTINGS = frozenset({"context", "config", "conf", "settings", "options"})
+"""Dicts of what the program, or who runs it, has chosen."""
 
 
 class Budget:

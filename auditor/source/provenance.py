@@ -14,11 +14,13 @@ functions of the project. What cannot be followed is `unknown`; nothing is guess
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from auditor.source import constants
 from auditor.source.conventions import (
+    ALPHABETS,
+    DECLARED,
     INPUTS,
     by_convention,
     is_enum,
@@ -56,12 +58,17 @@ from auditor.source.pieces import (
     written,
 )
 from auditor.source.provenance_calls import of_call, of_property, template_of
-from auditor.source.provenance_names import added_to_attribute, defined, of_name
+from auditor.source.provenance_names import (
+    added_to_attribute,
+    defined,
+    of_name,
+    of_parameter,
+)
 from auditor.source.provenance_options import declared_kind
 from auditor.source.strings import percent, terms_of
 
 _PIECES = 400
-_DECLARED = frozenset({"__tablename__", "__name__", "__table__", "__qualname__"})
+_STARTS = frozenset({"__init__", "__post_init__"})
 
 
 def pieces_of(place: Place, expr: Expr | None) -> tuple[Piece, ...]:
@@ -153,16 +160,33 @@ def _repeated(place: Place, left: Expr | None, right: Expr) -> Iterator[Piece]:
 
 def _of_chain(place: Place, expr: Attribute | Subscript) -> Iterator[Piece]:
     """Attributes and items: constants of classes, items of constants, input, else unknown."""
-    if is_guarded(place.project.shared, place.function, path_of(expr)):
+    kept, path = place.project.shared, path_of(expr)
+    if is_guarded(kept, place.function, path) or _is_guarded_at_start(place, path):
         yield Piece(Kind.GUARDED, source=written(expr))
     elif _is_input(expr):
         yield Piece(Kind.INPUT, source=written(expr))
-    elif isinstance(expr, Attribute) and expr.name in _DECLARED:
+    elif isinstance(expr, Attribute) and (
+        expr.name in DECLARED or place.project.resolve(place.module, expr) in ALPHABETS
+    ):
         yield Piece(Kind.CONSTANT)
     elif isinstance(expr, Attribute):
         yield from _of_attribute(place, expr)
     else:
         yield from _of_item(place, expr)
+
+
+def _is_guarded_at_start(place: Place, path: tuple[str, ...]) -> bool:
+    """Whether `self.x` is let through by a test of the method that sets the object up."""
+    own = place.function.class_name
+    return (
+        bool(own)
+        and path[:1] == ("self",)
+        and any(
+            is_guarded(place.project.shared, function, path)
+            for function in place.module.functions
+            if function.class_name == own and function.name in _STARTS
+        )
+    )
 
 
 def _is_input(expr: Attribute | Subscript) -> bool:
@@ -217,18 +241,26 @@ def _of_item(place: Place, expr: Subscript) -> Iterator[Piece]:
         yield Piece(Kind.GUARDED, source=written(expr))
         return
     values = tuple(_pieces(place, expr.base))
-    is_text = isinstance(expr.index, Opaque) or all(piece.kind.is_safe for piece in values)
+    is_text = isinstance(expr.index, Opaque) or _are_items_safe(expr, values)
     if values and (is_text or isinstance(expr.base, Call)):
         yield from values
     else:
         yield from _dynamic(place, expr)
 
 
+def _are_items_safe(expr: Subscript, values: Sequence[Piece]) -> bool:
+    """Whether what the base is holds for an item: not for what a tested dict has under a key."""
+    is_keyed = _is_keyed(expr)
+    return all(
+        piece.kind.is_safe and not (is_keyed and piece.kind is Kind.GUARDED) for piece in values
+    )
+
+
 def _dynamic(place: Place, expr: Expr) -> Iterator[Piece]:
     """A value that depends on a name: a parameter's attribute is as much the caller's as itself."""
     path = path_of(expr)
     root = root_of(expr)
-    known = () if root in ("", "self", "cls") else tuple(of_name(place, root))
+    known = () if root in ("", "self", "cls") else tuple(_of_root(place, expr, root))
     sent = [piece for piece in known if piece.kind in (Kind.PARAMETER, Kind.INPUT)]
     if sent:
         kind = declared_kind(place.module, path[-1]) if _is_parsed(sent) else Kind.UNKNOWN
@@ -241,6 +273,24 @@ def _dynamic(place: Place, expr: Expr) -> Iterator[Piece]:
     last = path[-2] if listed else "".join(path[-1:])
     is_of_enum = listed and bool(known) and all(piece.kind.is_safe for piece in known)
     yield Piece(Kind.GUARDED) if is_of_enum else by_convention(last, written(expr))
+
+
+def _of_root(place: Place, expr: Expr, root: str) -> Iterator[Piece]:
+    """What an item or attribute is taken from. A test of a dict lets its keys through; what stands
+    under a key is still whatever was passed."""
+    if _is_keyed(expr) and any(p.name == root for p in place.function.parameters):
+        yield from of_parameter(place, root)
+    else:
+        yield from of_name(place, root)
+
+
+def _is_keyed(expr: Expr) -> bool:
+    """`filters["name"]`."""
+    match expr:
+        case Subscript(index=Const(value=str())):
+            return True
+        case _:
+            return False
 
 
 def _is_parsed(sent: list[Piece]) -> bool:

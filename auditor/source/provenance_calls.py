@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from auditor.source import constants
 from auditor.source.conventions import (
+    DECLARED,
     HOLDS,
     INPUTS,
     KEEPS,
@@ -21,6 +22,7 @@ from auditor.source.conventions import (
 )
 from auditor.source.facts import (
     Attribute,
+    Bind,
     Call,
     Const,
     Expr,
@@ -32,6 +34,7 @@ from auditor.source.facts import (
     Return,
     Subscript,
     dotted,
+    walk,
 )
 from auditor.source.passing import arguments_of
 from auditor.source.pieces import DEPTH, Kind, Passage, Piece, Place, root_of, written
@@ -42,6 +45,8 @@ from auditor.source.strings import formatted, substituted
 
 _SUBSTITUTES = frozenset({"substitute", "safe_substitute"})
 _FILLS = _SUBSTITUTES | {"format", "format_map"}
+_LOCALS = 3
+"""Locals of locals that are looked into."""
 
 
 def of_call(place: Place, call: Call) -> Iterator[Piece]:
@@ -68,11 +73,18 @@ def _kind_of(place: Place, call: Call, name: str) -> Kind | None:
         return Kind.NUMBER
     if last_step(call.func) in QUOTES or doubles_quotes(call):
         return Kind.QUOTED
-    if strips_characters(call) or is_enum(place.project, resolved):
+    if strips_characters(call) or is_enum(place.project, resolved) or _is_of_declared(call):
         return Kind.GUARDED
     if name in INPUTS or name.partition(".")[0] in INPUTS or is_parsed(call):
         return Kind.INPUT
     return None
+
+
+def _is_of_declared(call: Call) -> bool:
+    """`type_name(cls.__module__, cls.__name__)`: made of names that the source declares."""
+    return bool(call.args) and all(
+        isinstance(arg, Attribute) and arg.name in DECLARED for arg in call.args
+    )
 
 
 def _mapped(place: Place, call: Call) -> Iterator[Piece]:
@@ -122,6 +134,8 @@ def _replaced(place: Place, call: Call, func: Attribute) -> Iterator[Piece]:
 
 def _of_method(place: Place, call: Call, func: Attribute) -> Iterator[Piece]:
     template = template_of(place, func.base) if func.name in _FILLS else ""
+    if func.name == "format" and last_step(getattr(func.base, "func", None)) == "SQL":
+        call = _as_literals(place, call)
     if template and func.name == "format_map":
         given = tuple(Keyword("", arg) for arg in call.args)
         yield from place.pieces(formatted(template, call._replace(args=(), keywords=given)))
@@ -143,6 +157,34 @@ def _of_method(place: Place, call: Call, func: Attribute) -> Iterator[Piece]:
             yield from place.pieces(default)
     else:
         yield from _returned(place, call)
+
+
+def _as_literals(place: Place, call: Call) -> Call:
+    """`SQL("... {name}").format(name=name)` of Psycopg: what is not SQL itself is written as a
+    literal, or refused."""
+
+    def written_as(expr: Expr) -> Expr:
+        if _holds_sql(place, expr):
+            return expr
+        return Call(Name("Literal"), (expr,), (), call.place, call.region, awaited=False)
+
+    return call._replace(
+        args=tuple(written_as(arg) for arg in call.args),
+        keywords=tuple(k._replace(value=written_as(k.value)) for k in call.keywords),
+    )
+
+
+def _holds_sql(place: Place, expr: Expr | None, depth: int = 0) -> bool:
+    """Whether `SQL(...)` stands in an expression, also in what a local of it is set to."""
+    for found in walk(expr):
+        if isinstance(found, Call) and last_step(found.func) in ("SQL", "Composed"):
+            return True
+        if isinstance(found, Name) and depth < _LOCALS:
+            events = place.function.events
+            binds = [e for e in events if isinstance(e, Bind) and e.target == found.name]
+            if any(_holds_sql(place, bind.value, depth + 1) for bind in binds):
+                return True
+    return False
 
 
 def template_of(place: Place, expr: Expr | None) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from auditor.source import constants
 from auditor.source.constants import Definition
 from auditor.source.conventions import (
     by_convention,
+    is_enum,
     is_listed_by_type,
     is_number,
     names_schema_object,
@@ -18,6 +19,7 @@ from auditor.source.facts import (
     Attribute,
     Bind,
     Call,
+    Expr,
     Name,
     dotted,
 )
@@ -46,7 +48,7 @@ def of_name(place: Place, name: str) -> Iterator[Piece]:
         return
     binds, is_set = reaching(place.function, name, place.at, place.region)
     if is_parameter and not is_set:
-        yield from _of_parameter(place, name)
+        yield from of_parameter(place, name)
     further = place.deeper(name)
     for bind in binds:
         yield from of_bind(further if adds(bind) else _before(place, bind), bind)
@@ -72,7 +74,7 @@ def of_bind(place: Place, bind: Bind) -> Iterator[Piece]:
         yield Piece(Kind.NUMBER, "0")
         return
     passage = Passage(place.module.path, bind.at, f"`{bind.target}` is built here")
-    for piece in place.used(bind.at, bind.region).pieces(bind.value):
+    for piece in place.used(bind.at, bind.region).pieces(_own_part(place, bind)):
         yield piece if piece.kind.is_safe else replace(piece, way=(*piece.way, passage))
 
 
@@ -81,6 +83,15 @@ def _is_index(place: Place, bind: Bind) -> bool:
     counted = isinstance(bind.value, Call) and dotted(bind.value.func) == "enumerate"
     target = place.function.regions[bind.region].target
     return counted and bind.kind == "loop" and target[:1] == (bind.target,)
+
+
+def _own_part(place: Place, bind: Bind) -> Expr | None:
+    """What the name gets of `for key, mark in zip(keys, marks)`; else the whole value."""
+    value, target = bind.value, place.function.regions[bind.region].target
+    if bind.kind != "loop" or not isinstance(value, Call) or dotted(value.func) != "zip":
+        return value
+    is_paired = len(target) == len(value.args) and bind.target in target
+    return value.args[target.index(bind.target)] if is_paired else value
 
 
 def _added(place: Place, name: str) -> Iterator[Piece]:
@@ -110,7 +121,7 @@ def added_to_attribute(place: Place, expr: Attribute) -> Iterator[Piece]:
                 yield from there.pieces(event.args[-1])
 
 
-def _of_parameter(place: Place, name: str) -> Iterator[Piece]:
+def of_parameter(place: Place, name: str) -> Iterator[Piece]:
     """What the callers in the project pass; the parameter itself where none is known, or where what
     they pass could be anything."""
     parameter = next(p for p in place.function.parameters if p.name == name)
@@ -131,7 +142,14 @@ def _of_parameter(place: Place, name: str) -> Iterator[Piece]:
         return
     is_listed = any(group and all(p.kind.is_safe for p in group) for group in groups)
     is_own = is_listed or names_schema_object(parameter.annotation)
-    yield _unlisted(place, name, {piece.kind for piece in passed}, is_own=is_own)
+    found = _unlisted(place, name, {piece.kind for piece in passed}, is_own=is_own)
+    yield replace(found, is_of_object=_are_of_objects(passed))
+
+
+def _are_of_objects(passed: Sequence[Piece]) -> bool:
+    """Whether callers pass names that objects and settings have, and none passes its own."""
+    sent = [piece for piece in passed if piece.kind is Kind.PARAMETER]
+    return bool(sent) and not any(piece.is_passed_as_such for piece in sent)
 
 
 def _unlisted(place: Place, name: str, kinds: set[Kind], *, is_own: bool) -> Piece:
@@ -160,6 +178,9 @@ def _passed(place: Place, name: str) -> Iterator[tuple[Piece, ...]]:
 
 def _of_global(place: Place, name: str) -> Iterator[Piece]:
     """A constant of this module or of one it is imported from, or a name of an outer function."""
+    if is_enum(place.project, place.project.resolve(place.module, name)):
+        yield Piece(Kind.GUARDED, source=name)
+        return
     found = constants.of_name(place.project, place.module, name)
     if found and name.isupper():
         yield from (_settled(piece) for piece in defined(place, found))
@@ -175,9 +196,9 @@ def _of_global(place: Place, name: str) -> Iterator[Piece]:
 
 
 def _settled(piece: Piece) -> Piece:
-    """A setting of the module, written as a constant: whoever runs the program chose it, also where
-    it is read from the environment."""
-    return Piece(Kind.CONSTANT) if piece.kind is Kind.INPUT else piece
+    """A setting of the module, written as a constant: where it is read from the environment, it is
+    text that whoever runs the program chose, not what a user sends."""
+    return replace(piece, kind=Kind.UNKNOWN) if piece.kind is Kind.INPUT else piece
 
 
 def defined(place: Place, found: Iterable[Definition]) -> Iterator[Piece]:

@@ -15,7 +15,7 @@ _NAMES = (
     rb"|\.(?:query\b|objects\b)|import (?:\*|(?:objects|db)\b)|models\b(?<!\wmodels)|psycopg"
     rb"|pymysql|MySQLdb|auditor: *ignore"
 )
-_OF_FILES = re.compile(_NAMES)
+_OF_FILES = re.compile(_NAMES + rb"|down_revision\b")
 _EXECUTED = re.compile(
     rb"db\b(?<!\w..)|database|engine\b|conn\b|connection\.execute|cur\.(?<!\w....)"
     rb"|select\s|insert\s+(?:or\s+\w+\s+)?into\s|delete\s+from\s|truncate\s+table|pragma\s"

@@ -41,6 +41,12 @@ _LISTS = re.compile(
 _LISTS_NAMES = frozenset({"select", "by", "into", "from", "returning"})
 
 
+_SAYS_SQL = re.compile(r"(?:^|_)(?:sql|sub_?query|sql_query|stmt|statement|clause|where)$")
+"""Names of what is SQL itself, put in where a table may stand."""
+_CATALOGUE = re.compile(r"\.get_(?:table|view|schema|sequence|temp_table|index)_names\(")
+"""What the inspector reads from the database: names, as somebody declared them."""
+
+
 class Role(enum.Enum):
     """What belongs into a hole."""
 
@@ -67,6 +73,8 @@ def open_holes(pieces: Sequence[Piece]) -> Iterator[Hole]:
             after = next(iter(pieces[index + 1 : index + 2]), None)
             is_quoted = before.count("'") % 2 == 1
             role = Role.VALUE if is_quoted else _role(before, after.text if after else "")
+            if role is Role.IDENTIFIER and _SAYS_SQL.search(piece.source):
+                role = Role.CLAUSE
             yield Hole(piece, role, is_quoted)
         before += piece.text if piece.kind.is_safe and piece.text else "x"
 
@@ -109,7 +117,7 @@ def confidence_of(holes: Sequence[Hole], *, sure: bool) -> Confidence:
     kinds = {hole.piece.kind for hole in holes}
     if not sure:
         return Confidence.LOW
-    is_quoted = any(hole.is_quoted for hole in holes)
+    is_quoted = any(h.is_quoted and not _CATALOGUE.search(h.piece.source) for h in holes)
     if Kind.INPUT in kinds or (is_quoted and Kind.PARAMETER in kinds):
         return Confidence.HIGH
     return Confidence.MEDIUM if is_quoted or Kind.PARAMETER in kinds else Confidence.LOW

@@ -53,13 +53,7 @@ def _confidence(holes: list[Hole], *, sure: bool) -> Confidence:
 
 
 def _is_passed(hole: Hole) -> bool:
-    piece, root = hole.piece, hole.piece.source.partition("[")[0]
-    is_plain = "." not in piece.source.partition("(")[0] and root not in _SETTINGS
-    return piece.kind is Kind.INPUT or (piece.kind is Kind.PARAMETER and is_plain)
-
-
-_SETTINGS = frozenset({"context", "config", "conf", "settings", "options"})
-"""Dicts of what the program, or who runs it, has chosen."""
+    return hole.piece.kind is Kind.INPUT or hole.piece.is_passed_as_such
 
 
 RULE = Rule(
