@@ -54,7 +54,7 @@ def handlers_of(
     for region in function.regions:
         if region.kind == "handler":
             types = tuple(
-                _meant(project, project.resolve(module, expr))
+                meant(project, project.resolve(module, expr))
                 for written in region.types
                 for expr in _classes(module, written)
             )
@@ -69,7 +69,7 @@ def _classes(module: ModuleFacts, written: Expr) -> tuple[Expr, ...]:
     return (written,)
 
 
-def _meant(project: Project, name: str) -> str:
+def meant(project: Project, name: str) -> str:
     """The class that a dotted name stands for: `NotFound = orm.exc.NoResultFound` in the module it
     leads to is followed."""
     for _ in range(_ALIASES):

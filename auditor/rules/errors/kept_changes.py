@@ -93,7 +93,11 @@ def _changed(function: FunctionFacts, event: Bind | Call) -> tuple[tuple[str, ..
 
 def _is_forgiving(function: FunctionFacts, call: Call) -> bool:
     """`payload.pop("tags", None)` with nobody looking at the result."""
-    return len(call.args) > 1 and not any(
+    return len(call.args) > 1 and not _is_looked_at(function, call)
+
+
+def _is_looked_at(function: FunctionFacts, call: Call) -> bool:
+    return any(
         part is call and event is not call
         for event in function.events
         for value in _values(event)
@@ -191,6 +195,8 @@ def _is_asked_first(function: FunctionFacts, event: Bind | Call, path: tuple[str
     """Whether a test of the same thing stands around the change: one with `in`, or, where
     something is taken away, any."""
     takes = isinstance(event, Bind) or getattr(event.func, "name", "") in _GONE
+    if isinstance(event, Call) and takes and event.args and _is_looked_at(function, event):
+        return False  # the second try does without the value
     for around in function.ancestors(event.region):
         if around.kind not in {"if", "else"}:
             continue

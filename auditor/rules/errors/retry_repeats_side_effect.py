@@ -6,6 +6,7 @@ from auditor.model.evidence import SourcePath, Step
 from auditor.model.finding import Confidence, Severity
 from auditor.model.knowledge import Effect
 from auditor.rule import Example, Hit, Hits, OnFunction, OnOutcomes, Rule
+from auditor.rules.errors.changes_below import BAD, GOOD, changes_below
 from auditor.rules.errors.kept_changes import kept_changes
 from auditor.rules.errors.later_work import LATER, Work, work_after
 from auditor.rules.errors.open_transactions import does, transaction_around
@@ -34,6 +35,23 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
             yield from _changes(work, body)
             yield from _messages(work, body)
             yield from _earlier(work, body)
+
+
+def check_below(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hits:
+    """Changes of arguments in a function that something repeated hands its own arguments."""
+    sites = tuple(s for s in project.sites(function) if does(project, s, LATER))
+    told: set[str] = set()
+    work = Work(project, module, function, sites)
+    for change, body, repeated in changes_below(project, module, function) if sites else ():
+        after = next((s for s in sites if s.position > change.position), None)
+        if after is None or change.what in told:
+            continue
+        told.add(change.what)
+        what = (
+            f"`{change.what}` is changed in what {body.by} of `{repeated.function.name}` repeats:"
+            f" a second try {change.harm}"
+        )
+        yield _hit(work, body, change.position, what=what, after=after)
 
 
 def _changes(work: Work, body: Repeated) -> Hits:
@@ -116,7 +134,11 @@ RULE = Rule(
     instead="Work on copies and hand back what was found (`values = dict(values)`); send after the"
     " retried function has returned; put what belongs together into one transaction, or retry each"
     " transaction by itself.",
-    checks=(OnFunction(check, needs=(SITE, DECORATED | HANDLER)), OnOutcomes(seen)),
+    checks=(
+        OnFunction(check, needs=(SITE, DECORATED | HANDLER)),
+        OnFunction(check_below, needs=(SITE,)),
+        OnOutcomes(seen),
+    ),
     bad=(
         Example(
             "an argument loses a value",
@@ -193,6 +215,7 @@ RULE = Rule(
                 return moved
             """,
         ),
+        *BAD,
     ),
     good=(
         Example(
@@ -300,9 +323,10 @@ RULE = Rule(
                     session.add(Network(name=name, number=known))
             """,
         ),
+        *GOOD,
     ),
     known_gaps=(
-        "changes that a called function makes are not followed; messages and transactions are",
+        "changes that a called function makes of anything but the very argument it is handed",
         "of two transactions, only a first one that adds rows in every run is reported",
         "retries by libraries other than oslo.db, neutron-lib, tenacity and backoff",
     ),

@@ -8,7 +8,7 @@ from auditor.knowledge.dialects import SQLITE
 from auditor.model.finding import Confidence, Severity
 from auditor.rule import Example, Hit, Hits, OnFunction, Rule
 from auditor.rules.errors.caught import Handler, handlers_of, short
-from auditor.rules.errors.wrapped_errors import wrapped_looked_at
+from auditor.rules.errors.wrapped_errors import only_deletes, wrapped_looked_at
 from auditor.rules.places import span_of
 from auditor.rules.raw_sql.dialects_compared import named_dialects
 from auditor.source.facts import (
@@ -61,7 +61,8 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
         if wrapped is not None:
             at, attribute = wrapped
             fields = {"attribute": attribute, "error": "DBError", "truth": _ONE_FOR_ALL}
-            yield Hit(span_of(module, at), function.qualname, fields)
+            confidence = Confidence.LOW if only_deletes(function, handler) else None
+            yield Hit(span_of(module, at), function.qualname, fields, confidence=confidence)
         told: set[str] = set()
         for read, attribute, truth in _reads(project, function, handler):
             if attribute in told or not _counts(project, function, handler, read):

@@ -7,7 +7,7 @@ except db_exc.DBError as error:
 
 from __future__ import annotations
 
-from auditor.rules.errors.caught import Handler
+from auditor.rules.errors.caught import Handler, calls_within, meant
 from auditor.source.facts import (
     At,
     Attribute,
@@ -23,10 +23,13 @@ from auditor.source.facts import (
     path_of,
     walk,
 )
+from auditor.source.program import last_step
 from auditor.source.project import Project
 
 _ALL = "oslo_db.exception.DBError"
 _WRAPPED = frozenset({"inner_exception", "cause", "__cause__"})
+_READS = ("get", "query", "filter", "all", "one", "first", "debug", "info", "execute", "begin")
+_DELETES = ("delete", "remove", "purge", "flush", "commit")
 _INTEGRITY = "sqlalchemy.exc.IntegrityError"
 _SAME = frozenset(("is", "is not", "==", "!=", "in"))
 
@@ -49,6 +52,13 @@ def wrapped_looked_at(
             if attribute:
                 return event.at, attribute
     return None
+
+
+def only_deletes(function: FunctionFacts, handler: Handler) -> bool:
+    """Whether the `try` but reads and deletes: of the errors meant, only one can come of that."""
+    names = {last_step(call.func).strip("_") for call in calls_within(function, handler.tried)}
+    changes = {name for name in names if not name.startswith(_READS)}
+    return bool(changes) and all(name.startswith(_DELETES) for name in changes)
 
 
 def _kept(function: FunctionFacts, handler: Handler, name: str) -> dict[str, str]:
@@ -84,6 +94,6 @@ def _typed(expr: Expr) -> Expr | None:
 def _is_integrity(project: Project, module: ModuleFacts, written: Expr) -> bool:
     classes = written.items if isinstance(written, Items) else (written,)
     return any(
-        project.knowledge.is_error(project.resolve(module, one) or "", _INTEGRITY)
+        project.knowledge.is_error(meant(project, project.resolve(module, one)), _INTEGRITY)
         for one in classes
     )
