@@ -5,9 +5,9 @@
 
 In TOML: `select`, `ignore`, `exclude` (lists), `per-file-ignores` (table: pattern to codes),
 `confidence`, `tests`, `jobs`, `cache-dir`, and `knowledge.<table>` (a list of rows). In INI files a
-list is separated by commas or lines, and `per-file-ignores` has lines `pattern: CODES`. Patterns are
-of paths below the folder of the file, wherever the command runs: `*` stands for `/` too, and a folder
-for all that is in it.
+list is separated by commas or lines, and `per-file-ignores` has lines `pattern: CODES`. Patterns
+are of paths below the folder of the file, wherever the command runs: `*` stands for `/` too, and a
+folder for all that is in it.
 """
 
 from __future__ import annotations

@@ -139,8 +139,10 @@ _MODELS = Table(
             "oslo_db.sqlalchemy.models.ModelBase.save", _MODELS_DOC,
             effects=(Effect.WRITE, Effect.FLUSH),
             samples=(
-                "from oslo_db.sqlalchemy import models\nclass Label(models.ModelBase):\n    pass\n"
-                "Label().save(session)\n",
+                (
+                    "from oslo_db.sqlalchemy import models\n"
+                    "class Label(models.ModelBase):\n    pass\nLabel().save(session)\n"
+                ),
             ),
             near_misses=("class Label:\n    pass\nLabel().save(session)\n",),
         ),
@@ -184,8 +186,10 @@ _BACKENDS = Table(
         CallableRow(
             f"oslo_db.{name}", _RETRY_DOC, returns=DELEGATE,
             samples=(
-                f"import oslo_db.{name.partition('.')[0]}\n"
-                f"oslo_db.{name}(CONF, backend_mapping={{'sqlalchemy': 'app.db'}})\n",
+                (
+                    f"import oslo_db.{name.partition('.')[0]}\n"
+                    f"oslo_db.{name}(CONF, backend_mapping={{'sqlalchemy': 'app.db'}})\n"
+                ),
             ),
             near_misses=(f"import app.{name.partition('.')[0]}\napp.{name}(CONF)\n",),
         )
