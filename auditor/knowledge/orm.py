@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from auditor.model.knowledge import (
+    CONNECTION,
     NUMBER,
     QUERY,
     RESULT,
@@ -75,6 +76,7 @@ _SESSIONS = Table(
         _on_session("get", Effect.READ, returns=ROW_OR_NONE, of=Of.FIRST, call="Model, 1"),
         _on_session("get_one", Effect.READ, returns=ROW, of=Of.FIRST, call="Model, 1"),
         _on_session("query", returns=QUERY, of=Of.FIRST, call="Model"),
+        _on_session("connection", returns=CONNECTION, call=""),
         _on_session("refresh", Effect.REFRESH),
         _on_session("merge", Effect.READ, Effect.PENDING),
         _on_session("flush", Effect.FLUSH),

@@ -285,4 +285,6 @@ def _with_passed(
             continue
         for outer in place.deeper(source).pieces(given):
             is_safe = outer.kind.is_safe
-            yield outer if is_safe else replace(outer, way=(*outer.way, passage))
+            is_part = outer.is_of_object or not piece.is_passed_as_such
+            way = (*outer.way, passage)
+            yield outer if is_safe else replace(outer, way=way, is_of_object=is_part)

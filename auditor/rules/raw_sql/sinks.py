@@ -138,7 +138,7 @@ def _rows(
     if rows or not _may_execute(project, receiver):
         return rows, receiver.sure
     row = sinks.get((DRIVER_CONNECTION, call.func.name), ())
-    if row and _is_sql(project, scope, call):
+    if row and (_is_handed_to_cursor(scope, call) or _is_sql(project, scope, call)):
         return row, True
     is_query = _is_query_of_session(call.func.base)
     return (sinks.get((QUERY, call.func.name), ()) if is_query else ()), False
@@ -173,6 +173,14 @@ def _is_query_of_session(expr: Expr) -> bool:
             return last_step(owner).lower().endswith("session")
         expr = owner
     return False
+
+
+def _is_handed_to_cursor(scope: Scope, call: Call) -> bool:
+    """`conn.cursor().execute(query)` of a parameter, whatever `conn` is."""
+    owner = call.func.base if isinstance(call.func, Attribute) else None
+    if not isinstance(owner, Call) or last_step(owner.func) != "cursor" or not call.args:
+        return False
+    return bool(handed_on(scope.function, call.args[0]))
 
 
 def _is_sql(project: Project, scope: Scope, call: Call) -> bool:
