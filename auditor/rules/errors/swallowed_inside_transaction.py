@@ -13,6 +13,7 @@ from auditor.rules.errors.caught import (
     may_raise,
     short,
 )
+from auditor.rules.errors.handed_sessions import Handed, handed_within
 from auditor.rules.errors.open_transactions import (
     CHANGES,
     SENDS,
@@ -37,6 +38,9 @@ _ENDING = (
 """Errors after which the server may have rolled the transaction back."""
 
 
+Work = Site | Handed
+
+
 def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hits:
     """Handlers inside a transaction that let it go on after a deadlock or a lost connection."""
     for handler, opened, failing, other in swallowed(project, module, function):
@@ -53,11 +57,11 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
 
 def swallowed(
     project: Project, module: ModuleFacts, function: FunctionFacts
-) -> list[tuple[Handler, Opened, Site, Site]]:
+) -> list[tuple[Handler, Opened, Work, Work]]:
     """The handlers in question, each with the transaction, the work that may fail in the `try`,
     and other work in the same transaction."""
     handlers = tuple(handlers_of(project, module, function))
-    found: dict[int, tuple[Handler, Opened, Site, Site]] = {}
+    found: dict[int, tuple[Handler, Opened, Work, Work]] = {}
     for handler in handlers:
         opened = transaction_around(project, module, function, handler.tried.parent)
         if opened is None or not _takes_ending(project, handlers, handler):
@@ -66,8 +70,13 @@ def swallowed(
             continue
         if holds_apart(project, module, function, handler.tried):
             continue
-        failing = _failing(project, function, handler)
-        other = _other_work(project, function, handler, opened)
+        failing = _failing(project, function, handler) or _handed(
+            project, function, handler, opened
+        )
+        other = failing and (
+            _other_work(project, function, handler, opened)
+            or _handed_elsewhere(project, function, handler, opened)
+        )
         if failing is not None and other is not None:
             found[handler.region.index] = (handler, opened, failing, other)
     return list(found.values())
@@ -96,11 +105,7 @@ def _other_work(
 ) -> Site | None:
     """Another change in the same transaction, before or after; in a loop, that of the next turn."""
     tried = handler.tried
-    in_loop = any(
-        around.kind in {"for", "while"} and around.first >= opened.region.first
-        for around in function.ancestors(tried.parent)
-        if around.index != opened.region.index and opened.region.first <= around.first
-    )
+    in_loop = _is_in_loop(function, handler, opened)
     for site in work_within(project, function, opened.region, CHANGES):
         effect = does(project, site, CHANGES)
         inside = tried.first <= site.position < handler.region.last
@@ -109,6 +114,34 @@ def _other_work(
         if not is_apart(project, site, effect, opened.region):
             return site
     return None
+
+
+def _is_in_loop(function: FunctionFacts, handler: Handler, opened: Opened) -> bool:
+    """Whether the transaction is open around a loop with the handler."""
+    return any(
+        around.kind in {"for", "while"} and around.index > opened.region.index
+        for around in function.ancestors(handler.tried.parent)
+    )
+
+
+def _handed(
+    project: Project, function: FunctionFacts, handler: Handler, opened: Opened
+) -> Handed | None:
+    """In a loop in the transaction, the first call of the `try` that gets its session."""
+    if not _is_in_loop(function, handler, opened):
+        return None
+    return next(handed_within(project, function, handler.tried, opened), None)
+
+
+def _handed_elsewhere(
+    project: Project, function: FunctionFacts, handler: Handler, opened: Opened
+) -> Handed | None:
+    """Another call that gets the session after the loop, or else that of the next turn."""
+    calls = tuple(handed_within(project, function, opened.region, opened))
+    after = (c for c in calls if c.position >= handler.region.last)
+    again = handler.tried if _is_in_loop(function, handler, opened) else handler.region
+    own = (c for c in calls if again.first <= c.position < again.last)
+    return next(after, next(own, None))
 
 
 RULE = Rule(
@@ -177,6 +210,34 @@ RULE = Rule(
                         touch(session, user)
                     except exc.SQLAlchemyError:  # expect: DBA202
                         pass
+            """,
+        ),
+        Example(
+            "calls that get the session, one after the other in one transaction",
+            """
+            from app import runs
+
+            class Service:
+                async def once(self, db):
+                    session = await db.session()
+                    async with session.begin():
+                        for deployment in await runs.due(session):
+                            try:
+                                await self.plan(session=session, deployment=deployment)
+                            except Exception:  # expect: DBA202
+                                self.logger.exception("not planned")
+                        await runs.insert(session, self.planned)
+
+                async def plan(self, session, deployment):
+                    return await runs.plan(session=session, deployment=deployment)
+
+            def store(session, rows):
+                with session.begin():
+                    for row in rows:
+                        try:
+                            runs.store(session, row)
+                        except Exception:  # expect: DBA202
+                            LOG.exception("not stored")
             """,
         ),
     ),
@@ -250,6 +311,41 @@ RULE = Rule(
                 except Exception:
                     first = []
                 return first + context.session.query(Segment).all()
+            """,
+        ),
+        Example(
+            "each turn has its own transaction or savepoint, or nothing is done with the session",
+            """
+            from app import runs
+
+            def store(session, rows):
+                for row in rows:
+                    try:
+                        with session.begin():
+                            runs.store(session, row)
+                    except Exception:
+                        LOG.exception("not stored")
+
+            def update(session, rows):
+                with session.begin():
+                    for row in rows:
+                        try:
+                            with session.begin_nested():
+                                runs.store(session, row)
+                        except Exception:
+                            LOG.exception("not stored")
+
+            def names(session, rows):
+                with session.begin():
+                    for row in rows:
+                        try:
+                            name(session, row)
+                        except Exception:
+                            LOG.exception("no name")
+                    runs.store(session, rows)
+
+            def name(session, row):
+                row.name = row.name or "none"
             """,
         ),
     ),
