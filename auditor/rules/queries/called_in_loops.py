@@ -4,7 +4,8 @@ for port in ports:               def binding_of(context, port):
     binding_of(context, port)        return context.session.query(Binding).get(port.id)   <- here
 
 The finding at the loop says what repeats; this one stands where the function would have to take
-many keys instead of one, and is there for whoever reads that function alone.
+many keys instead of one, and is there for whoever reads that function alone: at low confidence, as
+it tells once more what the first tells, or of a loop that stands for a few.
 """
 
 from __future__ import annotations
@@ -150,7 +151,7 @@ def _hit(
         function.qualname,
         fields,
         (SourcePath(steps),),
-        confidence=Confidence.MEDIUM,
+        confidence=Confidence.LOW,
         message=_MESSAGE,
     )
 
