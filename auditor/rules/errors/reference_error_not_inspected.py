@@ -12,13 +12,13 @@ from auditor.rules.errors.written_models import written
 from auditor.rules.places import span_of
 from auditor.source.facts import (
     Call,
-    Const,
     Expr,
     FunctionFacts,
     ModuleFacts,
     Name,
     Raise,
     Read,
+    Text,
 )
 from auditor.source.models import Model
 from auditor.source.program import last_step
@@ -46,7 +46,7 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
         several = [model for model in models if len({key.target for key in model.foreign_keys}) > 1]
         if is_complete and not several:
             continue
-        by_name = _calls_by_name(function, handler)
+        by_name = _calls_by_name(module, function, handler)
         fields = {"raised": raised, "why": _why(several, by_name=by_name)}
         confidence = Confidence.MEDIUM if several or by_name else Confidence.LOW
         yield Hit(span_of(module, handler.line), function.qualname, fields, confidence=confidence)
@@ -83,15 +83,28 @@ def _class_name(error: Expr | None) -> str:
     return name if name[:1].isupper() and name != "RetryRequest" else ""
 
 
-def _calls_by_name(function: FunctionFacts, handler: Handler) -> bool:
-    """`getattr(self, "_save_" + field)(context)`: whatever has that name, of any table."""
-    return any(
-        isinstance(event, Call)
-        and isinstance(event.func, Call)
-        and last_step(event.func.func) == "getattr"
-        and not any(isinstance(arg, Const) for arg in event.func.args[1:2])
-        for event in function.inside(handler.tried)
-    )
+def _calls_by_name(module: ModuleFacts, function: FunctionFacts, handler: Handler) -> bool:
+    """`getattr(self, "_save_" + field)(context)`, where the class has several methods that are
+    named so: whatever they write."""
+    for event in function.inside(handler.tried):
+        func = event.func if isinstance(event, Call) else None
+        if not isinstance(func, Call) or last_step(func.func) != "getattr":
+            continue
+        begin = _beginning(func.args[1]) if len(func.args) > 1 else ""
+        alike = [
+            other
+            for other in module.functions
+            if begin and other.class_name == function.class_name and other.name.startswith(begin)
+        ]
+        if len(alike) > 1:
+            return True
+    return False
+
+
+def _beginning(name: Expr) -> str:
+    """What a name that is put together begins with; empty for a constant or what is not known."""
+    first = name.parts[0] if isinstance(name, Text) and name.parts else None
+    return first if isinstance(first, str) else ""
 
 
 def _why(several: list[Model], *, by_name: bool) -> str:
@@ -136,6 +149,12 @@ RULE = Rule(
                             getattr(self, "_save_%s" % field)(context)
                         except db_exc.DBReferenceError as error:  # expect: DBA205
                             raise InstanceNotFound(self.uuid) from error
+
+                def _save_tags(self, context):
+                    self.tags.save(context)
+
+                def _save_keys(self, context):
+                    self.keys.save(context)
             """,
         ),
         Example(
