@@ -234,15 +234,25 @@ def _key_constraints(entry: ClassEntry) -> Iterator[ForeignKey]:
 
 def _uniques(entry: ClassEntry, columns: Mapping[str, Bound]) -> Iterator[tuple[str, ...]]:
     for name, bound in columns.items():
-        call = bound.bind.value
-        for flag in ("unique", "primary_key"):
-            value = call.keyword(flag) if isinstance(call, Call) else None
-            if isinstance(value, Const) and value.value is True:
-                yield (name,)
+        if _has_flag(bound, "unique"):
+            yield (name,)
     arguments = entry.own.get("__table_args__")
     for found in walk(arguments.bind.value if arguments else None):
-        if isinstance(found, Call) and last_step(found.func) == "UniqueConstraint":
+        if not isinstance(found, Call):
+            continue
+        if last_step(found.func) == "UniqueConstraint":
             yield tuple(str(a.value) for a in found.args if isinstance(a, Const))
+        elif last_step(found.func) == "Index" and _is_true(found.keyword("unique")):
+            yield tuple(str(a.value) for a in found.args[1:] if isinstance(a, Const))
+
+
+def _has_flag(bound: Bound, flag: str) -> bool:
+    call = bound.bind.value
+    return isinstance(call, Call) and _is_true(call.keyword(flag))
+
+
+def _is_true(value: Expr | None) -> bool:
+    return isinstance(value, Const) and value.value is True
 
 
 def _inherited(name: str, chain: list[Model]) -> Model:
@@ -251,12 +261,13 @@ def _inherited(name: str, chain: list[Model]) -> Model:
     for part in chain:
         columns.update(part.columns)
         relations.update(part.relationships)
+    primary = tuple(column for column, bound in columns.items() if _has_flag(bound, "primary_key"))
     return Model(
         name,
         next((p.table for p in reversed(chain) if p.table), ""),
         columns,
         tuple(k for p in chain for k in p.foreign_keys),
-        tuple(u for p in chain for u in p.uniques),
+        (*((primary,) if primary else ()), *(u for p in chain for u in p.uniques)),
         relations,
     )
 

@@ -8,10 +8,10 @@ from auditor.model.finding import Confidence, Severity
 from auditor.model.knowledge import SESSION, Effect
 from auditor.model.tape import Tape
 from auditor.rule import Example, Hit, Hits, OnFunction, OnOutcomes, OnTape, Rule
-from auditor.rules.errors.caught import catches, handlers_of, short
+from auditor.rules.errors.caught import short
+from auditor.rules.errors.duplicates import is_answered, is_answered_above
 from auditor.rules.errors.insert_seen import insertions
 from auditor.rules.errors.open_transactions import does, sites_within
-from auditor.rules.errors.retries import repeats_on, retries_of
 from auditor.rules.errors.rivals_seen import key_taken
 from auditor.rules.places import span_of
 from auditor.source.facts import (
@@ -28,24 +28,21 @@ from auditor.source.facts import (
     walk,
 )
 from auditor.source.models import Model
-from auditor.source.program import Scope, last_step
+from auditor.source.program import last_step
 from auditor.source.project import Project
 from auditor.source.sites import Site
 from auditor.source.traits import SITE
 
-_DUPLICATES = ("oslo_db.exception.DBDuplicateEntry", "sqlalchemy.exc.IntegrityError")
 _READS = frozenset((Effect.READ, Effect.STATEMENT))
 _NOTES = frozenset((Effect.PENDING, Effect.WRITE))
 _CALLERS = 2
 """Calls above the function in which an answer is looked for."""
-_LOCKS = frozenset({"with_for_update", "with_lockmode", "begin_nested", "on_conflict_do_nothing",
-                    "on_conflict_do_update", "lock", "acquire", "synchronized"})  # fmt: skip
 
 
 def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hits:
     """Inserts of a row that a look-up of the same function has just not found."""
     inserts = list(_inserts(project, function))
-    if not inserts or _is_answered(project, module, function):
+    if not inserts or is_answered(project, module, function):
         return
     for lookup, call in _lookups(project, function):
         model = _looked_up(project, function, lookup, call)
@@ -60,7 +57,7 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
         insert = next(after, None)
         if insert is None:
             continue
-        if not _is_answered_above(project, project.program.scope_of(function), _CALLERS):
+        if not is_answered_above(project, project.program.scope_of(function), _CALLERS):
             fields = {
                 "model": short(model.dotted),
                 "line": call.at.line,
@@ -72,47 +69,7 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
 
 def recorded(tape: Tape, project: Project) -> Hits:
     """The same, seen to be executed."""
-    return insertions(tape, project, _is_answered)
-
-
-def _is_answered(project: Project, module: ModuleFacts, function: FunctionFacts) -> bool:
-    """Whether a handler, a retry, a lock or an upsert of the function answers a duplicate."""
-    if any(
-        catches(project, handler, error)
-        for handler in handlers_of(project, module, function)
-        for error in _DUPLICATES
-    ):
-        return True
-    if any(
-        retry.asks or repeats_on(project, retry, _DUPLICATES[0])
-        for retry in retries_of(project, module, function)
-    ):
-        return True
-    return any(isinstance(e, Call) and last_step(e.func) in _LOCKS for e in function.events)
-
-
-def _is_answered_above(project: Project, scope: Scope, depth: int) -> bool:
-    """Whether a caller, or one of its callers, answers a duplicate; callers are found by name."""
-    known = project.shared.setdefault("duplicates answered above", {})
-    if (scope.key, depth) not in known:
-        callers = {
-            found.scope.key: found.scope
-            for found in project.program.calls.get(scope.function.name, ())
-            if found.scope.key != scope.key
-        }
-        known[scope.key, depth] = any(
-            _answers(project, caller)
-            or (depth > 1 and _is_answered_above(project, caller, depth - 1))
-            for caller in callers.values()
-        )
-    return bool(known[scope.key, depth])
-
-
-def _answers(project: Project, scope: Scope) -> bool:
-    known = project.shared.setdefault("duplicates answered", {})
-    if scope.key not in known:
-        known[scope.key] = _is_answered(project, scope.module, scope.function)
-    return bool(known[scope.key])
+    return insertions(tape, project, is_answered)
 
 
 def _inserts(project: Project, function: FunctionFacts) -> Iterator[tuple[Site, Model]]:

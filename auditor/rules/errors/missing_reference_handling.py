@@ -93,14 +93,15 @@ def _answered_elsewhere(project: Project) -> str:
 def _is_asked_about(project: Project, scope: Scope, found: Violation) -> bool:
     """Whether the function, one that it calls, or a caller or its callers look after
     the other rows first."""
-    if is_asked_about(scope.function, found.other):
+    added = None if found.is_delete else found.model
+    if is_asked_about(scope.function, found.other, added):
         return True
     called = {site.callee for site in project.sites(scope.function) if site.callee >= 0}
     callers = {one.scope.key: one.scope for one in _callers(project, scope)}
     for caller in tuple(callers.values()):
         callers.update({one.scope.key: one.scope for one in _callers(project, caller)})
     return any(
-        is_asked_about(project.program.scopes[key].function, found.other)
+        is_asked_about(project.program.scopes[key].function, found.other, added)
         for key in (*called, *callers)
     )
 
@@ -232,6 +233,18 @@ RULE = Rule(
                         _store(session, values)
                 except db_exc.DBDuplicateEntry as error:
                     raise RuleExists(values["id"]) from error
+            """,
+        ),
+        Example(
+            "the other rules of the parent are read, not the parent",
+            _MODELS.replace("Rule", "LabelRule")
+            + """
+            def create_rule(context, body):
+                rule = body["rule"]
+                with enginefacade.writer.using(context) as session:
+                    label_id = rule["label_id"]
+                    get_label_rules(context, filters={"label_id": [label_id]})
+                    session.add(LabelRule(label_id=label_id))  # expect: DBA214
             """,
         ),
     ),

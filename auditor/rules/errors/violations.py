@@ -130,16 +130,21 @@ def _table_of(project: Project, target: str) -> str:
     return next((model.table for model in found), "")
 
 
-def is_asked_about(function: FunctionFacts, model: Model) -> bool:
+def is_asked_about(function: FunctionFacts, model: Model, added: Model | None = None) -> bool:
     """Whether a function reads, checks or removes rows of a model, as its words tell: the class, or
-    the words of class or table in a call that asks (`get_label`, `_ensure_label_exists`)."""
+    the words of class or table in a call that asks (`get_label`, `_ensure_label_exists`).
+    `get_label_rules` asks about the rows that are `added`, whose name begins with the other's."""
     name = model.dotted.rpartition(".")[2]
     meant = [_words(name), _words(model.table)]
+    own = _words(added.dotted.rpartition(".")[2]) if added is not None else frozenset()
+    own = own if any(words < own for words in meant if words) else frozenset()
     for event in function.events:
         if isinstance(event, Read) and name in event.path:
             return True
         if isinstance(event, Call):
             said = _words(last_step(event.func))
+            if own and own <= said:
+                continue
             if said & _ASKS and any(words and words <= said for words in meant):
                 return True
     return False
