@@ -134,7 +134,8 @@ def _replaced(place: Place, call: Call, func: Attribute) -> Iterator[Piece]:
 
 def _of_method(place: Place, call: Call, func: Attribute) -> Iterator[Piece]:
     template = template_of(place, func.base) if func.name in _FILLS else ""
-    if func.name == "format" and last_step(getattr(func.base, "func", None)) == "SQL":
+    of_sql = isinstance(func.base, Call) and last_step(func.base.func) == "SQL"
+    if func.name == "format" and of_sql:
         call = _as_literals(place, call)
     if template and func.name == "format_map":
         given = tuple(Keyword("", arg) for arg in call.args)

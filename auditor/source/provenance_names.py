@@ -173,7 +173,9 @@ def _passed(place: Place, name: str) -> Iterator[tuple[Piece, ...]]:
         return
     for scope, call, given in passed_to(place.project, place.function, name, at_most=_CALLERS):
         there = place.inside(scope.module, scope.function)
-        yield tuple(there.used(call.at, call.region).pieces(given))
+        pieces = there.used(call.at, call.region).pieces(given)
+        is_attribute = isinstance(given, Attribute)
+        yield tuple(replace(p, is_of_object=True) if is_attribute else p for p in pieces)
 
 
 def _of_global(place: Place, name: str) -> Iterator[Piece]:

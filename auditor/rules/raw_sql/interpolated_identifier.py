@@ -189,6 +189,23 @@ RULE = Rule(
             """,
         ),
         Example(
+            "a condition that is named as SQL, and names that Psycopg writes as literals",
+            """
+            import psycopg
+            from psycopg import sql
+
+            def rows(dsn, sql_query):
+                with psycopg.connect(dsn) as connection:
+                    return connection.execute(f"SELECT * FROM {sql_query} LIMIT 0")
+
+            def labelled(dsn, features):
+                names = ", ".join(features)
+                with psycopg.connect(dsn) as connection:
+                    statement = sql.SQL("SELECT id, {names} FROM t").format(names=names)
+                    return connection.execute(statement)
+            """,
+        ),
+        Example(
             "the name of a mapped table",
             """
             from sqlalchemy import text

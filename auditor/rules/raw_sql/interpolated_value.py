@@ -224,6 +224,30 @@ RULE = Rule(
             ),
         ),
         Example(
+            "handed to a function that opens a cursor on a connection of another library",
+            """
+            from warehouse import connect
+
+            def run(conn, query):
+                return conn.cursor().execute(query)
+
+            def owner(project):
+                query = f"SELECT owner FROM projects WHERE name = '{project}'"
+                return run(connect(), query).fetchone()  # expect: DBA101
+            """,
+        ),
+        Example(
+            "what a tested dict has under a key",
+            """
+            from sqlalchemy import text
+
+            def find(session, filters):
+                assert is_valid_filters(filters)
+                where = f"name = '{filters['name']}'"
+                return session.execute(text(f"SELECT id FROM t WHERE {where}"))  # expect: DBA101
+            """,
+        ),
+        Example(
             "a condition for somebody else's statement",
             """
             import sqlalchemy
@@ -284,6 +308,27 @@ RULE = Rule(
             def find(session):
                 sql = "SELECT id FROM users WHERE status = '%s'" % names.STATUS
                 return session.execute(text(sql + " AND kind = '" + KIND + "'"))
+            """,
+        ),
+        Example(
+            "members of an enum, drawn letters, what the set-up of the object lists",
+            """
+            import random
+            import string
+            from sqlalchemy import text
+            from app.enums import Status
+
+            class Store:
+                def __init__(self, distance):
+                    self.distance = distance
+                    if self.distance not in ("cosine", "euclidean"):
+                        raise ValueError(distance)
+
+                def find(self, session):
+                    kinds = ", ".join(f"'{status}'" for status in Status if status.is_final)
+                    mark = "".join(random.choice(string.ascii_lowercase) for _ in range(5))
+                    where = f"kind IN ({kinds}) AND d = '{self.distance}' AND m = '{mark}'"
+                    return session.execute(text(f"SELECT id FROM t WHERE {where}"))
             """,
         ),
         Example(
