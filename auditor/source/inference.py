@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from auditor.model.knowledge import ContextRow
-from auditor.source.facts import Expr
+from auditor.source.facts import Call, Expr
 from auditor.source.models import Models
 from auditor.source.program import Program, Scope
 from auditor.source.value import UNKNOWN, Value
@@ -42,6 +42,8 @@ class Inference:
     """Questions being answered now, outermost first."""
     contexts: dict[tuple[int, int], ContextRow | None] = field(default_factory=dict)
     """By scope and `id` of an expression: the transaction context it opens."""
+    uses: dict[int, Mapping[str, tuple[tuple[int, Call], ...]]] = field(default_factory=dict)
+    """By scope: the calls on its names that tell what the names are."""
 
     def value(self, scope: Scope, position: int, expr: Expr | None) -> Value:
         """What `expr` is, evaluated in `scope` just before event number `position`."""

@@ -18,6 +18,7 @@ from auditor.source.facts import (
 )
 from auditor.source.inference import Inference
 from auditor.source.program import Scope, last_step
+from auditor.source.used import used_as
 from auditor.source.value import (
     CLASS,
     FUNCTION,
@@ -182,7 +183,9 @@ def _local(inference: Inference, scope: Scope, position: int, name: str) -> Valu
         if found.kind or not values:
             values.append(found)
     value = joined(values)
-    return value if value.kind else _by_convention(inference, name)
+    if not value.kind:
+        value = _by_convention(inference, name)
+    return value if value.kind else used_as(inference, scope, name)
 
 
 def _reaching(scope: Scope, position: int, indices: tuple[int, ...]) -> tuple[list[int], bool]:

@@ -10,6 +10,7 @@ from auditor.model.tape import CauseKind, Entry, Tape
 from auditor.rule import Example, Hit, Hits, LiveExample, OnFunction, OnTape, Rule
 from auditor.rules.fixes import leads_to_itself, loader_of, option_on_query
 from auditor.rules.places import span_of
+from auditor.rules.queries import deferred_columns
 from auditor.rules.queries.estimated import estimated
 from auditor.rules.queries.handed_rows import lazy_relation, read_elsewhere
 from auditor.rules.queries.loops import loops_of, repeating_loop
@@ -188,8 +189,13 @@ RULE = Rule(
     ),
     instead="an option on the query: `selectinload` for collections, `joinedload` for one row; or"
     " `lazy=` on the relationship when every reader needs it.",
-    checks=(OnFunction(check, needs=(LOOP,)), OnTape(check_tape)),
+    checks=(
+        OnFunction(check, needs=(LOOP,)),
+        OnFunction(deferred_columns.hits, calls=deferred_columns.OPTIONS),
+        OnTape(check_tape),
+    ),
     bad=(
+        *deferred_columns.BAD,
         Example(
             "a collection of each row",
             _LAZY
@@ -270,6 +276,7 @@ RULE = Rule(
         ),
     ),
     good=(
+        *deferred_columns.GOOD,
         Example(
             "loaded by an option of the function that makes the query",
             _MODELS.format(lazy="")

@@ -26,6 +26,36 @@ _RUN = """
 """
 BAD = (
     Example(
+        "a parameter that is used as a query",
+        """
+        def segments(cls, query, fixed_ips):
+            found = []
+            for fixed_ip in fixed_ips:
+                key = fixed_ip["subnet_id"]
+                found += query.filter(cls.db_model.id == key).all()  # expect: DBA301
+            return found
+        """,
+    ),
+    Example(
+        "connections that functions are handed; what is kept of one group is of no use to the next",
+        """
+        import sqlalchemy as sa
+
+        def builders(pool, model):
+            def run(handle):
+                last = None
+                for row in handle.execute(sa.select(model.builders)).fetchall():
+                    if not last or row.id != last["id"]:
+                        last = {"id": row.id, "tags": tags(handle, model, row)}  # expect: DBA301
+                    yield last
+            return pool.do(run)
+
+        def tags(handle, model, row):
+            query = sa.select(model.tags.c.name).where(model.tags.c.builder_id == row.id)
+            return [found.name for found in handle.execute(query)]
+        """,
+    ),
+    Example(
         "a query for each item",
         _MODELS
         + """
@@ -170,6 +200,16 @@ BAD = (
     ),
 )
 GOOD = (
+    Example(
+        "parameters of other libraries that are filtered or execute something",
+        """
+        def chosen(queryset, frame, shell, keys):
+            for key in keys:
+                yield queryset.filter(owner=key).all()
+                yield frame.filter(frame.owner == key).count()
+                yield shell.execute(key), frame.filter(lambda row: row == key).all()
+        """,
+    ),
     Example(
         "the query is the iterable",
         _MODELS

@@ -19,6 +19,7 @@ from auditor.source.facts import (
     FunctionFacts,
     Items,
     Jump,
+    Logic,
     ModuleFacts,
     Name,
     Not,
@@ -46,7 +47,16 @@ _WRAPPERS = frozenset(
 PIECES = ("chunk", "batch", "partition", "page", "grouper", "slice", "window", "bulk")
 """Words by which iterables of pieces are named: a query for each piece is the cure, not the ill."""
 _SCHEMA = frozenset(
-    ("sorted_tables", "get_table_names", "tables", "columns", "__subclasses__", "__members__")
+    (
+        "sorted_tables",
+        "get_table_names",
+        "tables",
+        "columns",
+        "foreign_keys",
+        "foreign_key_constraints",
+        "__subclasses__",
+        "__members__",
+    )
 )
 """What the schema or the source bounds, not the data."""
 _TAKING = frozenset(("pop", "popleft", "popitem", "get_nowait"))
@@ -342,10 +352,20 @@ def _is_else_of_try(function: FunctionFacts, region: int, regions: set[int]) -> 
 def _is_cached(function: FunctionFacts, around: Region) -> bool:
     """`if x is None: x = load()` and `if key not in known: known[key] = load()`: what is loaded is
     kept, so it is not loaded in every turn."""
-    if around.kind not in {"if", "else"} or around.expr is None:
+    if around.kind not in {"if", "else"} or around.expr is None or _is_of_change(around.expr):
         return False
     kept = {e.target.removesuffix("[]") for e in function.inside(around) if isinstance(e, Bind)}
     return any(name in kept for name in _asked_about(around.expr, negated=around.kind == "else"))
+
+
+def _is_of_change(test: Expr) -> bool:
+    """`not last or row.id != last.id`: each group of rows is another, so what is kept of one is of
+    no use to the next."""
+    match test:
+        case Logic(operator="or", items=items):
+            return any(isinstance(i, Compare) and i.operators == ("!=",) for i in items)
+        case _:
+            return False
 
 
 def _asked_about(test: Expr, *, negated: bool) -> Iterator[str]:

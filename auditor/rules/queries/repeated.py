@@ -142,5 +142,5 @@ def _assumption(way: tuple[Site, ...], *, certain: bool) -> str:
     if not certain:
         return "; on some paths only"
     if not all(step.sure for step in way):
-        return "; the receiver is known by its name only"
+        return "; what it is called on is known by its name or its use only"
     return ""
