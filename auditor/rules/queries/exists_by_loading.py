@@ -40,7 +40,7 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
             continue
         seen.add(at.line)
         fields = {"load": loaded.what}
-        sure = Confidence.LOW if loaded.is_called else None
+        sure = Confidence.LOW if loaded.called else None
         yield Hit(span_of(module, at), function.qualname, fields, confidence=sure)
 
 

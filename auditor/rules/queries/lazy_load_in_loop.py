@@ -339,6 +339,31 @@ RULE = Rule(
             """,
         ),
         Example(
+            "the other function reads the parent that all rows were asked of",
+            """
+            import sqlalchemy as sa
+            from sqlalchemy import orm
+
+            Base = orm.declarative_base()
+
+            class Event(Base):
+                __tablename__ = "events"
+                id = sa.Column(sa.Integer, primary_key=True)
+
+            class Talk(Base):
+                __tablename__ = "talks"
+                id = sa.Column(sa.Integer, primary_key=True)
+                event_id = sa.Column(sa.ForeignKey("events.id"))
+                event = orm.relationship(Event)
+
+            def scheduled(session: orm.Session, event):
+                return [_slot(talk) for talk in session.query(Talk).with_parent(event).all()]
+
+            def _slot(talk):
+                return talk.event.id, talk.id
+            """,
+        ),
+        Example(
             "the other function reads it for some rows",
             _LAZY
             + """

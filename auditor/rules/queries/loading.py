@@ -28,13 +28,13 @@ _LIMITS = frozenset(("limit", "slice", "fetch", "_pager"))
 
 class Loaded(NamedTuple):
     """A load of rows by a call of the tables: `what` as it is written, shortly, and how often the
-    name it is bound to is read; 0 for a load that is used where it stands. `is_called` tells that a
-    function of the program loads."""
+    name it is bound to is read; 0 for a load that is used where it stands. `called` is the module
+    of the function of the program that loads, if one does."""
 
     call: Call
     what: str
     reads: int
-    is_called: bool = False
+    called: ModuleFacts | None = None
 
 
 def loaded_once(
@@ -118,7 +118,7 @@ def _load(
     reads_now = targets and all(t.row and Effect.READ in t.row.effects for t in targets)
     if not reads_now and not _ends_a_result(call):
         getter = getter_of(project, targets)
-        return Loaded(call, f"{getter}()", reads, is_called=True) if getter else None
+        return Loaded(call, f"{getter.function.name}()", reads, getter.module) if getter else None
     value = project.value(module, function, position, call)
     if value.kind not in (ROWS, QUERY):
         return None

@@ -26,22 +26,25 @@ from auditor.source.project import Project
 from auditor.source.value import Target
 
 _MANY = frozenset((ROWS, QUERY, RESULT, SCALARS, TUPLES))
+_CHANGING = frozenset((Effect.WRITE, Effect.PENDING, Effect.FLUSH, Effect.COMMIT))
+"""What is not asked for an answer alone: `len(inserted(session, rows))`."""
 _LIMITS = frozenset(("limit", "slice", "fetch", "first", "one", "one_or_none"))
 
 
-def getter_of(project: Project, targets: tuple[Target, ...]) -> str:
-    """The name of the one function that a call runs, if it loads rows whenever it runs and gives
-    all of them; empty for anything else."""
+def getter_of(project: Project, targets: tuple[Target, ...]) -> Scope | None:
+    """The one function that a call runs, if it loads rows whenever it runs, gives all of them and
+    changes nothing."""
     if len(targets) != 1 or targets[0].function is None or targets[0].row is not None:
-        return ""
+        return None
     scope = targets[0].function
-    origin = project.effects.summaries[scope.key].get(Effect.READ)
-    if origin is None or not origin.certain or scope.function.is_generator:
-        return ""
+    done = project.effects.summaries[scope.key]
+    origin = done.get(Effect.READ)
+    if origin is None or not origin.certain or not _CHANGING.isdisjoint(done):
+        return None
     calls = [e for e in scope.function.events if isinstance(e, Call)]
-    if any(last_step(call.func) in _LIMITS for call in calls):
-        return ""
-    return scope.function.name if _gives_rows(project, scope) else ""
+    if scope.function.is_generator or any(last_step(call.func) in _LIMITS for call in calls):
+        return None
+    return scope if _gives_rows(project, scope) else None
 
 
 def _gives_rows(project: Project, scope: Scope) -> bool:

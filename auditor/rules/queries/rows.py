@@ -140,7 +140,22 @@ def is_of_one_parent(
     keys = {k.column for k in model.foreign_keys if k.target.split(".")[0] == target.table}
     scope = project.program.scope_of(function)
     sources = sources_of(project, scope, max(loop.region.first - 1, 0), loop.region.expr)
-    return bool(keys) and any(_is_fixed(part, keys) for _, _, e in sources for part in walk(e))
+    return any(
+        _is_fixed(part, keys) or _is_parent(part, relation.name)
+        for _, _, expr in sources
+        for part in walk(expr)
+    )
+
+
+def _is_parent(part: Expr, name: str) -> bool:
+    """`Talk.query.with_parent(self.event)` for relationship `event`."""
+    return (
+        isinstance(part, Call)
+        and isinstance(part.func, Attribute)
+        and part.func.name == "with_parent"
+        and bool(part.args)
+        and path_of(part.args[0])[-1:] == (name,)
+    )
 
 
 def _is_fixed(part: Expr, columns: set[str]) -> bool:

@@ -249,6 +249,29 @@ RULE = Rule(
                 return [(str(port), address) for port, address in query]
             """,
         ),
+        Example(
+            "an object that has one column more, as a migration declares it",
+            """
+            import sqlalchemy as sa
+            from sqlalchemy import orm
+
+            Base = orm.declarative_base()
+
+            class Label(Base):
+                __tablename__ = "labels"
+                id = sa.Column(sa.Integer, primary_key=True)
+                text = sa.Column(sa.String(99))
+
+            class Store(Base):
+                __tablename__ = "stores"
+                id = sa.Column(sa.Integer, primary_key=True)
+                url = sa.Column(sa.String(99))
+
+            def replace(session: orm.Session):
+                for label, store in session.query(Label, Store).join(Store).all():
+                    label.text = label.text.replace("%%", "%" if "x" in store.url else "")
+            """,
+        ),
         LiveExample(
             "read by the caller, after the session",
             _MODEL

@@ -149,14 +149,14 @@ def _read_of(holders: Holders, mention: Name, holder: object) -> str:
 
 def _is_much(project: Project, loaded: _Loaded, columns: tuple[str, ...]) -> bool:
     """Whether the object is more than what is read of it: beside columns an object is chosen with
-    care or not at all; alone it has to bring relations along that nobody reads."""
+    care or not at all, if it has more than one more; alone it has to bring unread relations."""
     if len(columns) > _FEW:
         return False
     model = project.models.model_of(loaded.entity)
     if any(project.program.method(loaded.entity, column) is not None for column in columns):
         return False  # a property needs the object
     if loaded.is_beside:
-        return True
+        return model is None or len(model.columns) > len(columns) + 1
     eager = [r.name for r in model.relationships.values() if r.lazy in _EAGER] if model else []
     return bool(eager) and not set(eager) & set(columns)
 
