@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 
 from auditor import registry
@@ -122,10 +122,11 @@ def cache_folder(settings: Settings) -> Path | None:
 
 
 def source_lines(found: Discovery) -> LinesOf:
-    """The lines of the files found, by shown path, read when asked for."""
+    """The lines of the files found, by shown path, read when asked for; of the last one kept, as
+    findings come by path."""
     files = {file.path: file.file for file in found.files}
 
-    @cache
+    @lru_cache(maxsize=1)
     def lines_of(path: str) -> Sequence[str]:
         try:
             return Path(files[path]).read_bytes().decode("utf-8", "replace").split("\n")

@@ -66,6 +66,6 @@ def _suppressing(
             call = item.expr
             if isinstance(call, Call) and project.resolve(module, call.func) == _SUPPRESS:
                 types = tuple(project.resolve(module, written) for written in call.args)
-                empty = region._replace(first=region.last, at=region.at, types=call.args)
+                empty = region._replace(first=region.last, types=call.args)
                 entered = next(i for i, event in enumerate(function.events) if event is call)
                 yield Handler(empty, region._replace(first=entered + 1), types)

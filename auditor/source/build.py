@@ -7,37 +7,55 @@ always covers a contiguous run of events.
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from auditor.source.facts import At, Event, Read, Region
+from auditor.source.expressions import packed
+from auditor.source.facts import At, Const, Event, Read, Region
 
 Path = tuple[str, ...]
+Literal = str | bytes | int | float | bool | None
+_WORD = 40
+"""Characters of a literal that other modules are likely to have too."""
 _new = tuple.__new__
 
 
-class FunctionBuilder:
-    """Collects regions and events of one function, method or module body. `paths` are those read so
-    far in its module: equal ones are kept once."""
+class Once:
+    """What was read so far in a module of which equal ones are kept once: chains of names, and
+    constants, whose meaning is the same wherever they stand."""
 
-    def __init__(
-        self,
-        at: At,
-        kind: str = "function",
-        paths: dict[tuple[str, ...], tuple[str, ...]] | None = None,
-    ) -> None:
+    def __init__(self) -> None:
+        self.paths: dict[Path, Path] = {}
+        self.constants: dict[tuple[type, Literal], Const] = {}
+
+    def constant(self, value: Literal) -> Const:
+        """The expression for a literal; `1`, `1.0` and `True` are three."""
+        key = (type(value), value)
+        found = self.constants.get(key)
+        if found is None:
+            word = sys.intern(value) if type(value) is str and len(value) < _WORD else value
+            found = self.constants[key] = Const(word)
+        return found
+
+
+class FunctionBuilder:
+    """Collects regions and events of one function, method or module body; `once` is that of its
+    module."""
+
+    def __init__(self, place: int, kind: str = "function", once: Once | None = None) -> None:
         self.events: list[Event] = []
-        self.regions: list[Region] = [Region(0, kind, -1, at, 0, 0)]
+        self.regions: list[Region] = [Region(0, kind, -1, place, 0, 0)]
         self.region = 0
         self.is_generator = False
-        self.paths: dict[Path, Path] = {} if paths is None else paths
+        self.once = Once() if once is None else once
 
     @contextmanager
-    def inside(self, kind: str, at: At, **more: Any) -> Iterator[int]:
+    def inside(self, kind: str, place: int, **more: Any) -> Iterator[int]:
         """Open a region for what is emitted in the block; gives its index."""
         index, outer = len(self.regions), self.region
-        self.regions.append(Region(index, kind, outer, at, len(self.events), 0, **more))
+        self.regions.append(Region(index, kind, outer, place, len(self.events), 0, **more))
         self.region = index
         try:
             yield index
@@ -55,7 +73,7 @@ class FunctionBuilder:
 
     def read(self, path: tuple[str, ...], node: ast.AST) -> None:
         """Append a Read of a chain of names."""
-        kept = self.paths.setdefault(path, path)
+        kept = self.once.paths.setdefault(path, path)
         self.events.append(_new(Read, (kept, place_of(node), self.region)))
 
     def finish(self) -> tuple[tuple[Region, ...], tuple[Event, ...]]:
@@ -73,7 +91,5 @@ def at_of(node: Any) -> At:
 
 
 def place_of(node: Any) -> int:
-    """The same, packed (see `auditor.source.expressions.packed`, whose sum this is, in line)."""
-    start: int = node.lineno << 24 | node.col_offset + 1
-    place: int = (start << 24 | node.end_lineno) << 24 | node.end_col_offset + 1
-    return place
+    """The same as one number."""
+    return packed(node.lineno, node.col_offset + 1, node.end_lineno, node.end_col_offset + 1)

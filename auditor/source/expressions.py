@@ -18,14 +18,21 @@ class At(NamedTuple):
     end_column: int
 
 
+_SMALL = 11
+"""Bits of a column, and of the lines that follow the first, in a small place: enough for most, and
+with the first line still two digits of an `int`, a third less than any that has three."""
 _BITS = 24
-"""Bits of a line or column in a packed place: more than the largest file has."""
-_MASK = (1 << _BITS) - 1
+"""Bits of a column and of the lines that follow in any other one: more than the largest file has.
+The lowest bit tells that the place is such a one."""
+_MASKS = ((1 << _SMALL) - 1, (1 << _BITS) - 1)
 
 
 def at_place(place: int) -> At:
     """The place that `place_at` packed."""
-    return At(place >> 3 * _BITS, place >> 2 * _BITS & _MASK, place >> _BITS & _MASK, place & _MASK)
+    bits, mask = (_BITS, _MASKS[1]) if place & 1 else (_SMALL, _MASKS[0])
+    place >>= 1
+    line = place >> 3 * bits
+    return At(line, place >> 2 * bits & mask, line + (place >> bits & mask), place & mask)
 
 
 def place_at(at: At) -> int:
@@ -35,7 +42,10 @@ def place_at(at: At) -> int:
 
 def packed(line: int, column: int, end_line: int, end_column: int) -> int:
     """A place as one number."""
-    return ((line << _BITS | column) << _BITS | end_line) << _BITS | end_column
+    more = end_line - line
+    if (column | more | end_column) >> _SMALL == 0:
+        return (((line << _SMALL | column) << _SMALL | more) << _SMALL | end_column) << 1
+    return (((line << _BITS | column) << _BITS | more) << _BITS | end_column) << 1 | 1
 
 
 class Const(NamedTuple):

@@ -239,7 +239,7 @@ class Region(NamedTuple):
     index: int  # type: ignore[assignment]  # hides tuple.index, which facts do not need
     kind: str
     parent: int
-    at: At
+    place: int
     first: int
     last: int
     partner: int = -1
@@ -249,6 +249,11 @@ class Region(NamedTuple):
     name: str = ""
     items: tuple[WithItem, ...] = ()
     is_async: bool = False
+
+    @property
+    def at(self) -> At:
+        """Where it stands."""
+        return at_place(self.place)
 
 
 class Parameter(NamedTuple):

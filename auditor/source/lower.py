@@ -10,7 +10,7 @@ import ast
 from collections.abc import Callable
 from typing import Any
 
-from auditor.source.build import FunctionBuilder, at_of, place_of
+from auditor.source.build import FunctionBuilder, place_of
 from auditor.source.facts import (
     Arithmetic,
     Attribute,
@@ -81,7 +81,7 @@ def names_bound(node: ast.AST) -> tuple[str, ...]:
 def _constant(to: FunctionBuilder, node: Any) -> Expr:
     value = node.value
     if value is None or isinstance(value, (str, bytes, int, float)):
-        return _new(Const, (value,))
+        return to.once.constant(value)
     return Opaque(())
 
 
@@ -111,7 +111,7 @@ def _chain(to: FunctionBuilder, node: Any) -> Expr:
             expr = _new(Attribute, (expr, link.attr))
         elif isinstance(link.slice, ast.Constant) and isinstance(link.slice.value, str):
             steps.append(f"[{link.slice.value}]")
-            expr = _new(Subscript, (expr, Const(link.slice.value)))
+            expr = _new(Subscript, (expr, to.once.constant(link.slice.value)))
         else:
             to.read(tuple(steps), links[count - 1] if count else inner)
             for rest in links[count:]:
@@ -247,7 +247,7 @@ def _named(to: FunctionBuilder, node: Any) -> Expr:
 def _lambda(to: FunctionBuilder, node: Any) -> Expr:
     arguments = node.args
     names = tuple(a.arg for a in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs))
-    with to.inside("lambda", at_of(node)) as region:
+    with to.inside("lambda", place_of(node)) as region:
         body = lower(to, node.body)
     return Lambda(names, body, region)
 
@@ -263,7 +263,7 @@ def _generators(to: FunctionBuilder, node: Any, depth: int) -> tuple[Expr | None
     target = names_bound(generator.target)
     with to.inside(
         "comprehension",
-        at_of(node),
+        place_of(node),
         target=target,
         expr=iterable,
         is_async=bool(generator.is_async),

@@ -13,8 +13,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from auditor.model.errors import AuditorError
-from auditor.source.build import FunctionBuilder, at_of
-from auditor.source.facts import At, FunctionFacts, ModuleFacts, Parameter
+from auditor.source.build import FunctionBuilder, at_of, place_of
+from auditor.source.facts import At, FunctionFacts, ModuleFacts, Parameter, place_at
 from auditor.source.lower import lower
 from auditor.source.statements import ModuleBuilder, block
 from auditor.source.suppress import suppressions_in
@@ -57,7 +57,7 @@ def _module(
     lines = source.count(b"\n") + 1
     module = ModuleBuilder(name, is_package=is_package)
     at = At(1, 1, lines, 1)
-    body = FunctionBuilder(at, "module", module.paths)
+    body = FunctionBuilder(place_at(at), "module", module.once)
     block(module, body, tree.body)
     build_pending(module, Words(source))
     regions, events = body.finish()
@@ -90,10 +90,11 @@ def build_pending(module: ModuleBuilder, words: Words) -> None:
 
 
 def _function(module: ModuleBuilder, node: Any, qualname: str, class_name: str) -> FunctionFacts:
-    to = FunctionBuilder(at_of(node), paths=module.paths)
+    place = place_of(node)
+    to = FunctionBuilder(place, once=module.once)
     with module.within(f"{qualname}.<locals>", ""):
         block(module, to, node.body)
-    outside = FunctionBuilder(at_of(node))  # annotations are not events of the function
+    outside = FunctionBuilder(place, once=module.once)  # annotations are not events of the function
     regions, events = to.finish()
     return FunctionFacts(
         name=node.name,

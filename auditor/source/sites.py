@@ -247,6 +247,4 @@ def _of_with(inference: Inference, scope: Scope, region: Region) -> Iterator[Sit
         context = context_of(inference, scope, position, item.expr)
         if context is not None:
             what = f"{context.mode.value} block"
-            yield Site(
-                scope.key, position, region.parent, place_at(region.at), what, (context.mode,)
-            )
+            yield Site(scope.key, position, region.parent, region.place, what, (context.mode,))

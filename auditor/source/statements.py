@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from auditor.source.build import FunctionBuilder, at_of, place_of
+from auditor.source.build import FunctionBuilder, Once, at_of, place_of
+from auditor.source.expressions import packed
 from auditor.source.facts import (
     Arithmetic,
-    At,
     Bind,
     ClassFacts,
     Expr,
@@ -41,7 +41,7 @@ class ModuleBuilder:
         self.classes: list[ClassFacts] = []
         self.functions: list[FunctionFacts] = []
         self.pending: list[tuple[Any, str, str]] = []
-        self.paths: dict[tuple[str, ...], tuple[str, ...]] = {}
+        self.once = Once()
         self.prefix = ""
         self.class_name = ""
 
@@ -84,7 +84,7 @@ def _class(module: ModuleBuilder, to: FunctionBuilder, node: Any) -> None:
     keywords = tuple(Keyword(k.arg or "", lower(to, k.value)) for k in node.keywords)
     to.emit(Bind(node.name, None, "define", place_of(node), to.region))
     qualname = module.qualified(node.name)
-    with to.inside("class", at_of(node), name=qualname) as region:
+    with to.inside("class", place_of(node), name=qualname) as region:
         with module.within(qualname, qualname):
             block(module, to, node.body)
         own = to.events[to.regions[region].first :]
@@ -121,7 +121,7 @@ def _for(module: ModuleBuilder, to: FunctionBuilder, node: Any) -> None:
     target = names_bound(node.target)
     is_async = isinstance(node, ast.AsyncFor)
     more = {"target": target, "expr": iterable, "is_async": is_async}
-    with to.inside("for", at_of(node), **more) as loop:
+    with to.inside("for", place_of(node), **more) as loop:
         for name in target:
             to.emit(Bind(name, iterable, "loop", place_of(node.target), loop))
         block(module, to, node.body)
@@ -129,7 +129,7 @@ def _for(module: ModuleBuilder, to: FunctionBuilder, node: Any) -> None:
 
 
 def _while(module: ModuleBuilder, to: FunctionBuilder, node: Any) -> None:
-    with to.inside("while", at_of(node)) as loop:
+    with to.inside("while", place_of(node)) as loop:
         test = lower(to, node.test)
         to.set(loop, expr=test)
         to.emit(Test(test, "while", place_of(node.test), loop))
@@ -149,7 +149,7 @@ def _try(module: ModuleBuilder, to: FunctionBuilder, node: Any) -> None:
     for handler in node.handlers:
         types = _caught(to, handler.type)
         more = {"partner": body, "types": types, "name": handler.name or ""}
-        with to.inside("handler", at_of(handler), **more) as region:
+        with to.inside("handler", place_of(handler), **more) as region:
             if handler.name:
                 to.emit(Bind(handler.name, None, "except", place_of(handler), region))
             block(module, to, handler.body)
@@ -175,7 +175,7 @@ def _with(module: ModuleBuilder, to: FunctionBuilder, node: Any) -> None:
         for name in names:
             to.emit(Bind(name, expr, "with", place_of(item.optional_vars), to.region))
     more = {"items": tuple(items), "is_async": isinstance(node, ast.AsyncWith)}
-    with to.inside("with", at_of(node), **more):
+    with to.inside("with", place_of(node), **more):
         block(module, to, node.body)
 
 
@@ -239,7 +239,7 @@ def _augmented(module: ModuleBuilder, to: FunctionBuilder, node: Any) -> None:
 
 
 def _annotated(module: ModuleBuilder, to: FunctionBuilder, node: Any) -> None:
-    annotation = lower(FunctionBuilder(at_of(node)), node.annotation)
+    annotation = lower(FunctionBuilder(place_of(node), once=to.once), node.annotation)
     value = None if node.value is None else lower(to, node.value)
     target = target_of(node.target)
     to.emit(Bind(target, value, "assign", place_of(node), to.region, annotation))
@@ -298,9 +298,9 @@ def _import_from(module: ModuleBuilder, to: FunctionBuilder, node: Any) -> None:
             module.imports[alias.asname or alias.name] = f"{base}.{alias.name}"
 
 
-def _around(statements: Sequence[ast.stmt]) -> At:
+def _around(statements: Sequence[ast.stmt]) -> int:
     first, last = at_of(statements[0]), at_of(statements[-1])
-    return At(first.line, first.column, last.end_line, last.end_column)
+    return packed(first.line, first.column, last.end_line, last.end_column)
 
 
 _STATEMENTS: dict[type[ast.AST], Callable[[ModuleBuilder, FunctionBuilder, Any], None]] = {
