@@ -24,20 +24,12 @@ from auditor.source.facts import (
     walk,
 )
 from auditor.source.program import last_step
-from auditor.source.project import Project
 
 _LOGGERS = frozenset({"log", "logger", "logging", "_log", "_logger", "warnings", "self.log",
                       "self.logger", "self._logger", "current_app.logger",
                       "app.logger"})  # fmt: skip
 _TRANSLATES = frozenset({"_", "_LW", "_LE", "_LI", "gettext", "str", "repr"})
 _DUPLICATE = "oslo_db.exception.DBDuplicateEntry"
-_REFUSALS = (
-    _DUPLICATE,
-    "oslo_db.exception.DBReferenceError",
-    "oslo_db.exception.DBConstraintError",
-    "sqlalchemy.exc.IntegrityError",
-)
-_SAVEPOINT = frozenset({"begin_nested", "savepoint"})
 _PRINTS = frozenset({"print", "traceback.print_exc", "warn"})
 _LEVELS = frozenset({"debug", "info", "warning", "warn", "error", "exception", "critical", "log"})
 _MAKES_LOGGER = frozenset({"log", "logger", "logging", "getlogger", "get_logger"})
@@ -188,16 +180,6 @@ def tries_again(function: FunctionFacts, handler: Handler) -> bool:
     )
 
 
-def gives_none(function: FunctionFacts, handler: Handler) -> bool:
-    """Whether the caller can tell: a value from the body, None after the handler."""
-    gives = any(
-        isinstance(event, Return) and event.value is not None
-        for event in function.inside(handler.tried)
-    )
-    answers = [v for v in returns_in(function, handler.region.index) if v != Const(None)]
-    return gives and not answers and not returns_after(function, handler)
-
-
 def returns_after(function: FunctionFacts, handler: Handler) -> bool:
     """Whether something other than None is returned or yielded after the handler."""
     return any(
@@ -206,28 +188,3 @@ def returns_after(function: FunctionFacts, handler: Handler) -> bool:
         and not (isinstance(event.value, Const) and event.value.value is None)
         for event in function.events[handler.region.last :]
     )
-
-
-def is_settled(
-    project: Project, function: FunctionFacts, handler: Handler, errors: tuple[str, ...]
-) -> bool:
-    """Whether passing over the error may well be meant: a refused row whose own transaction or
-    savepoint ends in the `try`; one of many rows; a migration's DDL."""
-    if any(
-        isinstance(event, Call) and dotted(event.func).startswith("op.")
-        for event in function.inside(handler.tried)
-    ):
-        return True
-    blocks = [
-        region
-        for region in function.regions
-        if region.kind == "with"
-        and handler.tried.first <= region.first
-        and region.last <= handler.tried.last
-    ]
-    in_loop = any(r.kind in ("for", "while") for r in function.ancestors(handler.tried.parent))
-    if not all(any(project.knowledge.is_error(e, r) for r in _REFUSALS) for e in errors):
-        return in_loop and bool(blocks)
-    entered = [part for b in blocks for item in b.items for part in walk(item.expr)]
-    is_apart = any(isinstance(e, Attribute) and e.name in _SAVEPOINT for e in entered)
-    return in_loop or is_apart or (bool(blocks) and not returns_after(function, handler))
