@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+
 from auditor.model.finding import Confidence, Severity
 from auditor.rule import Example, Hit, Hits, OnFunction, Rule
 from auditor.rules.places import span_of
@@ -9,13 +12,19 @@ from auditor.rules.raw_sql.holes import Hole, Role, confidence_of, names_of, ope
 from auditor.rules.raw_sql.sinks import (
     Given,
     is_looked_at_itself,
+    is_migration,
     pieces_given,
     texts_given,
     way_of,
 )
 from auditor.source.facts import FunctionFacts, ModuleFacts
-from auditor.source.pieces import Kind
+from auditor.source.pieces import Kind, Piece
 from auditor.source.project import Project
+
+_ADMINISTERS = re.compile(
+    r"\s*(?:create|alter|drop|grant|revoke|set|show|rename|comment|use)\b", re.IGNORECASE
+)
+"""Statements of whoever sets a database up, who decides about its names as well."""
 
 
 def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hits:
@@ -23,31 +32,37 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
     for given in texts_given(project, module, function):
         if is_looked_at_itself(project, module, given):
             continue
-        holes = [
-            hole
-            for hole in open_holes(pieces_given(project, module, function, given))
-            if hole.role is Role.IDENTIFIER
-        ]
+        pieces = tuple(pieces_given(project, module, function, given))
+        holes = [hole for hole in open_holes(pieces) if hole.role is Role.IDENTIFIER]
         if holes:
-            yield _hit(module, function, given, holes)
+            is_meant = is_migration(module) or _administers(pieces)
+            yield _hit(module, function, given, holes, is_meant=is_meant)
 
 
-def _hit(module: ModuleFacts, function: FunctionFacts, given: Given, holes: list[Hole]) -> Hit:
+def _administers(pieces: Sequence[Piece]) -> bool:
+    return bool(pieces) and bool(_ADMINISTERS.match(pieces[0].text))
+
+
+def _hit(
+    module: ModuleFacts, function: FunctionFacts, given: Given, holes: list[Hole], *, is_meant: bool
+) -> Hit:
     is_proven = given.sure and any(hole.piece.kind is Kind.INPUT for hole in holes)
     return Hit(
         span_of(module, given.call.at),
         function.qualname,
         {"holes": names_of(holes), "origin": origin_of(holes)},
         (way_of(module, given, tuple(hole.piece for hole in holes)),),
-        confidence=_confidence(holes, sure=given.sure),
+        confidence=_confidence(holes, sure=given.sure, is_meant=is_meant),
         severity=Severity.ERROR if is_proven else None,
     )
 
 
-def _confidence(holes: list[Hole], *, sure: bool) -> Confidence:
+def _confidence(holes: list[Hole], *, sure: bool, is_meant: bool) -> Confidence:
     """Low where no hole was sent by a user or is itself passed by a caller: names that objects and
-    settings have of themselves, and that the catalogue gives, are most often the program's own."""
-    if not any(_is_passed(hole) for hole in holes):
+    settings have of themselves, and that the catalogue gives, are most often the program's own; as
+    are those that a caller passes to change the schema."""
+    is_sent = any(hole.piece.kind is Kind.INPUT for hole in holes)
+    if not any(_is_passed(hole) for hole in holes) or (is_meant and not is_sent):
         return Confidence.LOW
     return confidence_of(holes, sure=sure)
 
