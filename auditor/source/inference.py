@@ -23,6 +23,9 @@ from auditor.source.value import UNKNOWN, Value
 
 _DEPTH = 120
 """Questions asked inside each other at most."""
+_NEAR = 4
+"""Bits in which the `id`s of two objects that both live do not differ alone: none is smaller than
+16 bytes. Without them a key stays an `int` of two digits, a third of what a tuple takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,9 @@ class Inference:
     enter: Callable[[Inference, Scope, int, Expr | None], Value]
     """What `as` binds for a context expression."""
     answers: dict[object, Value] = field(default_factory=dict)
+    """By scope and `id` of an expression, as one number, or by question (see `kept`)."""
+    values: dict[Value, Value] = field(default_factory=dict)
+    """All values found: equal ones are kept once."""
     alive: list[Expr] = field(default_factory=list)
     """Expressions with an answer: kept, so that no other one gets the same `id`."""
     asked: dict[object, None] = field(default_factory=dict)
@@ -50,7 +56,7 @@ class Inference:
         rule = self.rules.get(type(expr))
         if rule is None or expr is None:
             return UNKNOWN
-        key = (scope.key, id(expr))
+        key = (id(expr) >> _NEAR) * len(self.program.scopes) + scope.key
         found = self.answers.get(key)
         if found is not None:
             return found
@@ -63,7 +69,7 @@ class Inference:
             found = rule(self, scope, position, expr)
         finally:
             del asked[key]
-        self.answers[key] = found
+        found = self.answers[key] = self.values.setdefault(found, found)
         return found
 
     def kept(self, key: object, answer: Callable[[], Value]) -> Value:

@@ -5,6 +5,7 @@ Everything here is read off the facts in one pass; nothing is inferred.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -69,6 +70,34 @@ class CallSite(NamedTuple):
     call: Call
 
 
+_BITS = 32
+"""Bits of the number of an event in a packed place of a call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """The calls of a program by the last step of what is called: kept as numbers, since most names
+    are never asked for."""
+
+    scopes: tuple[Scope, ...]
+    packed: Mapping[str, array[int]]
+    """By name: scope keys and numbers of events."""
+    found: dict[str, tuple[CallSite, ...]] = field(default_factory=dict)
+
+    def get(self, name: str, default: tuple[CallSite, ...] = ()) -> tuple[CallSite, ...]:
+        """The calls of that name, in order of path and line."""
+        found = self.found.get(name)
+        if found is None:
+            if name not in self.packed:
+                return default
+            found = self.found[name] = tuple(map(self._site, self.packed[name]))
+        return found
+
+    def _site(self, packed: int) -> CallSite:
+        scope, position = self.scopes[packed >> _BITS], packed & (1 << _BITS) - 1
+        return CallSite(scope, position, scope.function.events[position])  # type: ignore[arg-type]  # only calls are packed
+
+
 @dataclass(frozen=True, slots=True)
 class Program:
     """All tables. `mros` keeps resolution orders already found."""
@@ -83,8 +112,7 @@ class Program:
     subclasses: Mapping[str, tuple[str, ...]]
     binds: tuple[Mapping[str, tuple[int, ...]], ...]
     """By scope key: indices of the events that bind a name."""
-    calls: Mapping[str, tuple[CallSite, ...]]
-    """By the last step of what is called."""
+    calls: Calls
     properties: frozenset[str]
     """Names of methods that are properties and call something."""
     keys: Mapping[int, int]
@@ -176,7 +204,7 @@ def program_of(modules: Mapping[str, ModuleFacts], knowledge: Knowledge) -> Prog
         classes=classes,
         subclasses={base: tuple(below) for base, below in subclasses.items()},
         binds=binds,
-        calls={name: tuple(sites) for name, sites in calls.items()},
+        calls=Calls(tuple(scopes), calls),
         properties=frozenset(_properties(scopes)),
         keys={id(scope.function): scope.key for scope in scopes},
     )
@@ -192,16 +220,16 @@ def _properties(scopes: list[Scope]) -> Iterator[str]:
 
 def _indexed(
     scopes: list[Scope],
-) -> tuple[tuple[Mapping[str, tuple[int, ...]], ...], dict[str, list[CallSite]]]:
+) -> tuple[tuple[Mapping[str, tuple[int, ...]], ...], dict[str, array[int]]]:
     binds: list[Mapping[str, tuple[int, ...]]] = []
-    calls: dict[str, list[CallSite]] = {}
+    calls: dict[str, array[int]] = {}
     for scope in scopes:
         own: dict[str, list[int]] = {}
         for index, event in enumerate(scope.function.events):
             kind = type(event)
             if kind is Call:
-                site = CallSite(scope, index, event)  # type: ignore[arg-type]  # `kind` says so
-                calls.setdefault(last_step(site.call.func), []).append(site)
+                name = last_step(event.func)  # type: ignore[union-attr]  # `kind` says so
+                calls.setdefault(name, array("q")).append(scope.key << _BITS | index)
             elif kind is Bind:
                 target = event.target  # type: ignore[union-attr]  # `kind` says so
                 own.setdefault(target, []).append(index)
