@@ -377,7 +377,7 @@ RULE = Rule(
     ),
     known_gaps=(
         (
-            "a single statement is reported at medium confidence where one in four of its kind has"
+            "a single statement is reported at medium confidence where half of its kind have"
             " a retry, or most of the writers of the class"
         ),
         (
