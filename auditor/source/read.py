@@ -125,31 +125,37 @@ def _parse_chunk(
 
 def _parsed(file: SourceFile, cache_folder: Path | None) -> Reading:
     """The facts of a file parsed in this process."""
-    try:
-        source = content_of(file.file)
-        module = parse_module(file.path, file.module, source, is_package=file.is_package)
-    except NotRead as error:
-        return _failed(file, str(error))
-    except NotParsed as error:
-        return _failed(file, f"not parsed: {error}")
+    found = _facts_of(file)
+    if isinstance(found, str):
+        return _failed(file, found)
     if cache_folder is not None:
-        kept = cache.dumped(module)
-        if kept is not None:
-            cache.store(cache_folder, cache.key_of(source, file.path, file.module), kept)
-    return Reading((module,), (), 0, 0)
+        _stored(file, *found, cache_folder)
+    return Reading((found[0],), (), 0, 0)
 
 
 def _parse(file: SourceFile, cache_folder: Path | None) -> bytes | str | None:
     """The facts as the cache keeps them, or why there are none; None if they are nested too deeply
     to go from one process to another."""
+    found = _facts_of(file)
+    return found if isinstance(found, str) else _stored(file, *found, cache_folder)
+
+
+def _facts_of(file: SourceFile) -> tuple[ModuleFacts, bytes] | str:
+    """The facts of a file and its source, or why there are none."""
     try:
         source = content_of(file.file)
-        module = parse_module(file.path, file.module, source, is_package=file.is_package)
-        kept = cache.dumped(module)
+        return parse_module(file.path, file.module, source, is_package=file.is_package), source
     except NotRead as error:
         return str(error)
     except NotParsed as error:
         return f"not parsed: {error}"
+
+
+def _stored(
+    file: SourceFile, module: ModuleFacts, source: bytes, cache_folder: Path | None
+) -> bytes | None:
+    """The facts as bytes, put into the cache if there is one; None if they nest too deeply."""
+    kept = cache.dumped(module)
     if cache_folder is not None and kept is not None:
         cache.store(cache_folder, cache.key_of(source, file.path, file.module), kept)
     return kept

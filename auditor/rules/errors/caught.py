@@ -61,6 +61,20 @@ def handlers_of(
             yield Handler(region, function.regions[region.partner], types)
 
 
+def handlers_inside(
+    project: Project, module: ModuleFacts, func: Expr
+) -> Iterator[tuple[FunctionFacts, Handler]]:
+    """The handlers of a function of the project, such as a decorator, and of those defined in it,
+    each with the function it stands in; none if `func` names no function of the project."""
+    found = project.program.functions.get(project.resolve(module, func))
+    if found is None:
+        return
+    for function in found.module.functions:
+        if function.qualname.startswith(found.function.qualname):
+            for handler in handlers_of(project, found.module, function):
+                yield function, handler
+
+
 def _classes(module: ModuleFacts, written: Expr) -> tuple[Expr, ...]:
     if isinstance(written, Name):
         for event in module.body.events:

@@ -13,6 +13,7 @@ import enum
 
 from auditor.model.knowledge import KEEPING, QUERY, Effect, Mode
 from auditor.rules.errors.open_transactions import does, sites_within
+from auditor.rules.errors.oslo_db_used import uses_oslo_db
 from auditor.source.facts import (
     Attribute,
     Call,
@@ -115,7 +116,7 @@ def _compared(function: FunctionFacts) -> set[str]:
 
 def opens_writer(project: Project, module: ModuleFacts, function: FunctionFacts) -> bool:
     """Whether the function itself opens a transaction that is kept."""
-    kept = KEEPING if _uses_oslo_db(project) else _OF_OSLO_DB
+    kept = KEEPING if uses_oslo_db(project) else _OF_OSLO_DB
     if any(row.mode in kept for row in project.decorating_contexts(module, function)):
         return True
     return any(
@@ -125,13 +126,3 @@ def opens_writer(project: Project, module: ModuleFacts, function: FunctionFacts)
         and all(around.kind in _PLAIN for around in function.ancestors(region.index))
         for row in project.block_contexts(module, function, region)
     )
-
-
-def _uses_oslo_db(project: Project) -> bool:
-    if "uses oslo.db" not in project.shared:
-        project.shared["uses oslo.db"] = any(
-            project.program.names.follow(f"{target}.").startswith("oslo_db.")
-            for module in project.modules.values()
-            for target in module.imports.values()
-        )
-    return bool(project.shared["uses oslo.db"])

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from auditor.rules.errors.caught import (
     Handler,
     catches,
+    handlers_inside,
     handlers_of,
     is_broad,
     own_events,
@@ -111,15 +112,8 @@ def _answers_around(project: Project, module: ModuleFacts, expr: Expr) -> bool:
     func = expr.func if isinstance(expr, Call) else expr
     if isinstance(expr, Call) and last_step(func) == "suppress":
         return any(dotted(arg).rpartition(".")[2] in _SUPPRESSED for arg in expr.args)
-    found = project.program.functions.get(project.resolve(module, func))
-    if found is None:
-        return False
-    inner = [f for f in found.module.functions if f.qualname.startswith(found.function.qualname)]
-    return any(
-        _is_answer(project, function, handler)
-        for function in inner
-        for handler in handlers_of(project, found.module, function)
-    )
+    inside = handlers_inside(project, module, func)
+    return any(_is_answer(project, function, handler) for function, handler in inside)
 
 
 def _is_answer(project: Project, function: FunctionFacts, handler: Handler) -> bool:

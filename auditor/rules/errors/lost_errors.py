@@ -161,12 +161,17 @@ def returns_in(function: FunctionFacts, region: int) -> list[Expr]:
 
 def what_is_done(function: FunctionFacts, handler: Handler) -> str:
     """The end of the handler, in words."""
-    events = own_events(function, handler)
     if returns_in(function, handler.region.index):
         return "a default is returned"
-    if any(isinstance(event, Call) for event in events):
-        return "it is only logged"
-    return "it is passed over"
+    return "it is only logged" if is_told(function, handler) else "it is passed over"
+
+
+def is_told(function: FunctionFacts, handler: Handler) -> bool:
+    """Whether a handler that loses the error returns nothing and calls something: a log, as of
+    something that should not be."""
+    return not returns_in(function, handler.region.index) and any(
+        isinstance(event, Call) for event in own_events(function, handler)
+    )
 
 
 def tries_again(function: FunctionFacts, handler: Handler) -> bool:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from auditor.model.evidence import SchemaFact
 from auditor.model.finding import Confidence, Severity
 from auditor.rule import Example, Hit, Hits, OnFunction, OnOutcomes, Rule
-from auditor.rules.errors.caught import catches, handlers_of, short
+from auditor.rules.errors.caught import catches, handlers_inside, handlers_of, short
+from auditor.rules.errors.oslo_db_used import uses_oslo_db
 from auditor.rules.errors.rivals_seen import reference_unanswered
 from auditor.rules.errors.violations import (
     Violation,
@@ -28,7 +29,7 @@ _CALLERS = 40
 
 def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hits:
     """Adds and deletes that a key can refuse, with no handler here nor in any caller."""
-    if function is module.body or not _uses_oslo_db(project):
+    if function is module.body or not uses_oslo_db(project):
         return
     scope = project.program.scope_of(function)
     told: set[tuple[str, bool]] = set()
@@ -64,16 +65,6 @@ def _hit(
         (SchemaFact(found.model.table, fact),),
         confidence=Confidence.MEDIUM if is_sure else Confidence.LOW,
     )
-
-
-def _uses_oslo_db(project: Project) -> bool:
-    if "uses oslo.db" not in project.shared:
-        project.shared["uses oslo.db"] = any(
-            target.partition(".")[0] == "oslo_db"
-            for module in project.modules.values()
-            for target in module.imports.values()
-        )
-    return bool(project.shared["uses oslo.db"])
 
 
 def _answered_elsewhere(project: Project) -> str:
@@ -134,16 +125,8 @@ def _is_answered(project: Project, scope: Scope, position: int, steps: int, seen
 def _catches_around(project: Project, module: ModuleFacts, decorator: Expr) -> bool:
     """Whether a decorator of the project has a handler for the error in it."""
     func = decorator.func if isinstance(decorator, Call) else decorator
-    name = project.resolve(module, func)
-    found = project.program.functions.get(name)
-    if found is None:
-        return False
-    inner = [f for f in found.module.functions if f.qualname.startswith(found.function.qualname)]
-    return any(
-        catches(project, handler, _REFERENCE)
-        for function in inner
-        for handler in handlers_of(project, found.module, function)
-    )
+    inside = handlers_inside(project, module, func)
+    return any(catches(project, handler, _REFERENCE) for _, handler in inside)
 
 
 _MODELS = """

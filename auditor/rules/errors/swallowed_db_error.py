@@ -22,6 +22,7 @@ from auditor.rules.errors.core_statements import are_commands
 from auditor.rules.errors.lost_errors import (
     is_an_answer,
     is_lost,
+    is_told,
     returns_after,
     returns_in,
     tries_again,
@@ -54,7 +55,7 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
             "errors": " or ".join(f"`{short(name)}`" for name in names) or "every error",
             "what": what_is_done(function, handler),
         }
-        is_plain = bool(errors) and _is_refusal(project, errors) and _is_logged(function, handler)
+        is_plain = bool(errors) and _is_refusal(project, errors) and is_told(function, handler)
         confidence = Confidence.MEDIUM if is_plain and returns_after(function, handler) else None
         yield Hit(span_of(module, handler.line), function.qualname, fields, confidence=confidence)
 
@@ -63,11 +64,6 @@ def _is_refusal(project: Project, errors: tuple[str, ...]) -> bool:
     """Whether all errors say that a constraint refused the row: nothing else can be meant by a
     value that is returned as if it had been stored."""
     return all(any(project.knowledge.is_error(name, one) for one in _REFUSED) for name in errors)
-
-
-def _is_logged(function: FunctionFacts, handler: Handler) -> bool:
-    """Whether the handler tells a log of the error, as of something that should not be."""
-    return "logged" in what_is_done(function, handler)
 
 
 def _loses(

@@ -33,8 +33,13 @@ from auditor.source.project import Project
 _FEW = 2
 """Columns for which nobody needs a whole object."""
 _ENDS = frozenset(("all", "list", "scalars", "unique", "yield_per", "tuples"))
-_LOCKS = frozenset(("with_for_update", "with_lockmode", "load_only", "defer", "noload", "lazyload",
-                    "options", "distinct", "from_statement"))  # fmt: skip
+_EAGER = frozenset(("joined", "False", "selectin", "subquery", "immediate"))
+_STEPS = 6
+"""Expressions that stand for the rows, followed at most."""
+_DECIDED = frozenset(
+    ("with_for_update", "with_lockmode", "load_only", "defer", "noload", "lazyload", "options",
+     "distinct", "from_statement")
+)  # fmt: skip
 """Links after which the query says itself what it loads, or loads in order to lock."""
 
 
@@ -50,7 +55,7 @@ class _Loaded(NamedTuple):
 def hits(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hits:
     """Objects that a loop unpacks or goes through, in the function of the query, for a column."""
     for chain in chains_of(function):
-        if not chain.named(*_LOCKS):
+        if not chain.named(*_DECIDED):
             yield from _of_chain(project, module, function, chain)
 
 
@@ -97,9 +102,6 @@ def _followed(holders: Holders, rows: Expr, holder: object) -> Expr | None:
 def _is_used(holders: Holders, mention: Name) -> bool:
     """Whether a mention is more than the base of a further link: `query = query.join(...)`."""
     return not all(isinstance(h, Attribute) and h.name not in _ENDS for h in holders.of(mention))
-
-
-_STEPS = 6
 
 
 def _objects(
@@ -159,9 +161,6 @@ def _is_much(project: Project, loaded: _Loaded, columns: tuple[str, ...]) -> boo
         return model is None or len(model.columns) > len(columns) + 1
     eager = [r.name for r in model.relationships.values() if r.lazy in _EAGER] if model else []
     return bool(eager) and not set(eager) & set(columns)
-
-
-_EAGER = frozenset(("joined", "False", "selectin", "subquery", "immediate"))
 
 
 def _hit(
