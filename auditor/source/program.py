@@ -20,6 +20,7 @@ from auditor.source.facts import (
     FunctionFacts,
     ModuleFacts,
     Name,
+    Subscript,
 )
 from auditor.source.names import Names, names_of
 
@@ -256,12 +257,17 @@ def _classes(
                 dotted=name,
                 module=module,
                 facts=facts,
-                bases=tuple(b for b in (names.resolve(module, e) for e in facts.bases) if b),
+                bases=tuple(b for b in (_base(names, module, e) for e in facts.bases) if b),
                 methods={m: scope for m, scope in methods.items() if scope is not None},
                 own=own.get(facts.qualname, {}),
                 instance=instance.get(name, {}),
             )
     return classes
+
+
+def _base(names: Names, module: ModuleFacts, expr: Expr) -> str:
+    """The class that a base names, its arguments left away: `Repository` of `Repository[User]`."""
+    return names.resolve(module, expr.base if isinstance(expr, Subscript) else expr)
 
 
 def _class_binds(body: Scope) -> dict[str, dict[str, Bound]]:

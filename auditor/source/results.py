@@ -22,6 +22,7 @@ from auditor.model.knowledge import (
 from auditor.source.callees import is_decorated, targets_of
 from auditor.source.delegates import delegate_of
 from auditor.source.facts import Attribute, Call, Const, Expr, Return, Yield, dotted
+from auditor.source.handed_on import handed_on
 from auditor.source.inference import Inference
 from auditor.source.lookups import annotated, constructed
 from auditor.source.program import Scope
@@ -59,9 +60,10 @@ def call_value(inference: Inference, scope: Scope, position: int, call: Call) ->
     found = [_given(inference, scope, position, call, t) for t in _chosen(inference, func)]
     if found:
         return joined(found)
+    made = UNKNOWN
     if func.kind in {CLASS, NAME} and func.name:
-        return constructed(inference, func.name)
-    return UNKNOWN
+        made = constructed(inference, func.name)
+    return made if made.kind else handed_on(inference, scope, position, call, None)
 
 
 def _chosen(inference: Inference, func: Value) -> tuple[Target, ...]:
@@ -95,7 +97,11 @@ def _given(inference: Inference, scope: Scope, position: int, call: Call, target
             return UNKNOWN
     if target.function is None:
         return UNKNOWN
-    return returned(inference, target.function, target.owner)
+    found = returned(inference, target.function, target.owner)
+    if found.name:
+        return found
+    given = handed_on(inference, scope, position, call, target.function)
+    return given if given.kind else found
 
 
 def given_by_row(
