@@ -17,9 +17,11 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from auditor.model.evidence import SourcePath, Step
+from auditor.model.finding import Confidence
 from auditor.model.knowledge import KEEPING, Mode
 from auditor.rule import Example, Hit, Hits
 from auditor.rules.errors.caught import Handler, handlers_of, is_called, may_raise, short
+from auditor.rules.errors.core_statements import is_of_core
 from auditor.rules.errors.open_transactions import (
     APART,
     CHANGES,
@@ -172,7 +174,10 @@ def _hit(
         "truth": "taking it that both work on one session, its commit raises PendingRollbackError",
     }
     at = found.way[0].at
-    return Hit(span_of(module, at), function.qualname, fields, (SourcePath(tuple(steps)),))
+    way = (SourcePath(tuple(steps)),)
+    is_core = is_of_core(project, found.scope.function, found.handler.tried)
+    confidence = Confidence.LOW if is_core else None
+    return Hit(span_of(module, at), function.qualname, fields, way, confidence=confidence)
 
 
 BAD = (

@@ -68,11 +68,31 @@ def danger_of(project: Project, function: FunctionFacts, writes: tuple[Site, ...
     ranges = [site for site in own if _is_range(project, function, site)]
     if own and any(isinstance(e, Call) and last_step(e.func) in _LOCKS for e in function.events):
         return Danger.LOCKED
-    if ranges and len(own) >= _SEVERAL:
+    if any(_with_others(function, one, own) for one in ranges):
         return Danger.RANGE_AND_MORE
     if ranges:
-        return Danger.RACE if _KEYS & _compared(function) else Danger.RANGE
+        is_race = _KEYS & _compared(function) and not _has_alternatives(function)
+        return Danger.RACE if is_race else Danger.RANGE
     return Danger.SEVERAL if len(own) >= _SEVERAL else Danger.NONE
+
+
+def _with_others(function: FunctionFacts, one: Site, own: list[Site]) -> bool:
+    """Whether the transaction of a site has others: of a function that opens one block after the
+    other, those of the same block."""
+    blocks = [_outer_block(function, site) for site in own]
+    alike = len(blocks) if -1 in blocks else blocks.count(_outer_block(function, one))
+    return alike >= _SEVERAL
+
+
+def _outer_block(function: FunctionFacts, site: Site) -> int:
+    """The outermost `with` around a site; -1 if there is none."""
+    blocks = [r.index for r in function.ancestors(site.region) if r.kind == "with"]
+    return blocks[-1] if blocks else -1
+
+
+def _has_alternatives(function: FunctionFacts) -> bool:
+    """Whether a condition of the function is one of several: `or_(id == x, other == x)`."""
+    return any(isinstance(e, Call) and last_step(e.func) == "or_" for e in function.events)
 
 
 def _is_alone(function: FunctionFacts, site: Site) -> bool:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from auditor.knowledge.dialects import SQLITE
 from auditor.model.finding import Confidence, Severity
 from auditor.rule import Example, Hit, Hits, OnFunction, Rule
 from auditor.rules.errors.caught import Handler, database_errors, handlers_of, is_broad
 from auditor.rules.places import span_of
+from auditor.rules.raw_sql.dialects_compared import named_dialects
 from auditor.source.facts import (
-    At,
     Attribute,
     Bind,
     Call,
@@ -42,6 +43,9 @@ _SAID = ("unique constraint", "duplicate entry", "duplicate key", "deadlock", "f
 """Words of databases; under `except Exception` only a text with one of them is looked at."""
 
 
+_NUMBERLESS = ("Packet sequence number wrong", "database system is starting up")
+"""What a driver says with no number beside it: of its own, or when no connection is made."""
+_CONSTRAINT = re.compile(r"^[a-z0-9]+(?:_[a-z0-9]+)+$", re.IGNORECASE)
 _STABLE = re.compile(r"^(?:[A-Z][a-z]+){2,}$|^(?:database |table )*(?:is )?(?:locked|busy)$")
 """The name of a class, which `repr()` shows; and the words of SQLite, which come in no other
 language and had no number before Python 3.11."""
@@ -53,15 +57,25 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
         errors = database_errors(project, handler)
         if not handler.region.name or not (errors or is_broad(handler)):
             continue
-        for at, sought in _decisions(function, handler):
+        decisions = list(_decisions(function, handler))
+        is_branch = any(test.kind != "logic" for test, _ in decisions)  # not `x in text and "word"`
+        for test, sought in decisions:
             if not errors and not any(word in sought.lower() for word in _SAID):
                 continue
             fields = {"sought": f" (`{sought[:60]}`)" if sought else ""}
-            is_stable = bool(_STABLE.search(sought)) or _is_of_sqlite(errors)
-            is_sure = not is_stable and not _is_migration(function, handler)
+            is_stable = _is_stable(project, sought) or _is_of_sqlite(errors)
+            is_sure = is_branch and not is_stable and not _is_migration(function, handler)
             confidence = None if is_sure else Confidence.LOW
-            yield Hit(span_of(module, at), function.qualname, fields, confidence=confidence)
+            yield Hit(span_of(module, test.at), function.qualname, fields, confidence=confidence)
             break
+
+
+def _is_stable(project: Project, sought: str) -> bool:
+    """Whether the text is as good as a number: it comes with none, or names a constraint of a
+    project that does nothing for SQLite, which does not tell those names."""
+    if _STABLE.search(sought) or any(text in sought for text in _NUMBERLESS):
+        return True
+    return bool(_CONSTRAINT.search(sought)) and SQLITE not in named_dialects(project)
 
 
 def _is_of_sqlite(errors: tuple[str, ...]) -> bool:
@@ -78,7 +92,7 @@ def _is_migration(function: FunctionFacts, handler: Handler) -> bool:
     )
 
 
-def _decisions(function: FunctionFacts, handler: Handler) -> Iterator[tuple[At, str]]:
+def _decisions(function: FunctionFacts, handler: Handler) -> Iterator[tuple[Test, str]]:
     """The conditions of a handler that look into the text of its error, and what they look for."""
     texts = _names_of_text(function, handler)
     for event in function.inside(handler.region):
@@ -86,7 +100,7 @@ def _decisions(function: FunctionFacts, handler: Handler) -> Iterator[tuple[At, 
             looked = (_sought(part, handler.region.name, texts) for part in walk(event.expr))
             sought = next((text for text in looked if text is not None), None)
             if sought is not None:
-                yield event.at, sought
+                yield event, sought
 
 
 def _names_of_text(function: FunctionFacts, handler: Handler) -> frozenset[str]:

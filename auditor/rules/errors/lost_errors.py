@@ -193,3 +193,16 @@ def returns_after(function: FunctionFacts, handler: Handler) -> bool:
         and not (isinstance(event.value, Const) and event.value.value is None)
         for event in function.events[handler.region.last :]
     )
+
+
+def returns_as_stored(function: FunctionFacts, handler: Handler) -> bool:
+    """Whether what is returned after the handler is the same as when all had gone well: no
+    constant, and nothing that the `try` would have worked out."""
+    worked_out = {e.target for e in function.inside(handler.tried) if isinstance(e, Bind)}
+    return any(
+        isinstance(event, (Return, Yield))
+        and event.value is not None
+        and not isinstance(event.value, Const)
+        and not worked_out & {part.name for part in walk(event.value) if isinstance(part, Name)}
+        for event in function.events[handler.region.last :]
+    )

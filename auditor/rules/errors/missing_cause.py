@@ -13,7 +13,17 @@ from auditor.rules.errors.caught import (
     short,
 )
 from auditor.rules.places import span_of
-from auditor.source.facts import Call, Event, FunctionFacts, ModuleFacts, Name, Raise, dotted, walk
+from auditor.source.facts import (
+    Bind,
+    Call,
+    Event,
+    FunctionFacts,
+    ModuleFacts,
+    Name,
+    Raise,
+    dotted,
+    walk,
+)
 from auditor.source.program import last_step
 from auditor.source.project import Project
 from auditor.source.traits import HANDLER
@@ -29,7 +39,11 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
         for event in own_events(function, handler):
             told = told or _logs_traceback(event)
             if isinstance(event, Raise) and _loses_the_cause(event, handler):
+                is_told = (
+                    told or _tells_it(event, handler) or _is_of_later(function, event, handler)
+                )
                 fields = {
+                    "lost": _CONSTRAINT if _is_refusal(project, errors) else _SAID,
                     "caught": " or ".join(f"`{short(name)}`" for name in errors),
                     "raised": _raised(event),
                 }
@@ -37,8 +51,39 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
                     span_of(module, event.at),
                     function.qualname,
                     fields,
-                    confidence=Confidence.LOW if told or _tells_it(event, handler) else None,
+                    confidence=Confidence.LOW if is_told else None,
                 )
+
+
+_CONSTRAINT = "which constraint failed, and where,"
+_SAID = "what the database said"
+_REFUSED = (
+    "oslo_db.exception.DBDuplicateEntry",
+    "oslo_db.exception.DBReferenceError",
+    "oslo_db.exception.DBConstraintError",
+    "sqlalchemy.exc.IntegrityError",
+)
+
+
+def _is_refusal(project: Project, errors: tuple[str, ...]) -> bool:
+    """Whether all that is caught says that a constraint refused something."""
+    return all(any(project.knowledge.is_error(name, one) for one in _REFUSED) for name in errors)
+
+
+def _is_of_later(function: FunctionFacts, event: Raise, handler: Handler) -> bool:
+    """Whether the new error is about what the handler has looked up since, which it tests."""
+    found = {
+        bind.target
+        for bind in function.inside(handler.region)
+        if isinstance(bind, Bind) and isinstance(bind.value, Call)
+    }
+    around = [r for r in function.ancestors(event.region) if r.first >= handler.region.first]
+    return any(
+        isinstance(part, Name) and part.name in found
+        for region in around
+        if region.kind == "if"
+        for part in walk(region.expr)
+    )
 
 
 def _logs_traceback(event: Event) -> bool:
@@ -73,8 +118,8 @@ RULE = Rule(
     since="0.1.0",
     severity=Severity.NOTE,
     confidence=Confidence.HIGH,
-    message="`{raised}` is raised for {caught} without `from`: which constraint failed, and where, "
-    "is lost to whoever reads the new error",
+    message="`{raised}` is raised for {caught} without `from`: {lost} is lost to whoever reads the"
+    " new error",
     why=(
         "The database error carries the constraint, the table and the key that failed, and the"
         " server's own message. An error raised in its place without `from` keeps them only as"

@@ -6,6 +6,7 @@ from auditor.model.evidence import SchemaFact
 from auditor.model.finding import Confidence, Severity
 from auditor.rule import Example, Hit, Hits, OnFunction, OnOutcomes, Rule
 from auditor.rules.errors.caught import catches, handlers_inside, handlers_of, short
+from auditor.rules.errors.deadlocks import opens_writer
 from auditor.rules.errors.oslo_db_used import uses_oslo_db
 from auditor.rules.errors.rivals_seen import reference_unanswered
 from auditor.rules.errors.violations import (
@@ -56,7 +57,9 @@ def _hit(
         what = f"a row of `{model}` is added, and what `{found.column}` names may be gone"
         fact = f"`{found.column}` leads to a row of `{other}`"
     is_named = bool(found.model.table)  # else its base names it, and what else that does is unseen
-    is_sure = bool(answered) and (found.is_delete or (given == "outside" and is_named))
+    is_own = not (function.name.startswith("_") and not opens_writer(project, module, function))
+    is_passed = given == "outside" and is_named and is_own
+    is_sure = bool(answered) and (found.is_delete or is_passed)
     fields = {"what": what, "elsewhere": f" ({answered} does)" if answered else ""}
     return Hit(
         span_of(module, found.site.at),

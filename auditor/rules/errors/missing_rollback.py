@@ -32,6 +32,7 @@ from auditor.source.facts import (
     Jump,
     ModuleFacts,
     Name,
+    Raise,
     Region,
     Return,
     dotted,
@@ -171,6 +172,11 @@ def _may_follow(function: FunctionFacts, handler: Handler, site: Site) -> bool:
     """Whether a later site runs after this handler: not in a sibling handler, the `else` of its
     `try`, or the other branch of a test around it."""
     around = {region.index for region in function.ancestors(handler.region.index)}
+    if any(
+        isinstance(event, (Raise, Return)) and event.region in around
+        for event in function.events[handler.region.last : site.position]
+    ):
+        return False
     for region in function.ancestors(site.region):
         if region.partner == handler.tried.index and region.kind in {"handler", "try-else"}:
             return False

@@ -11,13 +11,13 @@ from auditor.rule import Example, Hit, Hits, OnFunction, OnOutcomes, Rule
 from auditor.rules.errors.rivals_seen import row_gone
 from auditor.rules.errors.rows_at_hand import (
     is_aggregate,
-    is_caught,
     is_doubted_elsewhere,
     is_of_no_table,
     is_of_reference,
     is_of_set_up,
+    is_there,
     may_follow,
-    was_made,
+    were_callers_asked,
 )
 from auditor.rules.places import span_of
 from auditor.source.facts import (
@@ -59,7 +59,7 @@ class Use:
 def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hits:
     """Look-ups whose result is dereferenced with no test in between."""
     for use in (*_through_names(project, module, function), *_direct(project, module, function)):
-        if not is_caught(function, use.at) and not was_made(function, use.lookup):
+        if not is_there(function, use.at, use.lookup):
             fields = {
                 "name": use.name,
                 "lookup": last_step(use.lookup.func),
@@ -79,7 +79,9 @@ def _is_doubtful(project: Project, function: FunctionFacts, use: Use) -> bool:
         return False
     targets = project.targets(function, position_of(function, use.lookup), use.lookup)
     is_own = any(target.function is not None for target in targets)
-    return not is_own or is_doubted_elsewhere(project, function, use.lookup)
+    if not is_own:
+        return not were_callers_asked(project, function)
+    return is_doubted_elsewhere(project, function, use.lookup)
 
 
 def _tests_later(event: Event, use: Use) -> bool:

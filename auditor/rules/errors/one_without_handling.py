@@ -6,8 +6,7 @@ from collections.abc import Iterator
 
 from auditor.model.finding import Confidence, Severity
 from auditor.rule import Example, Hit, Hits, OnFunction, Rule
-from auditor.rules.errors.caught import catches, handlers_of, innermost_handler
-from auditor.rules.errors.open_transactions import SENDS, work_within
+from auditor.rules.errors.caught import catches, handlers_of
 from auditor.rules.places import span_of
 from auditor.source.facts import (
     Bind,
@@ -50,21 +49,7 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
         }
         at = call.at._replace(line=call.at.end_line, column=max(call.at.end_column - 1, 1))
         at = at if call.at.line != call.at.end_line else call.at
-        is_inner = bool(callers) and function.name.startswith("_")
-        sure = (
-            _is_first_work(project, function, position, call)
-            and not is_inner
-            and any(not _has_worked(project, caller) for caller in callers)
-        )
-        confidence = None if sure else Confidence.LOW
-        yield Hit(span_of(module, at), function.qualname, fields, confidence=confidence)
-
-
-def _has_worked(project: Project, caller: tuple[Scope, int, int]) -> bool:
-    """Whether a caller has asked the database before: it may have seen the row."""
-    scope, position, _ = caller
-    work = work_within(project, scope.function, scope.function.regions[0], SENDS)
-    return any(site.position < position for site in work)
+        yield Hit(span_of(module, at), function.qualname, fields)
 
 
 def _raises(project: Project, function: FunctionFacts, position: int, call: Call) -> bool:
@@ -91,16 +76,6 @@ def _raising(project: Project) -> frozenset[str]:
         named = (row.name.rpartition(".")[2] for row in rows if _NO_ROW in row.raises)
         found = project.shared["names that raise NoResultFound"] = frozenset(named)
     return found
-
-
-def _is_first_work(project: Project, function: FunctionFacts, position: int, call: Call) -> bool:
-    """Whether nothing was asked or written before: what came before may have made sure that there
-    is a row, and so may the error that a handler answers."""
-    earlier = work_within(project, function, function.regions[0], SENDS)
-    own = {part.at for part in walk(call) if isinstance(part, Call)}
-    return innermost_handler(function, call.region) < 0 and not any(
-        site.position < position and site.at not in own for site in earlier
-    )
 
 
 def _decided_by(function: FunctionFacts, position: int, call: Call) -> str:
@@ -173,7 +148,7 @@ RULE = Rule(
     name="one-without-handling",
     since="0.1.0",
     severity=Severity.WARNING,
-    confidence=Confidence.MEDIUM,
+    confidence=Confidence.LOW,
     message="`{call}` raises NoResultFound when there is no row for `{named}`, and {who} answers"
     " it: taking it that `{named}` may be something that does not exist, the caller gets an error"
     " of SQLAlchemy",

@@ -3,6 +3,8 @@ wait for the missing row."""
 
 from __future__ import annotations
 
+import re
+
 from auditor.source.facts import (
     At,
     Attribute,
@@ -27,7 +29,15 @@ _FILTERS = frozenset({"filter", "filter_by", "where"})
 _CATCHES = frozenset({"AttributeError", "TypeError", "Exception", "BaseException"})
 _KEYS = ("_id", "_uuid")
 """How columns are named that hold the key of another row."""
+_LOOKS = re.compile(r"(?:get|find|load|fetch|query|one|first|all|scalars?|list|select)(?:_|$)")
 _OF_REQUESTS = frozenset({"params", "headers", "timeout", "auth", "verify", "stream"})
+
+
+def is_there(function: FunctionFacts, at: At, lookup: Call) -> bool:
+    """Whether the row of a look-up that is used somewhere is there for certain, or a handler waits
+    for its missing."""
+    is_sure = was_made(function, lookup) or was_counted(function, lookup)
+    return is_sure or is_caught(function, at)
 
 
 def was_made(function: FunctionFacts, lookup: Call) -> bool:
@@ -168,6 +178,32 @@ def _tested(test: Expr) -> str:
     if isinstance(asked, Compare) and asked.operators in {("is",), ("is not",)}:
         asked = asked.left
     return dotted(asked)
+
+
+def was_counted(function: FunctionFacts, lookup: Call) -> bool:
+    """Whether the function has counted what the same query finds: `rows.count()` before
+    `rows.first()`."""
+    query = dotted(lookup.func.base) if isinstance(lookup.func, Attribute) else ""
+    position = position_of(function, lookup)
+    return bool(query) and any(
+        isinstance(event, Call) and dotted(event.func) == f"{query}.count"
+        for event in function.events[:position]
+    )
+
+
+def were_callers_asked(project: Project, function: FunctionFacts) -> bool:
+    """Whether the function is a private one that is handed a key, and everybody who calls it has
+    asked the database before, mostly for that row."""
+    calls = project.program.calls.get(function.name, ())
+    return function.name.startswith("_") and bool(calls) and all(map(_has_asked, calls))
+
+
+def _has_asked(site: CallSite) -> bool:
+    """Whether a caller has something at hand that was looked up: a row, or rows it goes through."""
+    return any(
+        isinstance(event, Call) and _LOOKS.match(last_step(event.func).lstrip("_")) is not None
+        for event in site.scope.function.events[: site.position]
+    )
 
 
 def is_caught(function: FunctionFacts, at: At) -> bool:

@@ -24,6 +24,7 @@ from auditor.rules.errors.lost_errors import (
     is_lost,
     is_told,
     returns_after,
+    returns_as_stored,
     returns_in,
     tries_again,
     what_is_done,
@@ -56,7 +57,8 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
             "what": what_is_done(function, handler),
         }
         is_plain = bool(errors) and _is_refusal(project, errors) and is_told(function, handler)
-        confidence = Confidence.MEDIUM if is_plain and returns_after(function, handler) else None
+        is_stored = is_plain and returns_as_stored(function, handler)
+        confidence = Confidence.MEDIUM if is_stored else None
         yield Hit(span_of(module, handler.line), function.qualname, fields, confidence=confidence)
 
 

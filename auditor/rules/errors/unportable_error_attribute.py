@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from auditor.knowledge.dialects import SQLITE
 from auditor.model.finding import Confidence, Severity
 from auditor.rule import Example, Hit, Hits, OnFunction, Rule
 from auditor.rules.errors.caught import Handler, handlers_of, short
 from auditor.rules.errors.wrapped_errors import only_deletes, wrapped_looked_at
 from auditor.rules.places import span_of
-from auditor.rules.raw_sql.dialects_compared import named_dialects
 from auditor.source.facts import (
     Call,
     Compare,
@@ -61,7 +59,10 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
         if wrapped is not None:
             at, attribute = wrapped
             fields = {"attribute": attribute, "error": "DBError", "truth": _ONE_FOR_ALL}
-            confidence = Confidence.LOW if only_deletes(function, handler) else None
+            is_one = only_deletes(function, handler) or _is_taken(
+                project, module, function, handler
+            )
+            confidence = Confidence.LOW if is_one else None
             yield Hit(span_of(module, at), function.qualname, fields, confidence=confidence)
         told: set[str] = set()
         for read, attribute, truth in _reads(project, function, handler):
@@ -69,10 +70,21 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
                 continue
             told.add(attribute)
             fields = {"attribute": attribute, "error": short(handler.types[0]), "truth": truth}
-            is_decided = _test_of(function, handler, read) is not None
-            counts = truth != _NONE or (is_decided and SQLITE in named_dialects(project))
-            confidence = None if counts else Confidence.LOW
-            yield Hit(span_of(module, read.at), function.qualname, fields, confidence=confidence)
+            span = span_of(module, read.at)
+            yield Hit(span, function.qualname, fields, confidence=Confidence.LOW)
+
+
+def _is_taken(
+    project: Project, module: ModuleFacts, function: FunctionFacts, handler: Handler
+) -> bool:
+    """Whether a handler of the same `try`, above this one, takes the duplicates: what is left is of
+    one kind for whoever calls."""
+    return any(
+        other.tried.index == handler.tried.index
+        and other.region.index < handler.region.index
+        and any(project.knowledge.is_error(name, _DUPLICATE) for name in other.types)
+        for other in handlers_of(project, module, function)
+    )
 
 
 def _reads(

@@ -45,6 +45,19 @@ _SAYS_SQL = re.compile(r"(?:^|_)(?:sql|sub_?query|sql_query|stmt|statement|claus
 """Names of what is SQL itself, put in where a table may stand."""
 _CATALOGUE = re.compile(r"\.get_(?:table|view|schema|sequence|temp_table|index)_names\(")
 """What the inspector reads from the database: names, as somebody declared them."""
+_SETTING = re.compile(r"os\.(?:environ|getenv)\b")
+"""Whoever runs the program has set it, and has the database anyway."""
+_HANDED_AROUND = re.compile(
+    r"\w+$|.*\[[^\[\]]*\]$|(?!\w*(?:_|\b)(?:id|uuid|name|table|path)\()\w+\(|.*\.(?:user(?:name)?|login"
+    r"|email|title|label|comment|description|text|search|value|message)$"
+)
+"""A local, an item, what a function gives that does not say to give a name of the program's own,
+an attribute that people write: `name`, `row["name"]`, `wanted(...)`, `url.username`. Of other
+attributes and methods most give the program's own: an id, a setting, the name of a table."""
+_CHOSEN = re.compile(
+    r"\b(?:order|group)\s+by\s[^()]*$|\binsert\s+into\s[^()]*\([^()]*$", re.IGNORECASE
+)
+"""Where names of columns stand that whoever asks or stores chooses."""
 
 
 class Role(enum.Enum):
@@ -63,6 +76,13 @@ class Hole:
     piece: Piece
     role: Role
     is_quoted: bool
+    is_chosen: bool = False
+    """Whether it names columns to order or group by, or columns of a row to be stored."""
+
+    @property
+    def is_sent(self) -> bool:
+        """Whether it comes from outside the program, and not from whoever runs it."""
+        return self.piece.kind is Kind.INPUT and not _SETTING.match(self.piece.source)
 
 
 def open_holes(pieces: Sequence[Piece]) -> Iterator[Hole]:
@@ -75,7 +95,7 @@ def open_holes(pieces: Sequence[Piece]) -> Iterator[Hole]:
             role = Role.VALUE if is_quoted else _role(before, after.text if after else "")
             if role is Role.IDENTIFIER and _SAYS_SQL.search(piece.source):
                 role = Role.CLAUSE
-            yield Hole(piece, role, is_quoted)
+            yield Hole(piece, role, is_quoted, bool(_CHOSEN.search(before)))
         before += piece.text if piece.kind.is_safe and piece.text else "x"
 
 
@@ -113,14 +133,20 @@ def origin_of(holes: Sequence[Hole]) -> str:
 
 def confidence_of(holes: Sequence[Hole], *, sure: bool) -> Confidence:
     """High for a path from outside, or from a parameter to between quotes; medium for any other
-    parameter, and for what nobody knows between quotes."""
-    kinds = {hole.piece.kind for hole in holes}
+    parameter, and for a local or an item of unknown origin between quotes."""
     if not sure:
         return Confidence.LOW
+    kinds = {hole.piece.kind for hole in holes}
     is_quoted = any(h.is_quoted and not _CATALOGUE.search(h.piece.source) for h in holes)
-    if Kind.INPUT in kinds or (is_quoted and Kind.PARAMETER in kinds):
+    if any(hole.is_sent for hole in holes) or (is_quoted and Kind.PARAMETER in kinds):
         return Confidence.HIGH
-    return Confidence.MEDIUM if is_quoted or Kind.PARAMETER in kinds else Confidence.LOW
+    is_doubtful = any(h.is_quoted and _is_handed_around(h.piece) for h in holes)
+    return Confidence.MEDIUM if is_doubtful or Kind.PARAMETER in kinds else Confidence.LOW
+
+
+def _is_handed_around(piece: Piece) -> bool:
+    is_catalogue = _CATALOGUE.search(piece.source) or _SETTING.match(piece.source)
+    return not is_catalogue and _HANDED_AROUND.match(piece.source) is not None
 
 
 def names_of(holes: Sequence[Hole]) -> str:

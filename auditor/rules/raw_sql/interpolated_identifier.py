@@ -18,7 +18,7 @@ from auditor.rules.raw_sql.sinks import (
     way_of,
 )
 from auditor.source.facts import FunctionFacts, ModuleFacts
-from auditor.source.pieces import Kind, Piece
+from auditor.source.pieces import Piece
 from auditor.source.project import Project
 
 _ADMINISTERS = re.compile(
@@ -46,7 +46,7 @@ def _administers(pieces: Sequence[Piece]) -> bool:
 def _hit(
     module: ModuleFacts, function: FunctionFacts, given: Given, holes: list[Hole], *, is_meant: bool
 ) -> Hit:
-    is_proven = given.sure and any(hole.piece.kind is Kind.INPUT for hole in holes)
+    is_proven = given.sure and any(hole.is_sent for hole in holes)
     return Hit(
         span_of(module, given.call.at),
         function.qualname,
@@ -58,17 +58,14 @@ def _hit(
 
 
 def _confidence(holes: list[Hole], *, sure: bool, is_meant: bool) -> Confidence:
-    """Low where no hole was sent by a user or is itself passed by a caller: names that objects and
-    settings have of themselves, and that the catalogue gives, are most often the program's own; as
-    are those that a caller passes to change the schema."""
-    is_sent = any(hole.piece.kind is Kind.INPUT for hole in holes)
-    if not any(_is_passed(hole) for hole in holes) or (is_meant and not is_sent):
+    """Low unless a user sent a hole, or a caller passes columns to order or group by, or to
+    store: other names that callers pass, that objects and settings have of themselves, and that
+    the catalogue gives, are most often the program's own; as are those that change the schema."""
+    is_sent = any(hole.is_sent for hole in holes)
+    is_passed = any(hole.is_chosen and hole.piece.is_passed_as_such for hole in holes)
+    if not is_sent and (is_meant or not is_passed):
         return Confidence.LOW
     return confidence_of(holes, sure=sure)
-
-
-def _is_passed(hole: Hole) -> bool:
-    return hole.piece.kind is Kind.INPUT or hole.piece.is_passed_as_such
 
 
 RULE = Rule(
@@ -246,9 +243,8 @@ RULE = Rule(
     known_gaps=(
         "whole conditions and statements that a caller passes are not reported",
         (
-            "names that a user sent or that a caller passes are shown by default; those that"
-            " objects and settings have of themselves, or that come from the catalogue, have low"
-            " confidence"
+            "names that a user sent, and those that a caller passes to order or group by, or as the"
+            " columns of an INSERT, are shown by default; all others have low confidence"
         ),
     ),
     sources=("CWE-89", "SQLAlchemy: quoted_name, IdentifierPreparer.quote"),

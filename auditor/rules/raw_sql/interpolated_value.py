@@ -30,7 +30,6 @@ from auditor.rules.raw_sql.sinks import (
 from auditor.rules.recorded import Standing, is_set_up, path_of_entry
 from auditor.rules.turns import Turn, turns_of
 from auditor.source.facts import Const, FunctionFacts, Items, ModuleFacts
-from auditor.source.pieces import Kind
 from auditor.source.project import Project
 
 
@@ -95,11 +94,11 @@ _VERBS = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE", "REPLACE", "MERGE"})
 
 def _is_sent(hole: Hole) -> bool:
     """Whether conditions or a whole statement come from outside the program."""
-    return hole.role is Role.CLAUSE and hole.piece.kind is Kind.INPUT
+    return hole.role is Role.CLAUSE and hole.is_sent
 
 
 def _hit(module: ModuleFacts, function: FunctionFacts, given: Given, holes: list[Hole]) -> Hit:
-    is_sent = any(hole.piece.kind is Kind.INPUT for hole in holes)
+    is_sent = any(hole.is_sent for hole in holes)
     is_declared = (
         function.name == "<module>" and not is_sent
     )  # runs once, on the program's own words
@@ -394,7 +393,7 @@ RULE = Rule(
     known_gaps=(
         "text kept in a dict or an object of the program is not followed through it",
         "a guard anywhere in the function counts, also when it stands after the use",
-        "values whose origin is not known are reported with low confidence, unless between quotes",
+        "of unknown origin, only locals and items between quotes have more than low confidence",
     ),
     sources=("CWE-89", "SQLAlchemy: text() and bound parameters"),
 )

@@ -5,24 +5,58 @@ from __future__ import annotations
 from auditor.model.finding import Confidence, Severity
 from auditor.rule import Example, Hit, Hits, OnFunction, Rule
 from auditor.rules.places import span_of
-from auditor.rules.raw_sql.sinks import texts_given
+from auditor.rules.raw_sql.sinks import Given, texts_given
+from auditor.source.database_functions import is_migration
 from auditor.source.facts import Bind, Const, Expr, FunctionFacts, ModuleFacts, Name
 from auditor.source.project import Project
 from auditor.source.strings import is_text
 
+_KEPT = "auditor.rules.raw_sql.plain_string_statement"
+_MANY = 3
+"""Migrations with plain strings, of which a project that runs on 2.x can have hardly any: each
+runs when a database is set up."""
+
 
 def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hits:
     """Strings given to a session, connection or query where a statement belongs."""
-    for given in texts_given(project, module, function):
-        if given.row.refuses_str and not given.handed_on and _is_string(function, given.text):
-            call = given.row.name
-            confidence = Confidence.HIGH if given.sure else Confidence.LOW
-            yield Hit(
-                span_of(module, given.call.at),
-                function.qualname,
-                {"call": call},
-                confidence=confidence,
-            )
+    for given in _plain(project, module, function):
+        is_shown = given.sure and not _is_known(project, module, given)
+        yield Hit(
+            span_of(module, given.call.at),
+            function.qualname,
+            {"call": given.row.name},
+            confidence=Confidence.HIGH if is_shown else Confidence.LOW,
+        )
+
+
+def _plain(project: Project, module: ModuleFacts, function: FunctionFacts) -> list[Given]:
+    return [
+        given
+        for given in texts_given(project, module, function)
+        if given.row.refuses_str and not given.handed_on and _is_string(function, given.text)
+    ]
+
+
+def _is_known(project: Project, module: ModuleFacts, given: Given) -> bool:
+    """Whether it stands in a migration that has another one above it, or of a project that has so
+    many such migrations that it must run on 1.x."""
+    if not is_migration(module):
+        return False
+    if _KEPT not in project.shared:
+        project.shared[_KEPT] = _first_in_migrations(project)
+    first: dict[str, int] = project.shared[_KEPT]
+    return len(first) > _MANY or first.get(module.path) != given.call.at.line
+
+
+def _first_in_migrations(project: Project) -> dict[str, int]:
+    """The line of the first plain string of each migration that has one."""
+    first: dict[str, int] = {}
+    for module, function in project.functions():
+        if is_migration(module):
+            for given in _plain(project, module, function):
+                line = given.call.at.line
+                first[module.path] = min(line, first.get(module.path, line))
+    return first
 
 
 def _is_string(function: FunctionFacts, expr: Expr) -> bool:
@@ -155,6 +189,9 @@ RULE = Rule(
             """,
         ),
     ),
-    known_gaps=("strings that come in through a parameter are not reported",),
+    known_gaps=(
+        "strings that come in through a parameter are not reported",
+        "of a migration the first is shown by default; none where more than 3 migrations have some",
+    ),
     sources=("SQLAlchemy 2.0 migration guide: text() is required for plain SQL strings",),
 )

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 
 from auditor.model.evidence import SchemaFact
 from auditor.model.finding import Confidence, Severity
+from auditor.model.knowledge import CONNECTION
 from auditor.rule import Example, Hit, Hits, OnFunction, Rule
 from auditor.rules.places import span_of
 from auditor.rules.raw_sql.sinks import is_migration, uses_sqlalchemy
 from auditor.rules.raw_sql.statements import Statement, statements_of
-from auditor.source.facts import FunctionFacts, ModuleFacts
+from auditor.source.facts import Attribute, Call, FunctionFacts, ModuleFacts
 from auditor.source.models import Model
 from auditor.source.project import Project
 from auditor.sql.tables import tables_in
@@ -28,6 +29,7 @@ _NOT_SIMPLE = frozenset(
 )
 _LONGEST = 80
 """Tokens of a statement that is still simple."""
+_EXECUTES = frozenset({"execute", "scalar", "scalars", "exec"})
 _KEPT = "auditor.rules.raw_sql.raw_sql_over_mapped_table"
 
 
@@ -41,18 +43,36 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
             continue
         model = _by_table(project).get(tables_in(tokens)[0].rpartition(".")[2])
         if model is not None:
-            yield _hit(module, function, statement, model, tokens[0])
+            yield _hit(project, module, function, statement, model)
 
 
 def _hit(
-    module: ModuleFacts, function: FunctionFacts, statement: Statement, model: Model, verb: str
+    project: Project,
+    module: ModuleFacts,
+    function: FunctionFacts,
+    statement: Statement,
+    model: Model,
 ) -> Hit:
     name = model.dotted.rpartition(".")[2]
+    verb = tokens_of(statement.sql)[0]
     fields = {"table": model.table, "model": name, "form": _FORMS[verb].format(model=name)}
     fact = SchemaFact(model.table, f"mapped by {model.dotted}")
-    confidence = None if statement.given.sure else Confidence.LOW
+    is_meant = not _has_session(project, module, function)
+    confidence = None if statement.given.sure and not is_meant else Confidence.LOW
     at = span_of(module, statement.given.call.at)
     return Hit(at, function.qualname, fields, (fact,), confidence=confidence)
+
+
+def _has_session(project: Project, module: ModuleFacts, function: FunctionFacts) -> bool:
+    """Whether the function executes something on a session: one that has but a connection works
+    below the models on purpose, to copy, to repair or to migrate."""
+    return any(
+        isinstance(call, Call)
+        and isinstance(call.func, Attribute)
+        and call.func.name in _EXECUTES
+        and project.value(module, function, position, call.func.base).kind != CONNECTION
+        for position, call in enumerate(function.events)
+    )
 
 
 def _is_simple(tokens: tuple[str, ...]) -> bool:

@@ -35,6 +35,8 @@ _PARTS = frozenset({"contains", "startswith", "endswith", "icontains", "istartsw
 _TEXTS = frozenset({"String", "Text", "Unicode", "UnicodeText", "VARCHAR", "TEXT", "str"})
 _NO_WILDCARDS = re.compile(r"(?:\b|_)(?:u?u?id|mac|address)\W*$")
 """Names of what holds no `%`, and no `_` that matters."""
+_SAYS_PATTERN = re.compile(r"(?:\b|_)(?:i?like|pattern|glob|wildcards?|mask)\W*$")
+"""Names of what is said to be a pattern."""
 _GLOB = ("*", "?")
 """Wildcards that users know."""
 _OPEN = frozenset({Kind.PARAMETER, Kind.INPUT})
@@ -66,7 +68,10 @@ def _hit(
     module: ModuleFacts, function: FunctionFacts, call: Call, holes: Sequence[Piece], names: str
 ) -> Hit:
     is_open = any(
-        hole.kind in _OPEN and not _NO_WILDCARDS.search(hole.source.lower()) for hole in holes
+        hole.kind in _OPEN
+        and not _NO_WILDCARDS.search(hole.source.lower())
+        and not _SAYS_PATTERN.search(hole.source.lower())
+        for hole in holes
     )
     way: tuple[SourcePath, ...] = (
         path_to(module, call.at, holes, "it becomes part of a pattern here"),

@@ -27,6 +27,8 @@ _SAID = {"dict": "dict", "map": "dict", "list": "list", "set": "set"}
 """Last words of names that say a kind; a set is also what belongs together (`zone_set`)."""
 _MADE = {"dict": "dict", "defaultdict": "dict", "OrderedDict": "dict", "list": "list",
          "sorted": "list", "set": "set", "frozenset": "set"}  # fmt: skip
+_DENIED = frozenset(("non", "not", "no"))
+"""First words of names of what is of another kind than the last word says."""
 _OPEN = {"map": ("dict", "list")}
 """What a word may mean besides: a map is also what maps points."""
 _MASS = frozenset(("mapping", "data", "info", "metadata", "history", "status", "config"))
@@ -60,7 +62,7 @@ def _told(project: Project, scope: Scope, index: int, name: str) -> tuple[str, C
     expr = bind.value if isinstance(bind, Bind) else None
     words = name.lower().strip("_").split("_")
     kind = _kind_of(expr)
-    said = _SAID.get(words[-1]) if len(words) > 1 else None
+    said = _SAID.get(words[-1]) if len(words) > 1 and words[0] not in _DENIED else None
     if kind and said and kind not in {said, *_OPEN.get(words[-1], ())}:
         sure = Confidence.LOW if said == "set" else Confidence.MEDIUM
         return f"`{name}` says {said} and is a {kind}", sure
@@ -88,7 +90,8 @@ def _of_rows(name: str, words: list[str], value: Value) -> tuple[str, Confidence
         return f"`{name}` says ids and holds rows of `{class_name}`", Confidence.MEDIUM
     if last_word in _MASS:
         return None
-    if words[-1] == last_word and value.kind == ROWS and not last_word.endswith("s"):
+    is_one = words[0] != "all" and not last_word.endswith("s")
+    if words[-1] == last_word and value.kind == ROWS and is_one:
         return f"`{name}` says one and holds many rows of `{class_name}`", Confidence.MEDIUM
     if words[-1] == f"{last_word}s" and value.kind in {ROW, ROW_OR_NONE}:
         return f"`{name}` says many and holds one row of `{class_name}`", Confidence.MEDIUM

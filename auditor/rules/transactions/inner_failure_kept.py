@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from auditor.model.finding import Confidence, Severity
@@ -26,6 +27,7 @@ from auditor.source.traits import BLOCK, DECORATED, HANDLER
 
 _JOINED = frozenset((Mode.WRITER, Mode.INDEPENDENT_WRITER))
 _LOGS = ("LOG", "log", "logger", "logging")
+_MISSING = re.compile(r"NotFound|DoesNotExist|NoSuch|Missing")
 _CHANGES = frozenset((Effect.WRITE, Effect.PENDING))
 
 
@@ -49,8 +51,19 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
                 "line": written.at.line,
             }
             evidence = inner.evidence(project, module)
-            yield Hit(span_of(module, handler.line), function.qualname, fields, evidence)
+            is_early = _is_of_lookup(function, handler, inner)
+            confidence = Confidence.LOW if is_early else None
+            at = span_of(module, handler.line)
+            yield Hit(at, function.qualname, fields, evidence, confidence=confidence)
             break
+
+
+def _is_of_lookup(function: FunctionFacts, handler: Handler, inner: Nested) -> bool:
+    """Whether what is caught says that something is not there, and the `try` looks for it before it
+    comes to the inner block."""
+    return all(_MISSING.search(short(name)) for name in handler.types) and any(
+        isinstance(event, Call) for event in function.events[handler.tried.first : inner.position]
+    )
 
 
 def _goes_on(project: Project, function: FunctionFacts, handler: Handler) -> bool:
