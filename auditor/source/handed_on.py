@@ -46,7 +46,7 @@ def _passed(runs: Scope, call: Call) -> Expr | None:
 
 
 def _kept_name(scope: Scope, position: int, call: Call) -> Expr | None:
-    """`query` of `query = narrow(query)`: who gives the result the name says that it is the same."""
+    """`query` of `query = narrow(query)`: the name says that it is the same."""
     events = scope.function.events
     bind = events[position] if position < len(events) else None
     if not isinstance(bind, Bind) or bind.kind != "assign" or bind.value is not call:
@@ -64,14 +64,17 @@ def _returned_name(function: FunctionFacts) -> str:
 def _stays(program: Program, function: FunctionFacts, kind: str) -> bool:
     """Whether nothing that the function returns, or gives the returned name, ends the query."""
     name = _returned_name(function)
-    for event in function.events:
-        is_bind = isinstance(event, Bind) and event.target == name
-        if not is_bind and not isinstance(event, Return):
-            continue
-        root, links = _chain(event.value)
-        if root == name and not all(_is_narrowing(program, kind, link) for link in links):
-            return False
-    return True
+    given = (
+        _chain(event.value)
+        for event in function.events
+        if isinstance(event, Return) or (isinstance(event, Bind) and event.target == name)
+    )
+    return all(
+        _is_narrowing(program, kind, link)
+        for root, links in given
+        if root == name
+        for link in links
+    )
 
 
 def _is_narrowing(program: Program, kind: str, link: str) -> bool:
