@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from auditor.knowledge.dialects import MYSQL
 from auditor.model.finding import Confidence, Severity
 from auditor.rule import Example, Hit, Hits, OnFunction, Rule
 from auditor.rules.errors.caught import (
@@ -25,7 +26,8 @@ from auditor.rules.errors.open_transactions import (
     work_within,
 )
 from auditor.rules.places import span_of
-from auditor.source.facts import FunctionFacts, ModuleFacts
+from auditor.rules.raw_sql.dialects_compared import named_dialects
+from auditor.source.facts import Call, FunctionFacts, ModuleFacts, Name
 from auditor.source.project import Project
 from auditor.source.sites import Site
 from auditor.source.traits import BLOCK, DECORATED, HANDLER
@@ -38,6 +40,11 @@ _ENDING = (
 """Errors after which the server may have rolled the transaction back."""
 
 
+_REFUSED = (
+    "{caught} is caught and lost inside an open transaction ({opened}) that also does `{other}` on"
+    " line {other_line}: taking it that `{failing}` on line {line} fails in the database,"
+    " PostgreSQL refuses every further statement of it"
+)
 Work = Site | Handed
 
 
@@ -52,7 +59,13 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
             "other": other.what,
             "other_line": other.at.line,
         }
-        yield Hit(span_of(module, handler.line), function.qualname, fields)
+        message = "" if _may_be_mysql(project) else _REFUSED
+        yield Hit(span_of(module, handler.line), function.qualname, fields, message=message)
+
+
+def _may_be_mysql(project: Project) -> bool:
+    named = named_dialects(project)
+    return not named or MYSQL in named
 
 
 def swallowed(
@@ -70,7 +83,7 @@ def swallowed(
             continue
         if holds_apart(project, module, function, handler.tried):
             continue
-        failing = _failing(project, function, handler) or _handed(
+        failing = _failing(project, function, handler, opened) or _handed(
             project, function, handler, opened
         )
         other = failing and (
@@ -88,16 +101,36 @@ def _takes_ending(project: Project, handlers: tuple[Handler, ...], handler: Hand
     )
 
 
-def _failing(project: Project, function: FunctionFacts, handler: Handler) -> Site | None:
+def _failing(
+    project: Project, function: FunctionFacts, handler: Handler, opened: Opened
+) -> Site | None:
     """The first site of the `try` that sends something in the transaction around it. A broad
     handler has to stand around certain work: it may be there for something else."""
     for site in work_within(project, function, handler.tried, SENDS):
         effect = does(project, site, SENDS)
         if effect is None or is_apart(project, site, effect, handler.tried):
             continue
+        if _gets_another(project, function, site, opened):
+            continue
         if not is_broad(handler) or project.effects.of_site(site)[effect]:
             return site
     return None
+
+
+def _gets_another(project: Project, function: FunctionFacts, site: Site, opened: Opened) -> bool:
+    """Whether a call gets what a `with` inside the transaction is for, which is no part of it:
+    `with connected_to(context, cell) as other: find(other)`."""
+    call = function.events[site.position]
+    given = (*call.args, *(k.value for k in call.keywords)) if isinstance(call, Call) else ()
+    names = {value.name for value in given if isinstance(value, Name)}
+    module = project.program.scope_of(function).module
+    return any(
+        region.kind == "with"
+        and region.index > opened.region.index
+        and not project.block_contexts(module, function, region)
+        and any(item.name in names for item in region.items)
+        for region in function.ancestors(site.region)
+    )
 
 
 def _other_work(

@@ -219,9 +219,11 @@ def _in_display(function: FunctionFacts, spread: Expr, column: str) -> Expr | No
 
 
 def _of(value: Expr, names: set[str]) -> str:
-    """`body["label_id"]` comes from outside; `label.id` was read from a row."""
+    """`body["label_id"]` comes from outside; `label.id` was read from a row, and so was what is
+    under a key of an object's attribute, `event.row["id"]`."""
     path = path_of(value)
-    keyed = len(path) > 1 and path[0] in names and path[-1].startswith("[")
+    steps = path[1:]
+    keyed = bool(steps) and path[0] in names and all(step.startswith("[") for step in steps)
     return "outside" if keyed else "inside"
 
 
