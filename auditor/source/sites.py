@@ -98,7 +98,7 @@ def _of_read(inference: Inference, scope: Scope, position: int, read: Read) -> I
     for step in read.path[1:]:
         found = program.method(value.name, step) if value.kind == INSTANCE else None
         if found is not None and is_property(program, found):
-            remembered = _is_remembered(found)
+            remembered = is_remembered(found)
             yield Site(
                 scope.key, position, read.region, read.place, step, (), found.key, not remembered
             )
@@ -136,7 +136,7 @@ def _of_target(
     if target.function is None:
         return
     found = target.function
-    certain = not target.override and not _is_remembered(found)
+    certain = not target.override and not is_remembered(found)
     yield Site(
         scope.key, position, call.region, call.place, found.function.name, (), found.key, certain
     )
@@ -208,7 +208,7 @@ def _verb(program: Program, scope: Scope, position: int, expr: Expr | None) -> E
     return found
 
 
-def _is_remembered(scope: Scope) -> bool:
+def is_remembered(scope: Scope) -> bool:
     """Whether a decorator keeps the answer of the function."""
     for decorator in scope.function.decorators:
         name = last_step(getattr(decorator, "func", decorator)).lower()

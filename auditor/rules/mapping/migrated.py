@@ -14,7 +14,7 @@ that is changed in a way that cannot be read (SQL text, columns from a list) is 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from auditor.rules.mapping.keys import is_migration
@@ -78,6 +78,30 @@ def migrated(project: Project) -> Migrated:
         project.shared["migrated"] = _read(project)
     found: Migrated = project.shared["migrated"]
     return found
+
+
+def lengths(project: Project) -> Mapping[tuple[str, str], bool]:
+    """By table and column: whether the last script that makes the column, in the order in which
+    scripts are read, gives its type a length. Found once."""
+    if "migrated lengths" not in project.shared:
+        project.shared["migrated lengths"] = {
+            (table, name): _has_length(part)
+            for maker in ("create_table", "add_column")
+            for site in _in_scripts(project, maker)
+            if (table := _table_of(site))
+            for part in site.call.args
+            if isinstance(part, Call) and (name := _column_of(site, part))
+        }
+    found: Mapping[tuple[str, str], bool] = project.shared["migrated lengths"]
+    return found
+
+
+def _has_length(column: Call) -> bool:
+    """`sa.Column("name", sa.String(36))`, `sa.String(length=36)`."""
+    return any(
+        isinstance(kind, Call) and bool(kind.args or kind.keyword("length"))
+        for kind in column.args[1:2]
+    )
 
 
 def _read(project: Project) -> Migrated:

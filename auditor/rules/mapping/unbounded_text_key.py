@@ -5,20 +5,24 @@ from __future__ import annotations
 from auditor.knowledge.dialects import MYSQL
 from auditor.model.finding import Confidence, Severity
 from auditor.rule import Example, Hit, Hits, OnModule, Rule
-from auditor.rules.mapping.keys import keys_of, tables_of, type_of
+from auditor.rules.mapping.keys import PRIMARY, keys_of, tables_of, type_of
+from auditor.rules.mapping.migrated import lengths
 from auditor.rules.places import span_of
 from auditor.rules.raw_sql.dialects_compared import named_dialects
 from auditor.source.facts import Call, Expr, ModuleFacts
+from auditor.source.models import Model
 from auditor.source.program import Bound, last_step
 from auditor.source.project import Project
 
+_KEPT = "tables that MySQL refuses"
+_SEVERAL = 6
 _SIZED = frozenset(("String", "Unicode", "VARCHAR", "LargeBinary", "VARBINARY"))
 _UNSIZED = frozenset(("Text", "UnicodeText", "TEXT", "CLOB", "BLOB"))
 
 
 def check(project: Project, module: ModuleFacts) -> Hits:
     """Columns of unbounded text in a primary key, unique constraint or index."""
-    confidence = None if MYSQL in named_dialects(project) else Confidence.LOW
+    confidence = None if _is_for_mysql(project) else Confidence.LOW
     for model in tables_of(project, module):
         seen: set[str] = set()
         keys = [key for key in keys_of(project, model).keys if not key.is_special]
@@ -28,9 +32,40 @@ def check(project: Project, module: ModuleFacts) -> Hits:
             if bound is None or not kind or name in seen or bound.scope.module is not module:
                 continue
             seen.add(name)
+            if lengths(project).get((model.table, name)):
+                continue  # the table that a migration makes has another type
             fields = {"column": name, "type": kind, "kind": what}
             owner = model.dotted.rpartition(".")[2]
             yield Hit(span_of(module, bound.bind.at), owner, fields, confidence=confidence)
+
+
+def _is_for_mysql(project: Project) -> bool:
+    """Whether the project does something for MySQL, for these tables: it cannot mean them when
+    MySQL would refuse most of them, of several."""
+    if MYSQL not in named_dialects(project):
+        return False
+    if _KEPT not in project.shared:
+        project.shared[_KEPT] = _are_refused(project)
+    return not project.shared[_KEPT]
+
+
+def _are_refused(project: Project) -> bool:
+    """Whether more than half of the tables have a text without a length for a primary key."""
+    modules = {id(body.module): body.module for body in project.program.bodies.values()}
+    models = [model for module in modules.values() for model in tables_of(project, module)]
+    refused = sum(
+        bool(_unbounded(project, bound))
+        for model in models
+        for bound in (model.columns.get(name) for name in _primary(project, model))
+        if bound is not None
+    )
+    return len(models) >= _SEVERAL and 2 * refused > len(models)
+
+
+def _primary(project: Project, model: Model) -> tuple[str, ...]:
+    """The first column of the primary key, as a tuple of one or none."""
+    keys = (key.columns[:1] for key in keys_of(project, model).keys if key.kind == PRIMARY)
+    return next(keys, ())
 
 
 def _unbounded(project: Project, bound: Bound) -> str:
@@ -135,6 +170,32 @@ RULE = Rule(
             """,
         ),
         Example(
+            "a length that the migration gives",
+            """
+            # --- app/models.py
+            import sqlalchemy as sa
+            from sqlalchemy import orm
+
+            Base = orm.declarative_base()
+
+            class Label(Base):
+                __tablename__ = "labels"
+                id = sa.Column(sa.Integer, primary_key=True)
+                name = sa.Column(sa.Text, unique=True)
+
+            # --- app/versions/first.py
+            import sqlalchemy as sa
+            from alembic import op
+
+            def upgrade():
+                op.create_table(
+                    "labels",
+                    sa.Column("id", sa.Integer(), primary_key=True),
+                    sa.Column("name", sa.String(length=50), unique=True),
+                )
+            """,
+        ),
+        Example(
             "a type of the project's own",
             _BASE
             + """
@@ -148,7 +209,7 @@ RULE = Rule(
     ),
     known_gaps=(
         "text that only the annotation tells (`Mapped[str]`) is not reported",
-        "low confidence where the project does nothing for MySQL: other databases take the key",
+        "low confidence where nothing is done for MySQL, or MySQL would refuse most tables",
     ),
     sources=("https://www.postgresql.org/docs/current/btree.html",),
 )

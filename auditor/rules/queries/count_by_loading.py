@@ -159,6 +159,23 @@ RULE = Rule(
             """,
         ),
         Example(
+            "rows that the statement wrote",
+            """
+            from sqlalchemy.dialects.sqlite import insert
+            from sqlalchemy.orm import Session
+            from app.models import Label
+
+            def put(session: Session, rows):
+                statement = insert(Label).values(rows).on_conflict_do_nothing()
+                statement = statement.returning(Label.id)
+                return len(session.execute(statement).scalars().all())
+
+            def put_more(session: Session, rows):
+                wanted = insert(Label).values(rows).returning(Label.id)
+                return len(session.scalars(wanted).all())
+            """,
+        ),
+        Example(
             "a function that inserts, and tells what it inserted",
             """
             from sqlalchemy import insert

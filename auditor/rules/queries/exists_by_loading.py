@@ -12,6 +12,7 @@ from auditor.rules.queries.loading import deciding_tests, loaded_once, uses_of
 from auditor.rules.queries.queries_instead import style_of
 from auditor.rules.queries.recorded_loads import loads
 from auditor.rules.queries.row_loops import Use
+from auditor.rules.queries.run_once import lowered
 from auditor.source.facts import (
     At,
     Bind,
@@ -31,6 +32,10 @@ from auditor.source.project import Project
 
 def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hits:
     """Tests for emptiness, and `bool()`, of loaded rows that nothing else looks at."""
+    yield from lowered(project, module, _hits(project, module, function))
+
+
+def _hits(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hits:
     seen: set[int] = set()
     for position, expr, at in _asked(function):
         loaded = loaded_once(project, module, function, position, expr)

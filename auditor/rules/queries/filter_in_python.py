@@ -13,6 +13,7 @@ from auditor.rules.queries.queries_instead import style_of
 from auditor.rules.queries.recorded_loads import loads
 from auditor.rules.queries.row_loops import Use
 from auditor.rules.queries.rows import RowLoop, is_column, mentions, row_loops, sources_of
+from auditor.rules.queries.run_once import lowered
 from auditor.rules.queries.skipped_rows import is_joined, skips
 from auditor.source.facts import (
     At,
@@ -42,6 +43,10 @@ _OPERATORS = frozenset(("==", "!=", "<", "<=", ">", ">=", "is", "is not", "in", 
 
 def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hits:
     """Loops over rows that begin by skipping some of them for the value of a column."""
+    yield from lowered(project, module, _hits(project, module, function))
+
+
+def _hits(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hits:
     for loop in row_loops(project, function):
         for test in skips(function, loop):
             column = _column(project, function, loop, test.expr)

@@ -21,6 +21,7 @@ from auditor.rules.queries.rows import (
     is_of_one_parent,
     row_loops,
 )
+from auditor.rules.queries.run_once import lowered
 from auditor.rules.repetitions import Repetition, repetitions
 from auditor.source.facts import At, Call, FunctionFacts, ModuleFacts, Read
 from auditor.source.models import Relationship
@@ -31,6 +32,10 @@ from auditor.source.traits import LOOP
 
 def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hits:
     """Reads of lazy relationships below loops over rows; one hit for each relationship and line."""
+    yield from lowered(project, module, _hits(project, module, function))
+
+
+def _hits(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hits:
     seen: set[tuple[int, str]] = set()
     loops = loops_of(project, module, function)
     for loop in row_loops(project, function):

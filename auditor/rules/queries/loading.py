@@ -112,7 +112,7 @@ def _load(
     # backwards, because a call stands right before what it is used in: near linear for all tests
     back = range(min(before, len(function.events) - 1), -1, -1)
     position = next((i for i in back if function.events[i] is call), -1)
-    if position < 0 or _is_limited(call):
+    if position < 0 or _is_limited(call) or _gives_changed(function, call):
         return None
     targets = project.targets(function, position, call)
     reads_now = targets and all(t.row and Effect.READ in t.row.effects for t in targets)
@@ -131,6 +131,17 @@ def _is_limited(call: Call) -> bool:
         isinstance(found, Call)
         and (last_step(found.func) in _LIMITS or any(k.name in _LIMITS for k in found.keywords))
         for found in walk(call)
+    )
+
+
+def _gives_changed(function: FunctionFacts, call: Call) -> bool:
+    """Whether the statement gives the rows that it wrote: `insert(...).returning(Label.id)`."""
+    named = {found.name for found in walk(call) if isinstance(found, Name)}
+    made = (e.value for e in function.events if isinstance(e, Bind) and e.target in named)
+    return any(
+        isinstance(found, Call) and last_step(found.func) == "returning"
+        for expr in (call, *made)
+        for found in walk(expr)
     )
 
 

@@ -201,6 +201,13 @@ BAD = (
 )
 GOOD = (
     Example(
+        "columns to check, which the schema bounds",
+        """
+        def values(connection, check_columns):
+            return [connection.execute(column.select()).all() for column in check_columns]
+        """,
+    ),
+    Example(
         "parameters of other libraries that are filtered or execute something",
         """
         def chosen(queryset, frame, shell, keys):

@@ -59,6 +59,7 @@ _SCHEMA = frozenset(
     )
 )
 """What the schema or the source bounds, not the data."""
+_OF_SCHEMA = ("_tables", "_columns")
 _TAKING = frozenset(("pop", "popleft", "popitem", "get_nowait"))
 
 
@@ -245,7 +246,7 @@ def is_bounded(place: Turned, expr: Expr | None) -> bool:
     if not name or place.depth == 0:
         return False
     last = name.rpartition(".")[2]
-    if last in _SCHEMA or last.endswith("_tables") or (last.isupper() and len(last) > 1):
+    if last in _SCHEMA or last.endswith(_OF_SCHEMA) or (last.isupper() and len(last) > 1):
         return True
     if place.project.value(place.module, place.function, place.loop.first, expr).kind == CLASS:
         return True  # the members of an enumeration

@@ -13,8 +13,9 @@ from auditor.rules.outside import is_of_catalogue
 from auditor.rules.queries.called_in_loops import per_turn_hits
 from auditor.rules.queries.estimated import estimated
 from auditor.rules.queries.loop_examples import BAD, GOOD
-from auditor.rules.queries.repeated import NEEDS, hit_of, likeliest, repeated_sites
+from auditor.rules.queries.repeated import NEEDS, Repeated, hit_of, likeliest, repeated_sites
 from auditor.rules.queries.repeated_read import is_same_each_time, is_told
+from auditor.rules.queries.run_once import lowered
 from auditor.rules.queries.unseen import READ, unseen_calls, unseen_hit
 from auditor.rules.repetitions import Repetition, repetitions
 from auditor.source.facts import FunctionFacts, ModuleFacts
@@ -24,21 +25,39 @@ from auditor.sql.shape import brief
 from auditor.sql.verbs import READS
 
 _QUERIES = (Effect.READ, Effect.STATEMENT)
+_CHANGES = frozenset((Effect.WRITE, Effect.PENDING, Effect.FLUSH, Effect.COMMIT))
+_DEEP = 2
+"""Calls from the loop to the query, at most, for a turn that also changes the database."""
 _ASKING = READS | {"WITH", "CALL"}
 
 
 def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hits:
     """Sites that issue a query, inside a loop that data makes long; one hit for each line."""
+    yield from lowered(project, module, _hits(project, module, function))
+
+
+def _hits(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hits:
 
     def query(site: Site) -> Effect | None:
         return likeliest(project, site, _QUERIES)
 
     for repeated in repeated_sites(project, module, function, query):
         hit = hit_of(project, module, function, repeated)
-        yield replace(hit, evidence=(*hit.evidence, *estimated(project, function)))
+        sure = Confidence.LOW if _is_of_one(project, repeated) else hit.confidence
+        evidence = (*hit.evidence, *estimated(project, function))
+        yield replace(hit, evidence=evidence, confidence=sure)
     for unseen in unseen_calls(project, module, function, READ):
         yield unseen_hit(module, function, unseen, does="issues a query")
     yield from per_turn_hits(project, module, function, _QUERIES)
+
+
+def _is_of_one(project: Project, repeated: Repeated) -> bool:
+    """Whether the turn calls a procedure on its item, which changes the database and queries deep
+    inside, on the way: asking for many at once would take another procedure."""
+    site = repeated.site
+    if site.callee < 0 or _CHANGES.isdisjoint(project.effects.summaries[site.callee]):
+        return False
+    return len(project.effects.way(site, repeated.effect)) > _DEEP
 
 
 def check_tape(tape: Tape, project: Project) -> Hits:
@@ -108,6 +127,7 @@ RULE = Rule(
         "of `while` loops only those that take from what they test are looked at",
         "calls that cannot be followed count by their names; callbacks and `getattr` do nothing",
         "lazy loads are DBA302; writes and refreshes are for other rules",
+        "low confidence in migrations, and for a turn that writes and queries deep inside",
         "a list bounded by the configuration (drivers, back ends) looks like one bounded by data",
         "`session.get` may be answered by the identity map",
     ),

@@ -195,6 +195,18 @@ RULE = Rule(
     ),
     good=(
         Example(
+            "three tables",
+            """
+            import sqlalchemy as sa
+
+            def upgrade(connection: sa.Connection, runs, versions, links):
+                run = connection.execute(sa.select(runs)).fetchone()
+                version = connection.execute(sa.select(versions)).fetchone()
+                link = connection.execute(sa.select(links)).fetchone()
+                return run, version, link
+            """,
+        ),
+        Example(
             "two lines, and another question",
             _SOURCE
             + """

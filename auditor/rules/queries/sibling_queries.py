@@ -18,6 +18,7 @@ from auditor.model.knowledge import Effect
 from auditor.rule import Hit, Hits
 from auditor.rules.places import span_of
 from auditor.rules.queries.estimated import estimated
+from auditor.rules.queries.run_once import lowered
 from auditor.source.facts import (
     Attribute,
     Bind,
@@ -31,6 +32,7 @@ from auditor.source.facts import (
     dotted,
     walk,
 )
+from auditor.source.program import last_step
 from auditor.source.project import Project
 from auditor.source.sites import Site
 
@@ -44,6 +46,8 @@ _OTHERWISE = frozenset(
     (Effect.WRITE, Effect.COMMIT, Effect.FLUSH, Effect.PENDING, Effect.STATEMENT)
 )
 _VALUE = "?"
+_OF_TABLES = frozenset(("select", "query", "select_from", "join", "outerjoin", "update", "table"))
+"""What is handed tables and columns: such a name is no value, and another makes another query."""
 _ASIDE = ("if", "else", "case", "handler", "try-else", "lambda", "for", "while", "comprehension")
 
 
@@ -68,7 +72,8 @@ def in_source(project: Project, module: ModuleFacts, function: FunctionFacts) ->
     for siblings in groups.values():
         lines = sorted({one.site.at.line for one in siblings})
         if len(lines) >= LEAST and _differ_in_one(siblings) and not _builds(function, siblings):
-            yield _hit(project, module, function, siblings, lines=lines)
+            hit = _hit(project, module, function, siblings, lines=lines)
+            yield from lowered(project, module, (hit,))
 
 
 def _hit(
@@ -113,7 +118,8 @@ def _shape(expr: Expr | None, values: list[Expr], *, is_value: bool = False) -> 
     added to `values`."""
     match expr:
         case Call(func=func, args=args, keywords=keywords):
-            inner = [_shape(arg, values, is_value=True) for arg in args]
+            holds = last_step(func) not in _OF_TABLES
+            inner = [_shape(arg, values, is_value=holds) for arg in args]
             inner += [f"{k.name}={_shape(k.value, values, is_value=True)}" for k in keywords]
             return f"{_shape(func, values)}({', '.join(inner)})"
         case Compare(left=left, operators=operators, rights=rights):

@@ -24,6 +24,7 @@ from auditor.source.facts import Attribute, Call, FunctionFacts, ModuleFacts, Ra
 from auditor.source.pieces import written
 from auditor.source.program import Scope, last_step
 from auditor.source.project import Project
+from auditor.source.sites import is_remembered
 from auditor.source.value import METHOD, NAME
 
 READ = (Effect.READ, Effect.STATEMENT)
@@ -127,7 +128,8 @@ def _why(
 
 
 def _of_body(project: Project, scope: Scope, effects: tuple[Effect, ...], steps: int) -> str:
-    """The same of the calls that a function makes whenever it runs."""
+    """The same of the calls that a function makes whenever it runs. One that changes its item, and
+    looks for it first, does not count: it could not be asked for many."""
     kept: dict[tuple[int, int], str] = project.shared.setdefault("unseen queries", {})
     key = (scope.key, steps)
     if key not in kept:
@@ -135,7 +137,9 @@ def _of_body(project: Project, scope: Scope, effects: tuple[Effect, ...], steps:
         found = (
             (event, _why(project, scope, position, effects, steps))
             for position, event in enumerate(scope.function.events)
-            if isinstance(event, Call) and scope.function.regions[event.region].kind in _STRAIGHT
+            if isinstance(event, Call)
+            and scope.function.regions[event.region].kind in _STRAIGHT
+            and not layers.WRITES.is_meant(last_step(event.func))
         )
         kept[key] = next((_inside(event, why) for event, why in found if why), "")
     return kept[key]
@@ -154,7 +158,7 @@ def _of_name(project: Project, scope: Scope, call: Call, effects: tuple[Effect, 
     if not isinstance(call.func, Attribute):
         return ""
     homes = _functions_named(project, call.func.name)
-    if not 0 < len(homes) <= _HOMES:
+    if not 0 < len(homes) <= _HOMES or any(is_remembered(home) for home in homes):
         return ""
     silent = [home for home in homes if _hands_on(home.function)]
     telling = [home for home in homes if home not in silent and _takes(home.function, call)]

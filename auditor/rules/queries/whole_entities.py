@@ -14,6 +14,7 @@ from auditor.rule import Hit, Hits
 from auditor.rules.places import span_of
 from auditor.rules.queries.chains import Chain, chains_of, class_named
 from auditor.rules.queries.holders import Holders, holders_of
+from auditor.rules.queries.run_once import lowered
 from auditor.source.eager import eager_of
 from auditor.source.facts import (
     Attribute,
@@ -56,7 +57,8 @@ def hits(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hits
     """Objects that a loop unpacks or goes through, in the function of the query, for a column."""
     for chain in chains_of(function):
         if not chain.named(*_DECIDED):
-            yield from _of_chain(project, module, function, chain)
+            found = _of_chain(project, module, function, chain)
+            yield from lowered(project, module, found)
 
 
 def _of_chain(project: Project, module: ModuleFacts, function: FunctionFacts, chain: Chain) -> Hits:

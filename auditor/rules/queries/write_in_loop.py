@@ -13,6 +13,7 @@ from auditor.rules.queries.needed_writes import is_needed, is_one_by_one
 from auditor.rules.queries.recorded_writes import BAD, GOOD, check_tape
 from auditor.rules.queries.repeated import NEEDS, hit_of, likeliest, repeated_sites
 from auditor.rules.queries.rows import row_loops
+from auditor.rules.queries.run_once import lowered
 from auditor.rules.queries.unseen import WRITE, unseen_calls, unseen_hit
 from auditor.source.facts import (
     Attribute,
@@ -33,6 +34,10 @@ _READS = frozenset((Effect.READ, Effect.STATEMENT))
 
 def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hits:
     """Sites that write and do nothing but write, inside a loop that data makes long."""
+    yield from lowered(project, module, _hits(project, module, function))
+
+
+def _hits(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hits:
 
     def write(site: Site) -> Effect | None:
         if not _READS.isdisjoint(project.effects.of_site(site)):
@@ -334,7 +339,7 @@ RULE = Rule(
     known_gaps=(
         "calls that read and write in each turn are left to DBA301",
         "`session.delete(row)` is reported only where the model is read and has no relationship",
-        "a loop that also queries in each turn is reported with low confidence",
+        "a loop that also queries in each turn, or is part of a migration, has low confidence",
         "a write whose result or error is looked at in its own turn is not reported",
     ),
     sources=("https://docs.sqlalchemy.org/en/20/orm/queryguide/dml.html",),
