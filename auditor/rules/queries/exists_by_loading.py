@@ -8,6 +8,7 @@ from auditor.model.finding import Confidence, Severity
 from auditor.model.tape import Tape
 from auditor.rule import Example, Hit, Hits, LiveExample, OnFunction, OnTape, Rule
 from auditor.rules.places import span_of
+from auditor.rules.queries import counted_existence
 from auditor.rules.queries.loading import deciding_tests, loaded_once, uses_of
 from auditor.rules.queries.queries_instead import style_of
 from auditor.rules.queries.recorded_loads import loads
@@ -116,8 +117,13 @@ RULE = Rule(
         " The database stops at the first row when it is asked whether one exists."
     ),
     instead="`session.scalar(select(exists().where(...)))`, or `.limit(1)` and `.first()`.",
-    checks=(OnFunction(check), OnTape(recorded)),
+    checks=(
+        OnFunction(check),
+        OnFunction(counted_existence.hits, calls=counted_existence.CALLS),
+        OnTape(recorded),
+    ),
     bad=(
+        *counted_existence.BAD,
         Example(
             "all() as a condition",
             _IMPORTS
@@ -168,6 +174,7 @@ RULE = Rule(
         ),
     ),
     good=(
+        *counted_existence.GOOD,
         Example(
             "the database tells",
             _IMPORTS
@@ -261,7 +268,7 @@ RULE = Rule(
         ),
     ),
     known_gaps=(
-        "`len(...) > 0` is DBA306; `count() > 0`, which counts on, is not reported",
+        "`len(...) > 0` is DBA306",
         "rows that a function of the project loads: only a recording tells",
     ),
 )
