@@ -29,6 +29,7 @@ from auditor.source.pieces import DEPTH, Kind, Passage, Piece, Place
 from auditor.source.provenance_options import option_kind
 from auditor.source.provenance_reaching import adds, reaching
 
+_PAIR = 2
 _CALLERS = 40
 """Callers a parameter is followed to; one that has more is the caller's business."""
 _ADDS = frozenset({"append", "extend", "insert", "add", "write", "writelines", "appendleft"})
@@ -74,8 +75,21 @@ def of_bind(place: Place, bind: Bind) -> Iterator[Piece]:
         yield Piece(Kind.NUMBER, "0")
         return
     passage = Passage(place.module.path, bind.at, f"`{bind.target}` is built here")
+    is_key = _is_key(place, bind)
     for piece in place.used(bind.at, bind.region).pieces(_own_part(place, bind)):
+        if is_key and piece.kind is Kind.PARAMETER:
+            piece = replace(piece, kind=Kind.UNKNOWN, source=f"{piece.source}.items()")  # noqa: PLW2901
         yield piece if piece.kind.is_safe else replace(piece, way=(*piece.way, passage))
+
+
+def _is_key(place: Place, bind: Bind) -> bool:
+    """Whether the name is a key of what a parameter hands in, `for key, value in wanted.items()`:
+    a name most often, which the callers write."""
+    value, target = bind.value, place.function.regions[bind.region].target
+    if bind.kind != "loop" or target[:1] != (bind.target,) or not isinstance(value, Call):
+        return False
+    func = value.func
+    return isinstance(func, Attribute) and func.name == "items" and len(target) == _PAIR
 
 
 def _is_index(place: Place, bind: Bind) -> bool:

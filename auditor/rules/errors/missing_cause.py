@@ -75,7 +75,10 @@ def _is_of_later(function: FunctionFacts, event: Raise, handler: Handler) -> boo
     found = {
         bind.target
         for bind in function.inside(handler.region)
-        if isinstance(bind, Bind) and isinstance(bind.value, Call)
+        if isinstance(bind, Bind)
+        and bind.kind == "assign"
+        and handler.region.name
+        not in {part.name for part in walk(bind.value) if isinstance(part, Name)}
     }
     around = [r for r in function.ancestors(event.region) if r.first >= handler.region.first]
     return any(

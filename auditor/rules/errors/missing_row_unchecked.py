@@ -17,6 +17,7 @@ from auditor.rules.errors.rows_at_hand import (
     is_of_set_up,
     is_there,
     may_follow,
+    was_inserted,
     were_callers_asked,
 )
 from auditor.rules.places import span_of
@@ -71,7 +72,7 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
 
 def _is_doubtful(project: Project, function: FunctionFacts, use: Use) -> bool:
     """Whether the row may be missing: tested later, tested by others, or named by a caller."""
-    if is_of_set_up(use.lookup):
+    if is_of_set_up(use.lookup) or was_inserted(project, function, use.lookup):
         return False
     if any(_tests_later(event, use) for event in function.events):
         return True

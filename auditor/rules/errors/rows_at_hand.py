@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 
+from auditor.source.database_functions import is_migration
 from auditor.source.facts import (
     At,
     Attribute,
@@ -30,6 +31,8 @@ _CATCHES = frozenset({"AttributeError", "TypeError", "Exception", "BaseException
 _KEYS = ("_id", "_uuid")
 """How columns are named that hold the key of another row."""
 _LOOKS = re.compile(r"(?:get|find|load|fetch|query|one|first|all|scalars?|list|select)(?:_|$)")
+_INSERTS = frozenset({"bulk_insert", "insert", "bulk_save_objects", "add", "add_all"})
+_CALLERS = 20
 _OF_REQUESTS = frozenset({"params", "headers", "timeout", "auth", "verify", "stream"})
 
 
@@ -37,7 +40,7 @@ def is_there(function: FunctionFacts, at: At, lookup: Call) -> bool:
     """Whether the row of a look-up that is used somewhere is there for certain, or a handler waits
     for its missing."""
     is_sure = was_made(function, lookup) or was_counted(function, lookup)
-    return is_sure or is_caught(function, at)
+    return is_sure or is_caught(function, at) or is_in_its_rows(function, at, lookup)
 
 
 def was_made(function: FunctionFacts, lookup: Call) -> bool:
@@ -192,10 +195,30 @@ def was_counted(function: FunctionFacts, lookup: Call) -> bool:
 
 
 def were_callers_asked(project: Project, function: FunctionFacts) -> bool:
-    """Whether the function is a private one that is handed a key, and everybody who calls it has
-    asked the database before, mostly for that row."""
+    """Whether everybody who calls the function has looked something up before, mostly that row."""
     calls = project.program.calls.get(function.name, ())
-    return function.name.startswith("_") and bool(calls) and all(map(_has_asked, calls))
+    return bool(calls) and len(calls) <= _CALLERS and all(map(_has_asked, calls))
+
+
+def was_inserted(project: Project, function: FunctionFacts, lookup: Call) -> bool:
+    """Whether a step of a migration has inserted rows before: it knows what is there."""
+    module = project.program.scope_of(function).module
+    return is_migration(module) and any(
+        isinstance(event, Call) and last_step(event.func) in _INSERTS
+        for event in function.events[: position_of(function, lookup)]
+    )
+
+
+def is_in_its_rows(function: FunctionFacts, at: At, lookup: Call) -> bool:
+    """Whether the use stands in a loop over the same query: `for row in rows: rows.first().id`."""
+    query = dotted(lookup.func.base) if isinstance(lookup.func, Attribute) else ""
+    return bool(query) and any(
+        region.kind == "for"
+        and region.expr is not None
+        and dotted(region.expr) == query
+        and region.at.line <= at.line <= region.at.end_line
+        for region in function.regions
+    )
 
 
 def _has_asked(site: CallSite) -> bool:

@@ -46,7 +46,8 @@ _SAYS_SQL = re.compile(r"(?:^|_)(?:sql|sub_?query|sql_query|stmt|statement|claus
 _CATALOGUE = re.compile(r"\.get_(?:table|view|schema|sequence|temp_table|index)_names\(")
 """What the inspector reads from the database: names, as somebody declared them."""
 _SETTING = re.compile(r"os\.(?:environ|getenv)\b")
-"""Whoever runs the program has set it, and has the database anyway."""
+_TYPED = re.compile(r"(?:input|sys\.argv)\b")
+"""What whoever runs the program has set or types, who has the database anyway."""
 _HANDED_AROUND = re.compile(
     r"\w+$|.*\[[^\[\]]*\]$|(?!\w*(?:_|\b)(?:id|uuid|name|table|path)\()\w+\(|.*\.(?:user(?:name)?|login"
     r"|email|title|label|comment|description|text|search|value|message)$"
@@ -82,20 +83,23 @@ class Hole:
     @property
     def is_sent(self) -> bool:
         """Whether it comes from outside the program, and not from whoever runs it."""
-        return self.piece.kind is Kind.INPUT and not _SETTING.match(self.piece.source)
+        is_own = _SETTING.match(self.piece.source) or _TYPED.match(self.piece.source)
+        return self.piece.kind is Kind.INPUT and not is_own
 
 
 def open_holes(pieces: Sequence[Piece]) -> Iterator[Hole]:
     """The holes through which something not known to be harmless enters the text."""
-    before = ""
+    before = told = ""
     for index, piece in enumerate(pieces):
         if not piece.kind.is_safe:
             after = next(iter(pieces[index + 1 : index + 2]), None)
+            before = told if index and not pieces[index - 1].kind.is_safe else before
+            told = before  # what follows at once is another thing that may stand in the same place
             is_quoted = before.count("'") % 2 == 1
             role = Role.VALUE if is_quoted else _role(before, after.text if after else "")
             if role is Role.IDENTIFIER and _SAYS_SQL.search(piece.source):
                 role = Role.CLAUSE
-            yield Hole(piece, role, is_quoted, bool(_CHOSEN.search(before)))
+            yield Hole(piece, role, is_quoted, _is_chosen(before))
         before += piece.text if piece.kind.is_safe and piece.text else "x"
 
 
@@ -111,6 +115,12 @@ def _role(before: str, after: str) -> Role:
     if _BEFORE_IDENTIFIER.search(before) or _ORDERS.search(before) or _continues_names(before):
         return Role.IDENTIFIER
     return Role.CLAUSE
+
+
+def _is_chosen(before: str) -> bool:
+    """Whether a name stands where whoever asks or stores chooses it, and in no quotes."""
+    is_bare = before.count('"') % 2 == 0 and before.count("`") % 2 == 0
+    return is_bare and _CHOSEN.search(before) is not None
 
 
 def _continues_names(before: str) -> bool:

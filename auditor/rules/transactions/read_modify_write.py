@@ -28,14 +28,16 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
     changes = list(changes_of(function))
     if not changes or is_locked(project, function):
         return
+    told: set[str] = set()
     for change in changes:
         base, _, column = change.target.rpartition(".")
-        if not base.isidentifier():
+        if not base.isidentifier() or base in told:
             continue
         value = project.value(module, function, change.position, Name(base))
         model = project.models.model_of(value.name) if value.kind in _KINDS else None
         if model is None or column not in model.columns or is_versioned(project, model.dotted):
             continue
+        told.add(base)  # one lock is enough for all columns of a row
         name = model.dotted.rpartition(".")[2]
         fields = {
             "target": change.target,
