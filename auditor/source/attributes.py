@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from auditor.model.knowledge import MAPPED_CLASS, QUERY, ROW, ROW_OR_NONE, ROWS, How
 from auditor.source.callees import is_decorated
-from auditor.source.facts import Attribute, Expr, dotted
+from auditor.source.facts import Attribute, Expr, dotted, path_of
 from auditor.source.inference import Inference
-from auditor.source.lookups import annotated, dotted_value
+from auditor.source.lookups import annotated, dotted_value, is_foreign
 from auditor.source.models import Relationship
 from auditor.source.program import PROPERTIES, Bound, Program, Scope
 from auditor.source.results import returned
+from auditor.source.used import used_nearby
 from auditor.source.value import (
     CLASS,
     COLUMN,
@@ -29,8 +30,13 @@ def attribute_value(inference: Inference, scope: Scope, position: int, expr: Att
     base = inference.value(scope, position, expr.base)
     found = attribute_of(inference, base, expr.name)
     if _is_open(inference, found):
-        return _by_convention(inference, expr) or found
+        return _by_convention(inference, expr) or _by_use(inference, scope, expr) or found
     return found
+
+
+def _by_use(inference: Inference, scope: Scope, expr: Attribute) -> Value | None:
+    found = used_nearby(inference, scope, ".".join(path_of(expr)))
+    return found if found.kind else None
 
 
 def _is_open(inference: Inference, found: Value) -> bool:
@@ -38,6 +44,8 @@ def _is_open(inference: Inference, found: Value) -> bool:
     owner = found.receiver
     if found.kind not in {"", NAME, METHOD} or owner is None or not owner.kind:
         return found.kind in {"", NAME, METHOD}
+    if owner.kind == METHOD:
+        return is_foreign(inference, owner)
     return owner.kind == INSTANCE and inference.program.method(owner.name, found.method) is None
 
 

@@ -21,12 +21,14 @@ from auditor.source.facts import (
     Pairs,
     Subscript,
     Text,
+    path_of,
 )
 from auditor.source.inference import Inference
 from auditor.source.lookups import name_value
 from auditor.source.models import Models
 from auditor.source.program import Program, Scope
 from auditor.source.results import call_value, entered_value
+from auditor.source.used import used_nearby
 from auditor.source.value import INSTANCE, LITERAL_VALUE, NONE_VALUE, UNKNOWN, Value, joined
 
 _ROWS_OR_LAZY = frozenset((ROWS, QUERY, SCALARS))
@@ -67,7 +69,7 @@ def _literal(inference: Inference, scope: Scope, position: int, expr: Expr) -> V
 def _subscript(inference: Inference, scope: Scope, position: int, expr: Subscript) -> Value:
     base = inference.value(scope, position, expr.base)
     if base.kind not in _ROWS_OR_LAZY or not base.name:
-        return UNKNOWN
+        return used_nearby(inference, scope, ".".join(path_of(expr)))
     return base._replace(kind=ROWS if isinstance(expr.index, Opaque) else ROW)
 
 

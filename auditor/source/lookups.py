@@ -185,7 +185,21 @@ def _local(inference: Inference, scope: Scope, position: int, name: str) -> Valu
     value = joined(values)
     if not value.kind:
         value = _by_convention(inference, name)
-    return value if value.kind else used_as(inference, scope, name)
+    if not is_foreign(inference, value):
+        return value
+    told = used_as(inference, scope, name)
+    return told if told.kind else value
+
+
+def is_foreign(inference: Inference, value: Value) -> bool:
+    """Whether neither the program nor the tables say what a value is: no value at all, or an object
+    of a class that is elsewhere (`galaxy.model.scoped_session`, of another package)."""
+    owner = value.receiver
+    if value.kind == METHOD and owner is not None:
+        return is_foreign(inference, owner)
+    return not value.kind or (
+        value.kind == INSTANCE and value.name not in inference.program.classes
+    )
 
 
 def _reaching(scope: Scope, position: int, indices: tuple[int, ...]) -> tuple[list[int], bool]:
@@ -236,6 +250,9 @@ def _bound(inference: Inference, scope: Scope, index: int) -> Value:
         return _defined(inference, scope, bind.target)
     if bind.annotation is not None:
         found = annotated(inference, scope, bind.annotation)
+        if found.kind and bind.kind == "assign" and is_foreign(inference, found):
+            made = inference.value(scope, index, bind.value)
+            return made if made.kind else found
         if found.kind:
             return found
     if bind.kind == "assign":
