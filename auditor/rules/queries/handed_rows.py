@@ -29,16 +29,21 @@ from auditor.source.facts import (
     At,
     Attribute,
     Call,
+    Const,
     Event,
     Expr,
     FunctionFacts,
     ModuleFacts,
     Name,
+    Not,
     Read,
+    Region,
+    Starred,
     Test,
     dotted,
     walk,
 )
+from auditor.source.lookups import argument
 from auditor.source.models import Relationship
 from auditor.source.program import Scope, last_step
 from auditor.source.project import Project, position_of
@@ -63,12 +68,14 @@ class LazyRead(NamedTuple):
 
 
 class _Row(NamedTuple):
-    """A name that holds a row in a function, and how many functions may still be entered."""
+    """A name that holds a row in a function, and how many functions may still be entered.
+    `settled` are the parameters that the call leaves at a constant, and whether that is true."""
 
     scope: Scope
     name: str
     value: Value
     left: int
+    settled: frozenset[tuple[str, bool]] = frozenset()
 
 
 def read_elsewhere(
@@ -146,9 +153,9 @@ def _reads_per_row(
 
 def _reads(project: Project, row: _Row) -> tuple[LazyRead, ...]:
     """The lazy relations that a function reads on the row it is given, whenever it runs."""
-    kept: dict[tuple[int, str, str, int], tuple[LazyRead, ...]]
+    kept: dict[tuple[object, ...], tuple[LazyRead, ...]]
     kept = project.shared.setdefault("lazy reads of rows", {})
-    key = (row.scope.key, row.name, row.value.name, row.left)
+    key = (row.scope.key, row.name, row.value.name, row.left, row.settled)
     if key not in kept:
         kept[key] = ()  # for a function that calls itself
         kept[key] = tuple(
@@ -160,7 +167,7 @@ def _reads(project: Project, row: _Row) -> tuple[LazyRead, ...]:
 def _found(project: Project, row: _Row) -> Iterator[LazyRead]:
     function = row.scope.function
     for position, event in enumerate(function.events):
-        if not isinstance(event, (Read, Call)) or not _always_runs(function, position):
+        if not isinstance(event, (Read, Call)) or not _always_runs(row, position):
             continue
         if isinstance(event, Read) and event.path[0] == row.name:
             relation = lazy_relation(project, row.value, event.path[1:])
@@ -170,10 +177,15 @@ def _found(project: Project, row: _Row) -> Iterator[LazyRead]:
             yield from _reads(project, entered)
 
 
-def _always_runs(function: FunctionFacts, position: int) -> bool:
-    """Whether no branch, and no `and`, `or` or `x if y else z` of its statement, decides."""
+def _always_runs(row: _Row, position: int) -> bool:
+    """Whether no branch, and no `and`, `or` or `x if y else z` of its statement, decides; one that
+    the arguments decide for every row does not count."""
+    function = row.scope.function
     region = function.events[position].region
-    if not all(around.kind in _ALWAYS for around in function.ancestors(region)):
+    if not all(
+        around.kind in _ALWAYS or _is_settled(around, row.settled)
+        for around in function.ancestors(region)
+    ):
         return False
     for event in reversed(function.events[max(position - _NEAR, 0) : position]):
         if isinstance(event, Test):
@@ -181,6 +193,16 @@ def _always_runs(function: FunctionFacts, position: int) -> bool:
         if not isinstance(event, (Read, Call)):
             break
     return True
+
+
+def _is_settled(around: Region, settled: frozenset[tuple[str, bool]]) -> bool:
+    """`if full: ...` of a function that is called with `full=True`, or leaves it at that."""
+    test, holds = around.expr, around.kind == "if"
+    if around.kind not in {"if", "else"}:
+        return False
+    while isinstance(test, Not):
+        test, holds = test.operand, not holds
+    return isinstance(test, Name) and (test.name, holds) in settled
 
 
 def lazy_relation(project: Project, row: Value, steps: tuple[str, ...]) -> Relationship | None:
@@ -212,7 +234,8 @@ def _called(project: Project, row: _Row, position: int, call: Call) -> Iterator[
     if dotted(getattr(call.func, "base", None)) == row.name:
         found = project.program.method(row.value.name, last_step(call.func))
         if found is not None:
-            yield from _as_self(row, found)
+            settled = _settled(project, found, call)
+            yield from (each._replace(settled=settled) for each in _as_self(row, found))
         return
     given = [k for k, arg in enumerate(call.args) if isinstance(arg, Name) and arg.name == row.name]
     named = [
@@ -225,7 +248,20 @@ def _called(project: Project, row: _Row, position: int, call: Call) -> Iterator[
         target = targets[0].function
         name = named[0] if named else _parameter(target, given[0])
         if name:
-            yield _Row(target, name, row.value, row.left - 1)
+            yield _Row(target, name, row.value, row.left - 1, _settled(project, target, call))
+
+
+def _settled(project: Project, scope: Scope, call: Call) -> frozenset[tuple[str, bool]]:
+    """The parameters for which a call gives a constant, or leaves the one they have."""
+    if any(isinstance(a, Starred) for a in call.args) or any(not k.name for k in call.keywords):
+        return frozenset()
+    binds = project.program.binds[scope.key]
+    given = (
+        (p.name, argument(scope, p.name, call) or p.default)
+        for p in scope.function.parameters
+        if p.name not in binds
+    )
+    return frozenset((name, bool(v.value)) for name, v in given if isinstance(v, Const))
 
 
 def _parameter(scope: Scope, place: int) -> str:

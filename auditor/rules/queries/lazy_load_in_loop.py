@@ -10,7 +10,7 @@ from auditor.model.tape import CauseKind, Entry, Tape
 from auditor.rule import Example, Hit, Hits, LiveExample, OnFunction, OnTape, Rule
 from auditor.rules.fixes import leads_to_itself, loader_of, option_on_query
 from auditor.rules.places import span_of
-from auditor.rules.queries import deferred_columns
+from auditor.rules.queries import deferred_columns, handed_examples
 from auditor.rules.queries.estimated import estimated
 from auditor.rules.queries.handed_rows import lazy_relation, read_elsewhere
 from auditor.rules.queries.loops import loops_of, repeating_loop
@@ -201,6 +201,7 @@ RULE = Rule(
     ),
     bad=(
         *deferred_columns.BAD,
+        *handed_examples.BAD,
         Example(
             "a collection of each row",
             _LAZY
@@ -266,22 +267,10 @@ RULE = Rule(
                 return {"id": label.id, "routers": [router.id for router in label.routers]}
             """,
         ),
-        Example(
-            "rows handed to another function",
-            _LAZY
-            + """
-            class Sync:
-                def all(self, session: orm.Session):
-                    labels = session.query(Label).all()
-                    return self._collect(labels)
-
-                def _collect(self, labels):
-                    return {label.id: len(label.routers) for label in labels}  # expect: DBA302
-            """,
-        ),
     ),
     good=(
         *deferred_columns.GOOD,
+        *handed_examples.GOOD,
         Example(
             "loaded by an option of the function that makes the query",
             _MODELS.format(lazy="")

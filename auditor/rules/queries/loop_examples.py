@@ -26,6 +26,22 @@ _RUN = """
 """
 BAD = (
     Example(
+        "a method of each row that queries",
+        """
+        from flask_sqlalchemy import SQLAlchemy
+        db = SQLAlchemy()
+
+        class Device(db.Model):
+            name = db.Column(db.String(40))
+
+            def seen(self):
+                return Device.query.filter_by(name=self.name).count()
+
+        def seen():
+            return [device.seen() for device in Device.query.all()]  # expect: DBA301
+        """,
+    ),
+    Example(
         "a parameter that is used as a query",
         """
         def segments(cls, query, fixed_ips):
@@ -200,6 +216,16 @@ BAD = (
     ),
 )
 GOOD = (
+    Example(
+        "one key, as the test before says",
+        _MODELS
+        + """
+        def owner_of(session: Session, keys):
+            if len(keys) > 1:
+                return None
+            return {session.get(Router, key).owner for key in keys}
+        """,
+    ),
     Example(
         "columns to check, which the schema bounds",
         """

@@ -6,7 +6,7 @@ import bisect
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from auditor.model.knowledge import Effect
+from auditor.model.knowledge import QUERY, ROWS, SCALARS, Effect
 from auditor.source.facts import (
     Arithmetic,
     Attribute,
@@ -47,19 +47,12 @@ _WRAPPERS = frozenset(
 PIECES = ("chunk", "batch", "partition", "page", "grouper", "slice", "window", "bulk")
 """Words by which iterables of pieces are named: a query for each piece is the cure, not the ill."""
 _SCHEMA = frozenset(
-    (
-        "sorted_tables",
-        "get_table_names",
-        "tables",
-        "columns",
-        "foreign_keys",
-        "foreign_key_constraints",
-        "__subclasses__",
-        "__members__",
-    )
-)
+    ("sorted_tables", "get_table_names", "tables", "columns", "foreign_keys",
+     "foreign_key_constraints", "__subclasses__", "__members__")
+)  # fmt: skip
 """What the schema or the source bounds, not the data."""
 _OF_SCHEMA = ("_tables", "_columns")
+_MANY = frozenset((ROWS, QUERY, SCALARS))
 _TAKING = frozenset(("pop", "popleft", "popitem", "get_nowait"))
 
 
@@ -118,7 +111,8 @@ def repeating_loop(loops: Loops, *, region: int, position: int) -> Region | None
             and _repeats(loops, around)
             and not leaves(loops, around, region, position)
         ):
-            return None if chooses_database(function, around, region, position) else around
+            chosen = chooses_database(function, around, region, position)
+            return None if chosen and not _is_of_rows(loops, around) else around
     return None
 
 
@@ -156,6 +150,13 @@ def chooses_database(function: FunctionFacts, loop: Region, region: int, positio
             if item.name in names and not turned.isdisjoint(inside):
                 return True
     return bool(turned) and path_of(event.func)[:1] == (loop.target[0],)
+
+
+def _is_of_rows(loops: Loops, loop: Region) -> bool:
+    """Whether the turns are rows of one query, whose methods ask the database they came from."""
+    scope = loops.project.program.scope_of(loops.function)
+    value = loops.project.inference.value(scope, max(loop.first - 1, 0), loop.expr)
+    return value.kind in _MANY
 
 
 def is_conditional(function: FunctionFacts, loop: Region, region: int) -> bool:
