@@ -51,10 +51,14 @@ _TYPED = re.compile(r"(?:input|sys\.argv)\b")
 _HANDED_AROUND = re.compile(
     r"\w+$|.*\[[^\[\]]*\]$|(?!\w*(?:_|\b)(?:id|uuid|name|table|path)\()\w+\(|.*\.(?:user(?:name)?|login"
     r"|email|title|label|comment|description|text|search|value|message)$"
+    r"|.*\.(?:execute|scalars?|fetchall|fetchone|all|first)\("
 )
 """A local, an item, what a function gives that does not say to give a name of the program's own,
-an attribute that people write: `name`, `row["name"]`, `wanted(...)`, `url.username`. Of other
-attributes and methods most give the program's own: an id, a setting, the name of a table."""
+an attribute that people write, a row: `name`, `row["name"]`, `wanted(...)`, `url.username`,
+`session.execute(...)`. Of other attributes and methods most give the program's own: an id, a
+setting, the name of a table."""
+_PRAGMA = re.compile(r"\s*pragma\b", re.IGNORECASE)
+"""It takes no bound value, wherever that comes from."""
 _CHOSEN = re.compile(
     r"\b(?:order|group)\s+by\s[^()]*$|\binsert\s+into\s[^()]*\([^()]*$", re.IGNORECASE
 )
@@ -79,12 +83,15 @@ class Hole:
     is_quoted: bool
     is_chosen: bool = False
     """Whether it names columns to order or group by, or columns of a row to be stored."""
+    is_bare: bool = True
+    """Whether it stands outside the quotes that names are written in."""
 
     @property
     def is_sent(self) -> bool:
-        """Whether it comes from outside the program, and not from whoever runs it."""
+        """Whether it comes from outside the program; names and clauses not from whoever runs it."""
         is_own = _SETTING.match(self.piece.source) or _TYPED.match(self.piece.source)
-        return self.piece.kind is Kind.INPUT and not is_own
+        is_value = self.role is Role.VALUE  # in which a quote breaks the statement for anybody
+        return self.piece.kind is Kind.INPUT and (is_value or not is_own)
 
 
 def open_holes(pieces: Sequence[Piece]) -> Iterator[Hole]:
@@ -99,7 +106,9 @@ def open_holes(pieces: Sequence[Piece]) -> Iterator[Hole]:
             role = Role.VALUE if is_quoted else _role(before, after.text if after else "")
             if role is Role.IDENTIFIER and _SAYS_SQL.search(piece.source):
                 role = Role.CLAUSE
-            yield Hole(piece, role, is_quoted, _is_chosen(before))
+            if _PRAGMA.match(before):
+                role = Role.CLAUSE
+            yield Hole(piece, role, is_quoted, _is_chosen(before), _is_bare(before))
         before += piece.text if piece.kind.is_safe and piece.text else "x"
 
 
@@ -119,8 +128,11 @@ def _role(before: str, after: str) -> Role:
 
 def _is_chosen(before: str) -> bool:
     """Whether a name stands where whoever asks or stores chooses it, and in no quotes."""
-    is_bare = before.count('"') % 2 == 0 and before.count("`") % 2 == 0
-    return is_bare and _CHOSEN.search(before) is not None
+    return _is_bare(before) and _CHOSEN.search(before) is not None
+
+
+def _is_bare(before: str) -> bool:
+    return before.count('"') % 2 == 0 and before.count("`") % 2 == 0
 
 
 def _continues_names(before: str) -> bool:

@@ -52,17 +52,24 @@ def _hit(
         function.qualname,
         {"holes": names_of(holes), "origin": origin_of(holes)},
         (way_of(module, given, tuple(hole.piece for hole in holes)),),
-        confidence=_confidence(holes, sure=given.sure, is_meant=is_meant),
+        confidence=_confidence(function, holes, sure=given.sure, is_meant=is_meant),
         severity=Severity.ERROR if is_proven else None,
     )
 
 
-def _confidence(holes: list[Hole], *, sure: bool, is_meant: bool) -> Confidence:
-    """Low unless a user sent a hole, or a caller passes columns to order or group by, or to
-    store: other names that callers pass, that objects and settings have of themselves, and that
-    the catalogue gives, are most often the program's own; as are those that change the schema."""
+def _confidence(
+    function: FunctionFacts, holes: list[Hole], *, sure: bool, is_meant: bool
+) -> Confidence:
+    """Low where no hole was sent by a user or is itself passed by a caller, outside of quotes:
+    names that objects and settings have of themselves, and that the catalogue gives, are most often
+    the program's own; as are those that change the schema, and those that a private function is
+    passed, but for columns to order or group by, or to store."""
+    is_private = function.name.startswith("_") and not function.name.endswith("__")
+    is_passed = any(
+        hole.piece.is_passed_as_such and hole.is_bare and (hole.is_chosen or not is_private)
+        for hole in holes
+    )
     is_sent = any(hole.is_sent for hole in holes)
-    is_passed = any(hole.is_chosen and hole.piece.is_passed_as_such for hole in holes)
     if not is_sent and (is_meant or not is_passed):
         return Confidence.LOW
     return confidence_of(holes, sure=sure)
@@ -243,8 +250,9 @@ RULE = Rule(
     known_gaps=(
         "whole conditions and statements that a caller passes are not reported",
         (
-            "names that a user sent, and those that a caller passes to order or group by, or as the"
-            " columns of an INSERT, are shown by default; all others have low confidence"
+            "names that a user sent, and those outside of quotes that a caller passes to a public"
+            " function, or as columns to order or group by or to store, are shown by default; all"
+            " others have low confidence"
         ),
     ),
     sources=("CWE-89", "SQLAlchemy: quoted_name, IdentifierPreparer.quote"),
