@@ -50,6 +50,47 @@ CREATED = """
         if session.query(Kind).filter_by(name=name).first() is None:
             raise ValueError(name)
 """
+TRIED = """
+    from sqlalchemy.orm import Session
+    from app.models import Label
+
+    def create_all(session: Session, names):
+        for name in names:
+            {create}
+
+    def create(session: Session, name):
+        if session.query(Label).filter_by(name=name).first() is None:
+            session.add(Label(name=name))
+"""
+TRY = """try:
+                create(session, name)
+            except ValueError:
+                print(name)"""
+KINDS = """
+    from sqlalchemy import select
+    from sqlalchemy.orm import Session
+    from app.models import Label, mapped
+
+    def names(session: Session, kinds):
+        for kind in kinds:
+            model = mapped(kind)
+            yield session.scalars(select({model})).all()
+"""
+CLEARED = """
+    import sqlalchemy as sa
+    from sqlalchemy import orm
+
+    Base = orm.declarative_base()
+
+    class Range(Base):
+        __tablename__ = "ranges"
+        id = sa.Column(sa.Integer, primary_key=True)
+
+    def clear(session: orm.Session, wanted):
+        for found in session.query(Range){chosen}:
+            if found.id not in wanted:
+                session.delete(found)
+"""
 TABLE = """
     class Label{number}(Base):
         __tablename__ = "labels{number}"
@@ -80,6 +121,12 @@ def _keyed(kind: str) -> str:
         ("DBA301", ASKED.format(imports=STEP), LOW),
         ("DBA301", CREATED.format(change="return name"), MEDIUM),
         ("DBA301", CREATED.format(change="session.add(Label(name=name))"), LOW),
+        ("DBA301", TRIED.format(create="create(session, name)"), MEDIUM),
+        ("DBA301", TRIED.format(create=TRY), LOW),
+        ("DBA301", KINDS.format(model="Label"), HIGH),
+        ("DBA301", KINDS.format(model="model"), LOW),
+        ("DBA303", CLEARED.format(chosen=""), MEDIUM),
+        ("DBA303", CLEARED.format(chosen=".filter(Range.id < 9)"), LOW),
         ("DBA508", _keyed("Integer"), MEDIUM),
         ("DBA508", _keyed("Text"), LOW),
     ],

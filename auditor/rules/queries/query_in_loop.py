@@ -13,6 +13,7 @@ from auditor.rules.outside import is_of_catalogue
 from auditor.rules.queries.called_in_loops import per_turn_hits
 from auditor.rules.queries.estimated import estimated
 from auditor.rules.queries.loop_examples import BAD, GOOD
+from auditor.rules.queries.needed_writes import asks_tables, may_fail_alone
 from auditor.rules.queries.repeated import NEEDS, Repeated, hit_of, likeliest, repeated_sites
 from auditor.rules.queries.repeated_read import is_same_each_time, is_told
 from auditor.rules.queries.run_once import lowered
@@ -43,7 +44,8 @@ def _hits(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
 
     for repeated in repeated_sites(project, module, function, query):
         hit = hit_of(project, module, function, repeated)
-        sure = Confidence.LOW if _is_of_one(project, repeated) else hit.confidence
+        is_low = _is_of_one(project, function, repeated) or asks_tables(function, repeated)
+        sure = Confidence.LOW if is_low else hit.confidence
         evidence = (*hit.evidence, *estimated(project, function))
         yield replace(hit, evidence=evidence, confidence=sure)
     for unseen in unseen_calls(project, module, function, READ):
@@ -51,12 +53,15 @@ def _hits(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
     yield from per_turn_hits(project, module, function, _QUERIES)
 
 
-def _is_of_one(project: Project, repeated: Repeated) -> bool:
+def _is_of_one(project: Project, function: FunctionFacts, repeated: Repeated) -> bool:
     """Whether the turn calls a procedure on its item, which changes the database and queries deep
-    inside, on the way: asking for many at once would take another procedure."""
+    inside, on the way, or which may fail by itself: asking for many at once would take another
+    procedure."""
     site = repeated.site
     if site.callee < 0 or _CHANGES.isdisjoint(project.effects.summaries[site.callee]):
         return False
+    if may_fail_alone(function, repeated):
+        return True
     return len(project.effects.way(site, repeated.effect)) > _DEEP
 
 

@@ -10,6 +10,7 @@ from auditor.model.finding import Confidence
 from auditor.model.knowledge import Effect
 from auditor.rule import Hit
 from auditor.rules.places import span_of
+from auditor.rules.queries.bounded_turns import is_piecewise, is_single
 from auditor.rules.queries.loops import Loops, is_conditional, loops_of, repeating_loop
 from auditor.source.facts import (
     Arithmetic,
@@ -56,7 +57,7 @@ def repeated_sites(
         if effect is None or site.at.line in seen:
             continue
         loop = _loop(loops, site)
-        if loop is not None:
+        if loop is not None and not _is_short(function, site, loop):
             seen.add(site.at.line)
             yield Repeated(site, effect, loop, is_conditional(function, loop, site.region))
 
@@ -65,6 +66,10 @@ def _loop(loops: Loops, site: Site) -> Region | None:
     if site.per_element:
         return loops.function.regions[site.region]
     return repeating_loop(loops, region=site.region, position=site.position)
+
+
+def _is_short(function: FunctionFacts, site: Site, loop: Region) -> bool:
+    return not site.per_element and (is_piecewise(function, loop) or is_single(function, loop))
 
 
 def is_in_pieces(function: FunctionFacts, repeated: Repeated) -> bool:

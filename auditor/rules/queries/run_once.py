@@ -1,5 +1,5 @@
-"""What a step of a schema migration does runs once, with nobody waiting: what it costs is told at
-low confidence.
+"""What a step of a schema migration does runs once, with nobody waiting, and so does most of what
+a command does: what it costs is told at low confidence.
 
     def upgrade():
         for row in connection.execute(labels.select()):
@@ -8,6 +8,7 @@ low confidence.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
@@ -21,8 +22,15 @@ _STEPS = frozenset(("alembic.op", "alembic.context"))
 `alembic.command` only starts the change."""
 
 
-def is_migration(project: Project, module: ModuleFacts) -> bool:
-    """Whether a module is a step of a migration, or holds what such steps share."""
+_FOLDER = re.compile(r"(?:^|/)(?:migrations|alembic|alembic_migrations|cmd|cli)/")
+"""Where steps of migrations stand, and what they share, by the habit of Alembic and its kin; and
+commands."""
+
+
+def _runs_once(project: Project, module: ModuleFacts) -> bool:
+    """Whether a module is a step of a migration, holds what such steps share, or is a command."""
+    if _FOLDER.search(module.path):
+        return True
     body = project.program.bodies[module.name]
     return not _STEPS.isdisjoint(module.imports.values()) or bool(
         project.program.binds[body.key].get("down_revision")
@@ -30,7 +38,7 @@ def is_migration(project: Project, module: ModuleFacts) -> bool:
 
 
 def lowered(project: Project, module: ModuleFacts, hits: Iterable[Hit]) -> Iterator[Hit]:
-    """The hits of a module, at low confidence if it is part of a migration."""
+    """The hits of a module, at low confidence if what it does runs once."""
     for hit in hits:
-        once = is_migration(project, module)
+        once = _runs_once(project, module)
         yield replace(hit, confidence=Confidence.LOW) if once else hit

@@ -9,7 +9,7 @@ from auditor.model.knowledge import SESSION, Effect
 from auditor.rule import Example, Hit, Hits, OnFunction, OnTape, Rule
 from auditor.rules.places import span_of
 from auditor.rules.queries.loops import is_conditional, loops_of, repeating_loop
-from auditor.rules.queries.needed_writes import is_needed, is_one_by_one
+from auditor.rules.queries.needed_writes import are_chosen, is_needed, is_one_by_one
 from auditor.rules.queries.recorded_writes import BAD, GOOD, check_tape
 from auditor.rules.queries.repeated import NEEDS, hit_of, likeliest, repeated_sites
 from auditor.rules.queries.rows import row_loops
@@ -49,8 +49,10 @@ def _hits(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
             hit = hit_of(project, module, function, repeated)
             certain = hit.confidence is not Confidence.LOW
             simple = certain and not _reads_too(project, function, repeated.loop)
-            if repeated.effect is Effect.FLUSH and repeated.site.callee >= 0:
-                simple = False  # a function that is written for one item
+            if repeated.effect is Effect.FLUSH and (
+                repeated.site.callee >= 0 or repeated.sometimes
+            ):
+                simple = False  # a function that is written for one item, or rows chosen one by one
             yield replace(hit, confidence=Confidence.MEDIUM if simple else Confidence.LOW)
     yield from _deletes(project, module, function)
     for unseen in unseen_calls(project, module, function, WRITE):
@@ -94,7 +96,9 @@ def _deletes(project: Project, module: ModuleFacts, function: FunctionFacts) -> 
                     "turns": "in some turns" if sometimes else "in every turn",
                     "assumes": " (when it is flushed)",
                 }
-                yield Hit(span_of(module, event.at), function.qualname, fields)
+                few = sometimes and are_chosen(project, function, rows)
+                sure = Confidence.LOW if few else None
+                yield Hit(span_of(module, event.at), function.qualname, fields, confidence=sure)
 
 
 def _deleter(event: Event, name: str) -> Expr | None:
@@ -223,6 +227,29 @@ RULE = Rule(
             """,
         ),
         Example(
+            "a row that is there already is passed over",
+            _MODELS
+            + """
+            import contextlib
+
+            def create(session: Session, names):
+                for name in names:
+                    with contextlib.suppress(ValueError):
+                        session.execute(insert(Label).values(name=name))
+            """,
+        ),
+        Example(
+            "each turn takes a list of rows",
+            _MODELS
+            + """
+            def settle(session: Session, waiting):
+                while waiting:
+                    rows = waiting.pop(0)
+                    keys = [row.id for row in rows]
+                    session.execute(delete(Label).where(Label.id.in_(keys)))
+            """,
+        ),
+        Example(
             "rows that others hang on",
             """
             import sqlalchemy as sa
@@ -339,7 +366,8 @@ RULE = Rule(
     known_gaps=(
         "calls that read and write in each turn are left to DBA301",
         "`session.delete(row)` is reported only where the model is read and has no relationship",
-        "a loop that also queries in each turn, or is part of a migration, has low confidence",
+        "low confidence in loops that also query, and in migrations and commands",
+        "low confidence for chosen rows that only some turns delete, and flushes of some turns",
         "a write whose result or error is looked at in its own turn is not reported",
     ),
     sources=("https://docs.sqlalchemy.org/en/20/orm/queryguide/dml.html",),
