@@ -12,6 +12,7 @@ from auditor.rules.errors.rivals_seen import row_gone
 from auditor.rules.errors.rows_at_hand import (
     is_aggregate,
     is_doubted_elsewhere,
+    is_in_own_session,
     is_of_no_table,
     is_of_reference,
     is_of_set_up,
@@ -81,7 +82,8 @@ def _is_doubtful(project: Project, function: FunctionFacts, use: Use) -> bool:
     targets = project.targets(function, position_of(function, use.lookup), use.lookup)
     is_own = any(target.function is not None for target in targets)
     if not is_own:
-        return not were_callers_asked(project, function)
+        is_new = is_in_own_session(function, use.lookup)
+        return is_new or not were_callers_asked(project, function)
     return is_doubted_elsewhere(project, function, use.lookup)
 
 

@@ -200,6 +200,21 @@ def were_callers_asked(project: Project, function: FunctionFacts) -> bool:
     return bool(calls) and len(calls) <= _CALLERS and all(map(_has_asked, calls))
 
 
+def is_in_own_session(function: FunctionFacts, lookup: Call) -> bool:
+    """Whether the function looks the row up in a session that it opens: what callers saw was in
+    another transaction, and may be gone."""
+    root = path_of(lookup.func)[:1]
+    at = function.events[position_of(function, lookup)]
+    around = {region.index for region in function.ancestors(at.region)}
+    return bool(root) and any(
+        isinstance(event, Bind)
+        and event.kind == "with"
+        and event.target == root[0]
+        and event.region in around
+        for event in function.events
+    )
+
+
 def was_inserted(project: Project, function: FunctionFacts, lookup: Call) -> bool:
     """Whether a step of a migration has inserted rows before: it knows what is there."""
     module = project.program.scope_of(function).module
