@@ -265,6 +265,16 @@ def dotted(expr: Expr | None) -> str:
     return ".".join(steps)
 
 
+def chain_of(expr: Expr | None) -> tuple[Expr | None, tuple[str, ...]]:
+    """What a chain of methods begins with, and the methods, last one first: `db` and `("all",
+    "filter", "query")` of `db.query(Label).filter(...).all()`."""
+    links: list[str] = []
+    while isinstance(expr, Call) and isinstance(expr.func, Attribute):
+        links.append(expr.func.name)
+        expr = expr.func.base
+    return expr, tuple(links)
+
+
 def children_of(expr: Expr | str | None) -> tuple[Expr, ...]:
     """The direct sub-expressions, in order of evaluation."""
     match expr:

@@ -9,71 +9,64 @@ return query.all()                      still a query of Chart
 from __future__ import annotations
 
 from auditor.model.knowledge import QUERY, STATEMENT
-from auditor.source.facts import Attribute, Bind, Call, Expr, FunctionFacts, Name, Return
+from auditor.source.facts import Bind, Call, Expr, FunctionFacts, Name, Return, chain_of
 from auditor.source.inference import Inference
 from auditor.source.lookups import argument
 from auditor.source.program import Program, Scope
-from auditor.source.value import UNKNOWN, Value
+from auditor.source.value import NAME, UNKNOWN, Value
 
 _NARROWED = frozenset((QUERY, STATEMENT))
 
 
-def handed_on(
-    inference: Inference, scope: Scope, position: int, call: Call, runs: Scope | None
-) -> Value:
-    """The query that a call is given and gives back, never sure.
-
-    Of a function of the program (`runs`) it is the parameter that each `return` begins with; of one
-    that cannot be followed, what its only argument that is a query was, if the result takes the
-    name of that argument.
-    """
-    passed = _kept_name(scope, position, call) if runs is None else _passed(runs, call)
-    if passed is None:
-        return UNKNOWN
+def handed_on(inference: Inference, scope: Scope, position: int, call: Call, runs: Scope) -> Value:
+    """The query that a call of a function of the program is given and gives back, never sure: the
+    parameter that each `return` begins with."""
+    name = _returned_parameter(inference, runs)
+    passed = argument(runs, name, call) if name else None
     value = inference.value(scope, position, passed)
-    if value.kind not in _NARROWED:
-        return UNKNOWN
-    if runs is not None and not _stays(inference.program, runs.function, value.kind):
-        return UNKNOWN
-    return value._replace(sure=False)
+    if value.kind in _NARROWED and _stays(inference.program, runs.function, name, value.kind):
+        return value._replace(sure=False)
+    return UNKNOWN
 
 
-def _passed(runs: Scope, call: Call) -> Expr | None:
-    name = _returned_name(runs.function)
-    if not any(parameter.name == name for parameter in runs.function.parameters):
-        return None
-    return argument(runs, name, call)
-
-
-def _kept_name(scope: Scope, position: int, call: Call) -> Expr | None:
-    """`query` of `query = narrow(query)`: the name says that it is the same."""
+def kept_on(inference: Inference, scope: Scope, position: int, call: Call) -> Value:
+    """The query that a call which cannot be followed is given, if the result takes the name of that
+    argument (`query = narrow(query)`), never sure: the name says that it is the same."""
     events = scope.function.events
     bind = events[position] if position < len(events) else None
     if not isinstance(bind, Bind) or bind.kind != "assign" or bind.value is not call:
-        return None
+        return UNKNOWN
     given = (*call.args, *(keyword.value for keyword in call.keywords))
-    return next((a for a in given if isinstance(a, Name) and a.name == bind.target), None)
+    passed = next((a for a in given if isinstance(a, Name) and a.name == bind.target), None)
+    value = inference.value(scope, position, passed)
+    return value._replace(sure=False) if value.kind in _NARROWED else UNKNOWN
 
 
-def _returned_name(function: FunctionFacts) -> str:
-    """The name that every value returned begins with, empty if they differ."""
-    roots = {_chain(event.value)[0] for event in function.events if isinstance(event, Return)}
-    return roots.pop() if len(roots) == 1 else ""
+def _returned_parameter(inference: Inference, runs: Scope) -> str:
+    """The parameter that every value returned begins with, empty if there is none; found once."""
+    found = inference.kept(("handed on", runs.key), lambda: _returned(runs.function))
+    return found.name
 
 
-def _stays(program: Program, function: FunctionFacts, kind: str) -> bool:
+def _returned(function: FunctionFacts) -> Value:
+    roots = {_root(event.value) for event in function.events if isinstance(event, Return)}
+    name = roots.pop() if len(roots) == 1 else ""
+    is_passed = any(parameter.name == name for parameter in function.parameters)
+    return Value(NAME, name) if is_passed else UNKNOWN
+
+
+def _stays(program: Program, function: FunctionFacts, name: str, kind: str) -> bool:
     """Whether nothing that the function returns, or gives the returned name, ends the query."""
-    name = _returned_name(function)
     given = (
-        _chain(event.value)
+        event.value
         for event in function.events
         if isinstance(event, Return) or (isinstance(event, Bind) and event.target == name)
     )
     return all(
         _is_narrowing(program, kind, link)
-        for root, links in given
-        if root == name
-        for link in links
+        for expr in given
+        if _root(expr) == name
+        for link in chain_of(expr)[1]
     )
 
 
@@ -82,10 +75,6 @@ def _is_narrowing(program: Program, kind: str, link: str) -> bool:
     return row is not None and row.returns in _NARROWED
 
 
-def _chain(expr: Expr | None) -> tuple[str, tuple[str, ...]]:
-    """`("query", ("filter", "limit"))` for `query.filter(...).limit(...)`."""
-    links: list[str] = []
-    while isinstance(expr, Call) and isinstance(expr.func, Attribute):
-        links.append(expr.func.name)
-        expr = expr.func.base
-    return (expr.name, tuple(links)) if isinstance(expr, Name) else ("", ())
+def _root(expr: Expr | None) -> str:
+    root, _ = chain_of(expr)
+    return root.name if isinstance(root, Name) else ""

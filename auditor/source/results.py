@@ -22,7 +22,7 @@ from auditor.model.knowledge import (
 from auditor.source.callees import is_decorated, targets_of
 from auditor.source.delegates import delegate_of
 from auditor.source.facts import Attribute, Call, Const, Expr, Return, Yield, dotted
-from auditor.source.handed_on import handed_on
+from auditor.source.handed_on import handed_on, kept_on
 from auditor.source.inference import Inference
 from auditor.source.lookups import annotated, constructed
 from auditor.source.program import Scope
@@ -63,7 +63,7 @@ def call_value(inference: Inference, scope: Scope, position: int, call: Call) ->
     made = UNKNOWN
     if func.kind in {CLASS, NAME} and func.name:
         made = constructed(inference, func.name)
-    return made if made.kind else handed_on(inference, scope, position, call, None)
+    return made if made.kind else kept_on(inference, scope, position, call)
 
 
 def _chosen(inference: Inference, func: Value) -> tuple[Target, ...]:

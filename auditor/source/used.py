@@ -20,8 +20,8 @@ from auditor.source.facts import (
     Compare,
     Expr,
     FunctionFacts,
-    Name,
     Not,
+    chain_of,
     path_of,
 )
 from auditor.source.inference import Inference
@@ -95,27 +95,14 @@ def _calls_on_names(function: FunctionFacts) -> Mapping[str, Calls]:
 def _root(call: Call) -> str:
     """`query` of `query.filter(...).all()`, `request.db` of `request.db.query(...).all()`; empty if
     the chain starts from anything else."""
-    link: Expr | None = call
-    while isinstance(link, Call) and isinstance(link.func, Attribute):
-        link = link.func.base
-    return link.name if isinstance(link, Name) else ".".join(path_of(link))
-
-
-def _first_link(call: Call) -> str:
-    """`query` of `db.query(Release).filter(...).all()`."""
-    link: Expr | None = call
-    first = ""
-    while isinstance(link, Call) and isinstance(link.func, Attribute):
-        first = link.func.name
-        link = link.func.base
-    return first
+    return ".".join(path_of(chain_of(call)[0]))
 
 
 def _told(inference: Inference, scope: Scope, calls: Calls) -> Value:
     asked: list[Call] = []
     others: list[Call] = []
     for _, call in calls:
-        (asked if _first_link(call) == "query" else others).append(call)
+        (asked if chain_of(call)[1][-1] == "query" else others).append(call)
     if _is_queried(asked):
         return Value(SESSION, sure=False)
     if _is_queried(others):
