@@ -29,7 +29,6 @@ _LOGGERS = frozenset({"log", "logger", "logging", "_log", "_logger", "warnings",
                       "self.logger", "self._logger", "current_app.logger",
                       "app.logger"})  # fmt: skip
 _TRANSLATES = frozenset({"_", "_LW", "_LE", "_LI", "gettext", "str", "repr"})
-_DUPLICATE = "oslo_db.exception.DBDuplicateEntry"
 _PRINTS = frozenset({"print", "traceback.print_exc", "warn"})
 _LEVELS = frozenset({"debug", "info", "warning", "warn", "error", "exception", "critical", "log"})
 _MAKES_LOGGER = frozenset({"log", "logger", "logging", "getlogger", "get_logger"})

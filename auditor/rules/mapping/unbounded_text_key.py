@@ -51,8 +51,8 @@ def _is_for_mysql(project: Project) -> bool:
 
 def _are_refused(project: Project) -> bool:
     """Whether more than half of the tables have a text without a length for a primary key."""
-    modules = {id(body.module): body.module for body in project.program.bodies.values()}
-    models = [model for module in modules.values() for model in tables_of(project, module)]
+    bodies = project.program.bodies.values()
+    models = [model for body in bodies for model in tables_of(project, body.module)]
     refused = sum(
         bool(_unbounded(project, bound))
         for model in models

@@ -7,16 +7,14 @@ if query.count():                        number = query.count()
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from auditor.model.finding import Confidence
 from auditor.model.knowledge import QUERY
 from auditor.rule import Example, Hit, Hits
 from auditor.rules.places import span_of
-from auditor.rules.queries.loading import deciding_tests
+from auditor.rules.queries.loading import only_asked
 from auditor.rules.queries.run_once import lowered
 from auditor.source.facts import (
-    At,
     Attribute,
     Bind,
     Call,
@@ -27,7 +25,6 @@ from auditor.source.facts import (
     FunctionFacts,
     ModuleFacts,
     Name,
-    Not,
     Read,
     Return,
     Test,
@@ -42,17 +39,8 @@ _NONE = {0: ("==", "!=", ">", "<="), 1: (">=", "<")}
 """Comparisons that ask for none or some, by the number that is compared with."""
 _TURNED = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
 _BOUNDED = frozenset(("limit", "slice", "fetch", "group_by", "having"))
-_LINKS = 60
 _RESULT = frozenset(("scalar", "scalar_one", "scalar_one_or_none"))
 _BUILDERS = frozenset(("select", "query"))
-
-
-class _Asked(NamedTuple):
-    """What is only asked whether it is none, and where."""
-
-    position: int
-    expr: Expr
-    at: At
 
 
 def hits(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hits:
@@ -62,16 +50,16 @@ def hits(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hits
 
 def _hits(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hits:
     seen: set[int] = set()
-    for asked in _asked(function):
-        call = _counting(project, function, asked)
+    for position, expr in _asked(function):
+        call = _counting(project, function, position, expr)
         if call is None or call.at.line in seen:
             continue
         seen.add(call.at.line)
-        sure = Confidence.LOW if _is_of_key(project, function, asked, call) else None
+        is_one = _is_of_key(project, function, position, call)
         fields = {"count": f"{last_step(call.func)}()"}
         yield Hit(
             span_of(module, call.at), function.qualname, fields,
-            confidence=sure or Confidence.MEDIUM, message=_MESSAGE,
+            confidence=Confidence.LOW if is_one else Confidence.MEDIUM, message=_MESSAGE,
         )  # fmt: skip
 
 
@@ -81,24 +69,13 @@ _MESSAGE = (
 )
 
 
-def _asked(function: FunctionFacts) -> Iterator[_Asked]:
-    deciding = {id(test) for test in deciding_tests(function)}
-    kept = {id(event.value) for event in function.events if isinstance(event, Bind)}
+def _asked(function: FunctionFacts) -> Iterator[tuple[int, Expr]]:
+    """What is only asked whether it is none, and the position in the events."""
+    for position, expr, _ in only_asked(function):
+        yield position, expr
     for position, event in enumerate(function.events):
-        if isinstance(event, Test) and id(event) in deciding:
-            asked = _bare(event.expr)
-            if id(asked) not in kept:  # `if number := count():` keeps it
-                yield _Asked(position, asked, event.at)
-        elif isinstance(event, Call) and dotted(event.func) == "bool" and len(event.args) == 1:
-            yield _Asked(position, event.args[0], event.at)
         for compared in _comparisons(event):
-            yield _Asked(position, compared, event.at)
-
-
-def _bare(expr: Expr) -> Expr:
-    while isinstance(expr, Not):
-        expr = expr.operand
-    return expr
+            yield position, compared
 
 
 def _comparisons(event: Event) -> Iterator[Expr]:
@@ -125,9 +102,8 @@ def _compared(compare: Compare) -> Iterator[Expr]:
                 yield right
 
 
-def _counting(project: Project, function: FunctionFacts, asked: _Asked) -> Call | None:
+def _counting(project: Project, function: FunctionFacts, position: int, expr: Expr) -> Call | None:
     """The call that counts, where it stands or behind a name that nothing else reads."""
-    expr, position = asked.expr, asked.position
     if isinstance(expr, Name):
         bound = _bound_once(project, function, expr.name)
         if bound is None or _reads(function, expr.name) != 1:
@@ -176,10 +152,10 @@ def _is_bounded(call: Call) -> bool:
     return any(isinstance(p, Call) and last_step(p.func) in _BOUNDED for p in walk(call))
 
 
-def _is_of_key(project: Project, function: FunctionFacts, asked: _Asked, call: Call) -> bool:
+def _is_of_key(project: Project, function: FunctionFacts, position: int, call: Call) -> bool:
     """Whether the conditions fix a unique key, so that there is one row at most to count."""
     scope = project.program.scope_of(function)
-    value = project.inference.value(scope, asked.position, getattr(call.func, "base", None))
+    value = project.inference.value(scope, position, getattr(call.func, "base", None))
     model = project.models.model_of(value.name)
     uniques = model.uniques if model is not None else (("id",),)
     fixed = {name for part in _parts(function, call) for name in _fixed(part)}

@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from auditor.model.finding import Confidence, Severity
 from auditor.model.tape import Tape
 from auditor.rule import Example, Hit, Hits, LiveExample, OnFunction, OnTape, Rule
 from auditor.rules.places import span_of
 from auditor.rules.queries import counted_existence
-from auditor.rules.queries.loading import deciding_tests, loaded_once, uses_of
+from auditor.rules.queries.loading import loaded_once, only_asked, uses_of
 from auditor.rules.queries.queries_instead import style_of
 from auditor.rules.queries.recorded_loads import loads
 from auditor.rules.queries.row_loops import Use
 from auditor.rules.queries.run_once import lowered
 from auditor.source.facts import (
-    At,
-    Bind,
-    Call,
-    Compare,
-    Expr,
     FunctionFacts,
-    Items,
     ModuleFacts,
     Name,
-    Not,
-    Test,
-    dotted,
 )
 from auditor.source.project import Project
 
@@ -38,7 +27,7 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
 
 def _hits(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hits:
     seen: set[int] = set()
-    for position, expr, at in _asked(function):
+    for position, expr, at in only_asked(function):
         loaded = loaded_once(project, module, function, position, expr)
         if loaded is None or at.line in seen:
             continue
@@ -57,29 +46,6 @@ def recorded(tape: Tape, project: Project) -> Hits:
 
 
 _RECORDED = "{rows} only for {words}, whether there is one: ask the database, with `{fix}`"
-
-
-def _asked(function: FunctionFacts) -> Iterator[tuple[int, Expr, At]]:
-    """What is only asked whether it is empty, and where."""
-    tests = {id(test) for test in deciding_tests(function)}
-    kept = {id(event.value) for event in function.events if isinstance(event, Bind)}
-    for position, event in enumerate(function.events):
-        if isinstance(event, Test):
-            asked = _of_test(event.expr)
-            if id(event) in tests and id(asked) not in kept:  # `if rows := load():` keeps them
-                yield position, asked, event.at
-        elif isinstance(event, Call) and dotted(event.func) == "bool" and len(event.args) == 1:
-            yield position, event.args[0], event.at
-
-
-def _of_test(expr: Expr) -> Expr:
-    match expr:
-        case Not(operand=operand):
-            return _of_test(operand)
-        case Compare(left=left, operators=("==" | "!=",), rights=(Items(items=()),)):
-            return left
-        case _:
-            return expr
 
 
 _IMPORTS = """

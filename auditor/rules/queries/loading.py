@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from auditor.model.knowledge import QUERY, ROWS, Effect
@@ -10,10 +11,13 @@ from auditor.source.facts import (
     At,
     Bind,
     Call,
+    Compare,
     Expr,
     FunctionFacts,
+    Items,
     ModuleFacts,
     Name,
+    Not,
     Read,
     Test,
     dotted,
@@ -76,6 +80,29 @@ def deciding_tests(function: FunctionFacts) -> tuple[Test, ...]:
         for test in tests
         if test.kind != "logic" or any(_is_within(test.at, at) for at in conditions)
     )
+
+
+def only_asked(function: FunctionFacts) -> Iterator[tuple[int, Expr, At]]:
+    """What is only asked whether it is empty or none, and where: by its position in the events."""
+    tests = {id(test) for test in deciding_tests(function)}
+    kept = {id(event.value) for event in function.events if isinstance(event, Bind)}
+    for position, event in enumerate(function.events):
+        if isinstance(event, Test):
+            asked = _asked_by(event.expr)
+            if id(event) in tests and id(asked) not in kept:  # `if rows := load():` keeps them
+                yield position, asked, event.at
+        elif isinstance(event, Call) and dotted(event.func) == "bool" and len(event.args) == 1:
+            yield position, event.args[0], event.at
+
+
+def _asked_by(expr: Expr) -> Expr:
+    match expr:
+        case Not(operand=operand):
+            return _asked_by(operand)
+        case Compare(left=left, operators=("==" | "!=",), rights=(Items(items=()),)):
+            return left
+        case _:
+            return expr
 
 
 def uses_of(function: FunctionFacts, name: str) -> int:

@@ -43,21 +43,22 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
             continue
         model = _by_table(project).get(tables_in(tokens)[0].rpartition(".")[2])
         if model is not None:
-            yield _hit(project, module, function, statement, model)
+            is_meant = not _has_session(project, module, function)
+            yield _hit(module, function, statement, model, verb=tokens[0], is_meant=is_meant)
 
 
 def _hit(
-    project: Project,
     module: ModuleFacts,
     function: FunctionFacts,
     statement: Statement,
     model: Model,
+    *,
+    verb: str,
+    is_meant: bool,
 ) -> Hit:
     name = model.dotted.rpartition(".")[2]
-    verb = tokens_of(statement.sql)[0]
     fields = {"table": model.table, "model": name, "form": _FORMS[verb].format(model=name)}
     fact = SchemaFact(model.table, f"mapped by {model.dotted}")
-    is_meant = not _has_session(project, module, function)
     confidence = None if statement.given.sure and not is_meant else Confidence.LOW
     at = span_of(module, statement.given.call.at)
     return Hit(at, function.qualname, fields, (fact,), confidence=confidence)
