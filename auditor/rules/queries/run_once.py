@@ -8,33 +8,25 @@ a command does: what it costs is told at low confidence.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from auditor.knowledge.folders import RUN_ONCE
 from auditor.model.finding import Confidence
 from auditor.rule import Hit
+from auditor.source.database_functions import is_migration
 from auditor.source.facts import ModuleFacts
 from auditor.source.project import Project
 
-_STEPS = frozenset(("alembic.op", "alembic.context"))
-"""What a module imports that changes a schema; one that imports no more of Alembic than
-`alembic.command` only starts the change."""
-
-
-_FOLDER = re.compile(r"(?:^|/)(?:migrations|alembic|alembic_migrations|cmd|cli)/")
-"""Where steps of migrations stand, and what they share, by the habit of Alembic and its kin; and
-commands."""
-
 
 def _runs_once(project: Project, module: ModuleFacts) -> bool:
-    """Whether a module is a step of a migration, holds what such steps share, or is a command."""
-    if _FOLDER.search(module.path):
+    """Whether a module is a step of a migration, holds what such steps share, or is a command; one
+    that imports no more of Alembic than `alembic.command` only starts the change."""
+    if any(row.is_meant(module.path) for row in RUN_ONCE) or is_migration(module):
         return True
     body = project.program.bodies[module.name]
-    return not _STEPS.isdisjoint(module.imports.values()) or bool(
-        project.program.binds[body.key].get("down_revision")
-    )
+    has_revision = bool(project.program.binds[body.key].get("down_revision"))
+    return has_revision or "alembic.context" in module.imports.values()
 
 
 def lowered(project: Project, module: ModuleFacts, hits: Iterable[Hit]) -> Iterator[Hit]:
