@@ -6,10 +6,8 @@ import textwrap
 
 import pytest
 
-from auditor.engine.knowing import knowledge_with
-from auditor.source.estimate import Estimate, estimate_of
-from auditor.source.parse import parse_module
-from auditor.source.project import link
+from auditor.source.estimate import Estimate
+from tests.source import laws
 
 MODELS = """
 import sqlalchemy as sa
@@ -36,10 +34,7 @@ class Label(Base):
 
 
 def estimated(source: str, name: str = "f") -> Estimate:
-    text = MODELS + textwrap.dedent(source)
-    module = parse_module("app.py", "app", text.encode(), is_package=False)
-    project = link([module], knowledge_with(())[0])
-    return estimate_of(project, project.program.functions[f"app.{name}"].function)
+    return laws.estimated(MODELS, source, name)
 
 
 @pytest.mark.parametrize(

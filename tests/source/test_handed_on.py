@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import textwrap
-
 import pytest
 
-from auditor.engine.knowing import knowledge_with
-from auditor.source.estimate import estimate_of
-from auditor.source.parse import parse_module
-from auditor.source.project import link
+from tests.source.laws import estimated
 
 MODELS = """
 from typing import Generic, TypeVar
@@ -27,10 +22,7 @@ class Chart(Base):
 
 def law_of(source: str) -> str:
     """The estimated statements of `f`."""
-    text = MODELS + textwrap.dedent(source)
-    module = parse_module("app.py", "app", text.encode(), is_package=False)
-    project = link([module], knowledge_with(())[0])
-    return estimate_of(project, project.program.functions["app.f"].function).text
+    return estimated(MODELS, source).text
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import textwrap
-
 import pytest
 
-from auditor.engine.knowing import knowledge_with
-from auditor.source.estimate import estimate_of
-from auditor.source.parse import parse_module
-from auditor.source.project import link
+from tests.source.laws import estimated
 
 MODELS = """
 import elsewhere
@@ -27,54 +22,42 @@ class Release(Base):
 
 def law_of(source: str) -> str:
     """The estimated statements of `f`."""
-    text = MODELS + textwrap.dedent(source)
-    module = parse_module("app.py", "app", text.encode(), is_package=False)
-    project = link([module], knowledge_with(())[0])
-    return estimate_of(project, project.program.functions["app.f"].function).text
+    return estimated(MODELS, source).text
+
+
+_OF_SESSIONS = (
+    "request.db.query(Release).filter(Release.id == key).first()",
+    "request.db.query(Release).filter_by(id=key).one()",
+    "request.db.query(Release.name).all()",
+    "request.db.execute(select(Release)).scalars().all()",
+    "request.db.scalars(select(Release)).all()",
+    "request.db.get(Release, key)",
+    "request.state.store.get(Release, key)",
+    'request.context["db"].scalars(select(Release)).all()',
+)
+_OF_OTHERS = (
+    "request.cache.get(key)",
+    "request.cache.get(key, None)",
+    "request.seen.add(key)",
+    "request.runner.execute(key)",
+    "request.http.get(elsewhere.URL, key)",
+    "request.frames.filter(key).all()",
+    'request.client.query("SELECT 1").result()',
+    "request.todo.add(elsewhere.Release(key))",
+)
 
 
 @pytest.mark.parametrize(
-    "asking",
-    [
-        "request.db.query(Release).filter(Release.id == key).first()",
-        "request.db.query(Release).filter_by(id=key).one()",
-        "request.db.query(Release.name).all()",
-        "request.db.execute(select(Release)).scalars().all()",
-        "request.db.scalars(select(Release)).all()",
-        "request.db.get(Release, key)",
-        "request.state.store.get(Release, key)",
-        'request.context["db"].scalars(select(Release)).all()',
-    ],
+    ("asking", "law"),
+    [*((one, "|keys|") for one in _OF_SESSIONS), *((one, "0") for one in _OF_OTHERS)],
 )
-def test_an_attribute_used_as_a_session_is_one(asking: str) -> None:
+def test_an_attribute_is_a_session_if_it_is_used_as_one(asking: str, law: str) -> None:
     source = f"""
         def f(request, keys):
             for key in keys:
                 {asking}
         """
-    assert law_of(source) == "|keys|"
-
-
-@pytest.mark.parametrize(
-    "asking",
-    [
-        "request.cache.get(key)",
-        "request.cache.get(key, None)",
-        "request.seen.add(key)",
-        "request.runner.execute(key)",
-        "request.http.get(elsewhere.URL, key)",
-        "request.frames.filter(key).all()",
-        'request.client.query("SELECT 1").result()',
-        "request.todo.add(elsewhere.Release(key))",
-    ],
-)
-def test_an_attribute_used_like_other_things_is_no_session(asking: str) -> None:
-    source = f"""
-        def f(request, keys):
-            for key in keys:
-                {asking}
-        """
-    assert law_of(source) == "0"
+    assert law_of(source) == law
 
 
 def test_another_method_of_the_class_tells_what_an_attribute_is() -> None:
