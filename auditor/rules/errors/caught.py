@@ -166,6 +166,12 @@ def catches(project: Project, handler: Handler, error: str) -> bool:
     )
 
 
+def are_all(project: Project, errors: Iterable[str], kinds: Iterable[str]) -> bool:
+    """Whether each error is one of some kinds, by name."""
+    kinds = tuple(kinds)
+    return all(any(project.knowledge.is_error(error, kind) for kind in kinds) for error in errors)
+
+
 def is_broad(handler: Handler) -> bool:
     """Whether the handler takes everything: `except:`, `except Exception:`."""
     return not handler.types or any(name in _BROAD for name in handler.types)

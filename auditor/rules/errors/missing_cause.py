@@ -6,6 +6,7 @@ from auditor.model.finding import Confidence, Severity
 from auditor.rule import Example, Hit, Hits, OnFunction, Rule
 from auditor.rules.errors.caught import (
     Handler,
+    are_all,
     database_errors,
     handlers_of,
     own_events,
@@ -43,7 +44,7 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
                     told or _tells_it(event, handler) or _is_of_later(function, event, handler)
                 )
                 fields = {
-                    "lost": _CONSTRAINT if _is_refusal(project, errors) else _SAID,
+                    "lost": _CONSTRAINT if are_all(project, errors, _REFUSED) else _SAID,
                     "caught": " or ".join(f"`{short(name)}`" for name in errors),
                     "raised": _raised(event),
                 }
@@ -63,11 +64,7 @@ _REFUSED = (
     "oslo_db.exception.DBConstraintError",
     "sqlalchemy.exc.IntegrityError",
 )
-
-
-def _is_refusal(project: Project, errors: tuple[str, ...]) -> bool:
-    """Whether all that is caught says that a constraint refused something."""
-    return all(any(project.knowledge.is_error(name, one) for one in _REFUSED) for name in errors)
+"""Errors that say that a constraint refused something."""
 
 
 def _is_of_later(function: FunctionFacts, event: Raise, handler: Handler) -> bool:

@@ -12,6 +12,7 @@ from auditor.rules.errors import (
 )
 from auditor.rules.errors.caught import (
     Handler,
+    are_all,
     database_errors,
     handlers_of,
     is_broad,
@@ -38,6 +39,8 @@ from auditor.source.traits import HANDLER
 _SENT = frozenset((Effect.WRITE, Effect.FLUSH, Effect.COMMIT))
 _DUPLICATE = "oslo_db.exception.DBDuplicateEntry"
 _REFUSED = (_DUPLICATE, "oslo_db.exception.DBReferenceError", "sqlalchemy.exc.IntegrityError")
+"""Errors of a row that a constraint refused: nothing else can be meant by a value that is returned
+as if it had been stored."""
 
 
 def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hits:
@@ -56,16 +59,12 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
             "errors": " or ".join(f"`{short(name)}`" for name in names) or "every error",
             "what": what_is_done(function, handler),
         }
-        is_plain = bool(errors) and _is_refusal(project, errors) and is_told(function, handler)
+        is_plain = (
+            bool(errors) and are_all(project, errors, _REFUSED) and is_told(function, handler)
+        )
         is_stored = is_plain and returns_as_stored(function, handler)
         confidence = Confidence.MEDIUM if is_stored else None
         yield Hit(span_of(module, handler.line), function.qualname, fields, confidence=confidence)
-
-
-def _is_refusal(project: Project, errors: tuple[str, ...]) -> bool:
-    """Whether all errors say that a constraint refused the row: nothing else can be meant by a
-    value that is returned as if it had been stored."""
-    return all(any(project.knowledge.is_error(name, one) for one in _REFUSED) for name in errors)
 
 
 def _loses(
