@@ -131,3 +131,6 @@ class Rule:
     good: tuple[Example | LiveExample, ...]
     known_gaps: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
+    in_tests: bool = False
+    """Whether its static checks look at tests too, where a scan takes them in: it is about what
+    fails or hurts in a test as well as in a program."""

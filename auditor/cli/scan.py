@@ -38,7 +38,11 @@ _REDRAWN = 0.1
     metavar="NAME",
     help="Audit an installed package; it is found without being imported.",
 )
-@click.option("--tests", is_flag=True, help="Audit the files of tests too.")
+@click.option(
+    "--tests",
+    is_flag=True,
+    help="Audit the files of tests too, by the rules that are about tests as well.",
+)
 @click.option("--jobs", "-j", type=click.IntRange(0), help="Processes; 0 is one for each core.")
 @click.option("--no-cache", is_flag=True, help="Neither read nor write the cache of facts.")
 @click.option(

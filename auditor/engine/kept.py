@@ -55,7 +55,7 @@ def key_of(found: Discovery, settings: Settings) -> str:
             content = content_of(file.file)
         except NotRead as error:
             content = str(error).encode("utf-8", "backslashreplace")
-        named = f"\0{file.path}\0{file.module}\0{len(content)}\0"
+        named = f"\0{file.path}\0{file.module}\0{file.is_test}\0{len(content)}\0"
         digest.update(named.encode("utf-8", "surrogatepass"))
         digest.update(content)
     return digest.hexdigest()

@@ -13,7 +13,7 @@ from auditor.model.law import LawResult
 from auditor.model.outcome import FaultOutcome
 from auditor.model.tape import Tape
 from auditor.rule import Hits, OnFunction, OnLaws, OnModule, OnOutcomes, OnTape, Rule
-from auditor.source.project import Project
+from auditor.source.project import Project, Scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,22 +85,32 @@ def static_tasks(
     rules: Sequence[Rule], project: Project, only: frozenset[str] | None = None
 ) -> Iterator[Task]:
     """The calls of the static checks, function by function, so that what one check asked for is at
-    hand for the next. A check is not called on a function that lacks what it needs."""
-    of_modules = [(r, c.check) for r in rules for c in r.checks if isinstance(c, OnModule)]
+    hand for the next. A check is not called on a function that lacks what it needs, and on a test
+    only if its rule is about tests too."""
+    of_modules = [(r, c) for r in rules for c in r.checks if isinstance(c, OnModule)]
     of_functions = [(r, c) for r in rules for c in r.checks if isinstance(c, OnFunction)]
+    of_tests = [(rule, check) for rule, check in of_functions if rule.in_tests]
     for module in sorted(project.modules.values(), key=lambda m: m.path):
         if only is None or module.path in only:
-            for rule, of_module in of_modules:
-                yield Task(rule, module.path, _called(of_module, project, module))
+            yield from (
+                Task(rule, module.path, _called(check.check, project, module))
+                for rule, check in of_modules
+                if rule.in_tests or not module.is_test
+            )
     for scope in project.program.scopes:
-        if only is not None and scope.module.path not in only:
-            continue
-        traits = project.traits(scope)
-        for rule, check in of_functions:
-            if (check.everywhere or traits.of_database) and traits.meet(check.needs, check.calls):
-                where = f"`{scope.function.qualname}` in {scope.module.path}"
-                hits = _called(check.check, project, scope.module, scope.function)
-                yield Task(rule, where, hits)
+        if only is None or scope.module.path in only:
+            yield from _of_scope(of_tests if scope.module.is_test else of_functions, project, scope)
+
+
+def _of_scope(
+    checks: Iterable[tuple[Rule, OnFunction]], project: Project, scope: Scope
+) -> Iterator[Task]:
+    traits = project.traits(scope)
+    for rule, check in checks:
+        if (check.everywhere or traits.of_database) and traits.meet(check.needs, check.calls):
+            where = f"`{scope.function.qualname}` in {scope.module.path}"
+            hits = _called(check.check, project, scope.module, scope.function)
+            yield Task(rule, where, hits)
 
 
 def _called(check: Callable[..., Hits], *facts: object) -> Callable[[], Hits]:

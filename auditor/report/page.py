@@ -21,6 +21,9 @@ def _head(rule: Rule) -> Iterator[str]:
     yield ""
     yield f"Severity {rule.severity.value}, confidence {rule.confidence.value}, since {rule.since}."
     yield ""
+    if rule.in_tests:
+        yield "With `--tests`, tests are judged by it too."
+        yield ""
     yield f"> {rule.message}"
     yield ""
     yield "## Why it is wrong"

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from auditor.source import expressions, facts
+from auditor.source.discover import SourceFile
 from auditor.source.facts import ModuleFacts
 
 _FORMAT = "1"
@@ -30,10 +31,12 @@ _ALLOWED = {
 """The classes that may stand in an entry, by module and name."""
 
 
-def key_of(source: bytes, path: str, module: str) -> str:
-    """The name of the entry for this source: tool and Python version, path and module included."""
+def key_of(source: bytes, file: SourceFile) -> str:
+    """The name of the entry for this source: tool and Python version and what the facts of the file
+    depend on besides are included."""
     digest = hashlib.sha256(source)
-    named = f"\0{_FORMAT}\0{sys.version_info[:2]}\0{_facts_version()}\0{path}\0{module}"
+    tool = f"{_FORMAT}\0{sys.version_info[:2]}\0{_facts_version()}"
+    named = f"\0{tool}\0{file.path}\0{file.module}\0{file.is_test}"
     digest.update(named.encode("utf-8", "surrogatepass"))  # odd file names have half characters
     return digest.hexdigest()
 

@@ -24,12 +24,14 @@ _TEST_FOLDERS = frozenset({"test", "tests", "testing"})
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """A file to scan: where it is, how it is shown, and its dotted module name."""
+    """A file to scan: where it is, how it is shown, its dotted module name, and whether the scan
+    came upon it as one of tests (a file that is named itself is none)."""
 
     file: str
     path: str
     module: str
     is_package: bool
+    is_test: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +70,12 @@ def discover(
                 f"`{given}` is a notebook, not Python source:"
                 " `jupyter nbconvert --to script` writes the file to scan"
             )
-        for source, is_test in _sources(root, here, problems, is_alone=is_alone):
+        for source in _sources(root, here, problems, is_alone=is_alone):
             if any(fnmatch.fnmatch(source.path, pattern) for pattern in exclude):
                 excluded.add(source.path)
-            elif not tests and is_test:
+            elif not tests and source.is_test:
                 tests_left_out.add(source.path)
-            else:
+            elif source.path not in found or not source.is_test:
                 found[source.path] = source
     files = tuple(found[path] for path in sorted(found))
     return Discovery(files, len(tests_left_out), len(excluded), tuple(problems))
@@ -81,19 +83,18 @@ def discover(
 
 def _sources(
     root: Path, here: Path, problems: list[Problem], *, is_alone: bool
-) -> Iterator[tuple[SourceFile, bool]]:
-    """The Python files at and below a root, each with whether it is one of tests."""
+) -> Iterator[SourceFile]:
+    """The Python files at and below a root."""
     if not root.is_dir():
         place = _place(root.parent, root, here)
         if is_alone and not place.package:
             place = replace(place, package=_written_package(root, here))
-        yield _source_file(str(root), root.name, place), False
+        yield replace(_source_file(str(root), root.name, place), is_test=False)
         return
     for folder, names in _folders(root, problems):
         place = _place(Path(folder), root, here)
         for name in names:
-            source = _source_file(os.path.join(folder, name), name, place)
-            yield source, place.is_test or _is_test(name)
+            yield _source_file(os.path.join(folder, name), name, place)
 
 
 def _folders(root: Path, problems: list[Problem]) -> Iterator[tuple[str, list[str]]]:
@@ -145,7 +146,13 @@ def _place(folder: Path, root: Path, here: Path) -> _Place:
 
 
 def _source_file(file: str, name: str, place: _Place) -> SourceFile:
-    return SourceFile(file, place.shown + name, _module_in(name, place), name == "__init__.py")
+    return SourceFile(
+        file,
+        place.shown + name,
+        _module_in(name, place),
+        is_package=name == "__init__.py",
+        is_test=place.is_test or _is_test(name),
+    )
 
 
 def _module_in(name: str, place: _Place) -> str:

@@ -64,9 +64,12 @@ class Effects:
 
 
 def effects_of(inference: Inference) -> Effects:
-    """The effects of all functions of a program."""
+    """The effects of all functions of a program, but for those of tests: nothing calls them."""
     program = inference.program
-    sites = tuple(tuple(sites_of(inference, scope)) for scope in program.scopes)
+    sites = tuple(
+        () if scope.module.is_test else tuple(sites_of(inference, scope))
+        for scope in program.scopes
+    )
     callers: dict[int, list[Site]] = {}
     for own in sites:
         for site in own:

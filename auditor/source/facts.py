@@ -334,6 +334,8 @@ class ModuleFacts(NamedTuple):
     functions: tuple[FunctionFacts, ...]
     suppressions: tuple[Suppression, ...]
     lines: int
+    is_test: bool = False
+    """Whether it is one of tests: its functions without a word of database code have no events."""
 
     @property
     def body(self) -> FunctionFacts:

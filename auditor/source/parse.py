@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import sys
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from auditor.model.errors import AuditorError
@@ -28,8 +28,11 @@ class NotParsed(AuditorError):  # noqa: N818 - it says what is the case
     """The file is not Python source that can be read; the message says why and on which line."""
 
 
-def parse_module(path: str, name: str, source: bytes, *, is_package: bool = False) -> ModuleFacts:
-    """The facts of the module `name` whose source is `source`; `path` is only kept in them.
+def parse_module(
+    path: str, name: str, source: bytes, *, is_package: bool = False, is_test: bool = False
+) -> ModuleFacts:
+    """The facts of the module `name` whose source is `source`; `path` is only kept in them. Of a
+    test, functions without a word of database code are not looked into.
 
     Raises NotParsed for a syntax error, a wrong encoding, NUL bytes, or nesting that is too deep.
     """
@@ -39,7 +42,8 @@ def parse_module(path: str, name: str, source: bytes, *, is_package: bool = Fals
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             tree = ast.parse(source)
-        return _module(path, name, is_package=is_package, source=source, tree=tree)
+        facts = _module(name, is_package=is_package, is_test=is_test, source=source, tree=tree)
+        return facts._replace(path=path)
     except SyntaxError as error:
         where = f"line {error.lineno}: " if error.lineno else ""
         raise NotParsed(f"{where}{error.msg}") from error
@@ -52,14 +56,15 @@ def parse_module(path: str, name: str, source: bytes, *, is_package: bool = Fals
 
 
 def _module(
-    path: str, name: str, *, is_package: bool, source: bytes, tree: ast.Module
+    name: str, *, is_package: bool, is_test: bool, source: bytes, tree: ast.Module
 ) -> ModuleFacts:
+    """The facts but for the path."""
     lines = source.count(b"\n") + 1
     module = ModuleBuilder(name, is_package=is_package)
     at = At(1, 1, lines, 1)
     body = FunctionBuilder(place_at(at), "module", module.once)
     block(module, body, tree.body)
-    build_pending(module, Words(source))
+    build_pending(module, Words(source), only_with_words=is_test)
     regions, events = body.finish()
     whole = FunctionFacts(
         name="<module>", qualname="<module>", class_name="", at=at, parameters=(), returns=None,
@@ -68,7 +73,7 @@ def _module(
         regions=regions, events=events,
     )  # fmt: skip
     return ModuleFacts(
-        path=path,
+        path="",
         name=name,
         is_package=is_package,
         imports=module.imports,
@@ -76,24 +81,29 @@ def _module(
         functions=(*sorted(module.functions, key=lambda f: f.at[:2]), whole),
         suppressions=suppressions_in(source, tree),
         lines=lines,
+        is_test=is_test,
     )
 
 
-def build_pending(module: ModuleBuilder, words: Words) -> None:
-    """Build the functions found so far, and those found inside them, until none is left."""
+def build_pending(module: ModuleBuilder, words: Words, *, only_with_words: bool) -> None:
+    """Build the functions found so far, and those found inside them, until none is left;
+    `only_with_words` leaves the bodies of the others empty."""
     while module.pending:
         node, qualname, class_name = module.pending.pop()
-        function = _function(module, node, qualname, class_name)
         first = min((each.lineno for each in node.decorator_list), default=node.lineno)
-        has_words = words.between(first, function.at.end_line)
+        has_words = words.between(first, node.end_lineno)
+        body = node.body if has_words or not only_with_words else ()
+        function = _function(module, node, body, qualname, class_name)
         module.functions.append(function if has_words else function._replace(has_words=False))
 
 
-def _function(module: ModuleBuilder, node: Any, qualname: str, class_name: str) -> FunctionFacts:
+def _function(
+    module: ModuleBuilder, node: Any, body: Sequence[ast.stmt], qualname: str, class_name: str
+) -> FunctionFacts:
     place = place_of(node)
     to = FunctionBuilder(place, once=module.once)
     with module.within(f"{qualname}.<locals>", ""):
-        block(module, to, node.body)
+        block(module, to, body)
     outside = FunctionBuilder(place, once=module.once)  # annotations are not events of the function
     regions, events = to.finish()
     return FunctionFacts(

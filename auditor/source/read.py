@@ -110,7 +110,7 @@ def _known(file: SourceFile, cache_folder: Path | None, *, every: bool) -> Readi
     if not every and has_text and not words.is_of_databases(source):
         return Reading((), (), 1, 0)
     if cache_folder is not None:
-        module = cache.load(cache_folder, cache.key_of(source, file.path, file.module))
+        module = cache.load(cache_folder, cache.key_of(source, file))
         if module is not None:
             return Reading((module,), (), 0, 1)
     return None
@@ -144,7 +144,10 @@ def _facts_of(file: SourceFile) -> tuple[ModuleFacts, bytes] | str:
     """The facts of a file and its source, or why there are none."""
     try:
         source = content_of(file.file)
-        return parse_module(file.path, file.module, source, is_package=file.is_package), source
+        module = parse_module(
+            file.path, file.module, source, is_package=file.is_package, is_test=file.is_test
+        )
+        return module, source
     except NotRead as error:
         return str(error)
     except NotParsed as error:
@@ -157,7 +160,7 @@ def _stored(
     """The facts as bytes, put into the cache if there is one; None if they nest too deeply."""
     kept = cache.dumped(module)
     if cache_folder is not None and kept is not None:
-        cache.store(cache_folder, cache.key_of(source, file.path, file.module), kept)
+        cache.store(cache_folder, cache.key_of(source, file), kept)
     return kept
 
 

@@ -209,4 +209,5 @@ RULE = Rule(
         "where the model is not read, an attribute of a class is taken for a column",
     ),
     sources=("https://docs.sqlalchemy.org/en/20/core/operators.html",),
+    in_tests=True,
 )

@@ -262,4 +262,5 @@ RULE = Rule(
         "texts handed to other functions and the placeholders of drivers are not looked at",
     ),
     sources=("SQLAlchemy: text(), TextClause.bindparams",),
+    in_tests=True,
 )

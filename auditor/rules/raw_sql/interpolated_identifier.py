@@ -256,4 +256,5 @@ RULE = Rule(
         ),
     ),
     sources=("CWE-89", "SQLAlchemy: quoted_name, IdentifierPreparer.quote"),
+    in_tests=True,
 )

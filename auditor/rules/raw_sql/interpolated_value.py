@@ -396,4 +396,5 @@ RULE = Rule(
         "of unknown origin, only locals and items between quotes have more than low confidence",
     ),
     sources=("CWE-89", "SQLAlchemy: text() and bound parameters"),
+    in_tests=True,
 )

@@ -194,4 +194,5 @@ RULE = Rule(
         "of a migration the first is shown by default; none where more than 3 migrations have some",
     ),
     sources=("SQLAlchemy 2.0 migration guide: text() is required for plain SQL strings",),
+    in_tests=True,
 )

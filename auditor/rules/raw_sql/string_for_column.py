@@ -212,4 +212,5 @@ RULE = Rule(
         ),
     ),
     sources=("SQLAlchemy: Ordering or Grouping by a Label",),
+    in_tests=True,
 )

@@ -373,4 +373,5 @@ RULE = Rule(
         "a connection kept in an attribute is not followed",
     ),
     sources=("SQLAlchemy: Working with Engines and Connections; FAQ on QueuePool limits",),
+    in_tests=True,
 )

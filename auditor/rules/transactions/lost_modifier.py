@@ -159,4 +159,5 @@ RULE = Rule(
     ),
     known_gaps=("a chain whose parts are kept in different variables, or that begins at a call",),
     sources=("oslo.db 18.1.1, enginefacade: _TransactionContextManager._clone",),
+    in_tests=True,
 )

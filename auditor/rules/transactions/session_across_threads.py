@@ -210,4 +210,5 @@ RULE = Rule(
     sources=(
         "https://docs.sqlalchemy.org/en/20/orm/session_basics.html#is-the-session-thread-safe-is-asyncsession-safe-to-share-in-concurrent-tasks",
     ),
+    in_tests=True,
 )
