@@ -41,7 +41,7 @@ def found(path: Path, *, tests: bool) -> list[tuple[str, int, str]]:
 
 
 def test_a_test_is_judged_by_rules_about_tests_only(package: Path) -> None:
-    program = [found_ for found_ in found(package, tests=False)]
+    program = found(package, tests=False)
     assert {(line, code) for _, line, code in program} >= {(4, "DBA301"), (8, "DBA103")}
     tests = [f for f in found(package, tests=True) if f not in program]
     assert tests == [("shop/tests/test_labels.py", 8, "DBA101"),
