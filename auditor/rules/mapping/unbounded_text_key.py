@@ -22,7 +22,6 @@ _UNSIZED = frozenset(("Text", "UnicodeText", "TEXT", "CLOB", "BLOB"))
 
 def check(project: Project, module: ModuleFacts) -> Hits:
     """Columns of unbounded text in a primary key, unique constraint or index."""
-    confidence = None if _is_for_mysql(project) else Confidence.LOW
     for model in tables_of(project, module):
         seen: set[str] = set()
         keys = [key for key in keys_of(project, model).keys if not key.is_special]
@@ -36,6 +35,7 @@ def check(project: Project, module: ModuleFacts) -> Hits:
                 continue  # the table that a migration makes has another type
             fields = {"column": name, "type": kind, "kind": what}
             owner = model.dotted.rpartition(".")[2]
+            confidence = None if _is_for_mysql(project) else Confidence.LOW
             yield Hit(span_of(module, bound.bind.at), owner, fields, confidence=confidence)
 
 
