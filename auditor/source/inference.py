@@ -50,6 +50,8 @@ class Inference:
     """By scope and `id` of an expression: the transaction context it opens."""
     uses: dict[int, Mapping[str, tuple[tuple[int, Call], ...]]] = field(default_factory=dict)
     """By scope: the calls on its names that tell what the names are."""
+    users: dict[tuple[str, str], dict[str, list[Scope]]] = field(default_factory=dict)
+    """By module and class: its functions with such calls, by name."""
 
     def value(self, scope: Scope, position: int, expr: Expr | None) -> Value:
         """What `expr` is, evaluated in `scope` just before event number `position`."""

@@ -20,6 +20,7 @@ from auditor.source.facts import (
     Compare,
     Expr,
     FunctionFacts,
+    ModuleFacts,
     Not,
     chain_of,
     path_of,
@@ -50,10 +51,7 @@ _TELLING = _ENDS | _OWN_LINKS | _RUNS | _ASKS | _KEEPS | {"filter"}
 
 def used_as(inference: Inference, scope: Scope, name: str) -> Value:
     """What the calls on a name of a function say that it is (`query`, `request.db`); never sure."""
-    found = inference.uses.get(scope.key)
-    if found is None:
-        found = inference.uses[scope.key] = _calls_on_names(scope.function)
-    calls = found.get(name)
+    calls = _calls_in(inference, scope).get(name)
     if not calls:
         return UNKNOWN
     return inference.kept(("used", scope.key, name), lambda: _told(inference, scope, calls))
@@ -73,12 +71,32 @@ def used_nearby(inference: Inference, scope: Scope, written: str) -> Value:
 
 
 def _told_nearby(inference: Inference, scope: Scope, owner: str, written: str) -> Value:
-    for function in scope.module.functions:
-        if owner in {"", function.class_name}:
-            found = used_as(inference, inference.program.scope_of(function), written)
-            if found.kind:
-                return found
+    for user in _users(inference, scope.module, owner).get(written, ()):
+        found = used_as(inference, user, written)
+        if found.kind:
+            return found
     return UNKNOWN
+
+
+def _users(inference: Inference, module: ModuleFacts, owner: str) -> Mapping[str, list[Scope]]:
+    """The functions of a module, or of one class of it, by the names on which they have calls that
+    tell something."""
+    key = (module.name, owner)
+    if key not in inference.users:
+        found = inference.users[key] = {}
+        functions = (f for f in module.functions if owner in {"", f.class_name})
+        for user in map(inference.program.scope_of, functions):
+            for name in _calls_in(inference, user):
+                found.setdefault(name, []).append(user)
+    return inference.users[key]
+
+
+def _calls_in(inference: Inference, scope: Scope) -> Mapping[str, Calls]:
+    """What `_calls_on_names` finds in a function, found once."""
+    found = inference.uses.get(scope.key)
+    if found is None:
+        found = inference.uses[scope.key] = _calls_on_names(scope.function)
+    return found
 
 
 def _calls_on_names(function: FunctionFacts) -> Mapping[str, Calls]:
