@@ -55,7 +55,7 @@ def linked(
         why = f"; {left_out} were left out as tests or by `exclude`" if left_out else ""
         raise AuditorError(f"{shown}: no Python file was found{why}")
     roots = tuple(context) or tuple(dict.fromkeys(_enclosing(path) for path in paths))
-    found = discover((*roots, *paths), exclude=settings.exclude, tests=settings.tests)
+    found = _whole(discover((*roots, *paths), exclude=settings.exclude, tests=settings.tests))
     chosen = frozenset(file.file for file in wanted.files)
     named = [file for file in found.files if file.file in chosen]
     reading = _read(found, named, settings, progress)
@@ -68,6 +68,12 @@ def linked(
         discovery=found,
         problems=(*unknown, *_told(reading.problems, shown_paths)),
     )
+
+
+def _whole(found: Discovery) -> Discovery:
+    """The files, those of tests to be read like any other: who asks about tests here asks what they
+    do, through any depth of calls."""
+    return replace(found, files=tuple(replace(file, is_test=False) for file in found.files))
 
 
 def _enclosing(path: Path) -> Path:

@@ -6,21 +6,24 @@ from pathlib import Path
 
 import pytest
 
+from auditor import registry
+from auditor.engine.context import judged, linked
 from auditor.engine.scanning import scan
 from auditor.model.settings import Settings
 from auditor.source.discover import discover
 from auditor.source.parse import parse_module
 
 PROGRAM = """\
+import sqlalchemy
 def labels(session, keys):
     for key in keys:
         session.query(Label).filter(Label.id == key).all()
 
 
 def insert(session, name):
-    session.execute("INSERT INTO labels (name) VALUES (\'" + name + "\')")
+    session.execute("INSERT INTO labels (name) VALUES ('" + name + "')")
 """
-"""A query in a loop on line 3, and plain SQL on line 7."""
+"""A query in a loop on line 4, and plain SQL on line 8."""
 
 
 @pytest.fixture
@@ -31,7 +34,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     for name in ("shop/labels.py", "shop/tests/test_labels.py"):
-        (tmp_path / name).write_text("import sqlalchemy\n" + PROGRAM)
+        (tmp_path / name).write_text(PROGRAM)
     return tmp_path / "shop"
 
 
@@ -58,6 +61,13 @@ def test_a_test_that_is_named_beside_its_folder_counts_as_named(package: Path) -
     for roots in ([test, package], [package, test]):
         files = discover(roots, tests=True).files
         assert [f.path for f in files if f.is_test] == ["shop/tests/__init__.py"]
+
+
+def test_a_review_of_tests_follows_what_they_do(package: Path) -> None:
+    settings = Settings(tests=True, cache_dir="-")
+    report = judged(linked([package / "tests"], settings), settings, registry.catalogue())
+    told = {(f.span.path, f.span.line, f.code) for f in report.findings}
+    assert ("shop/tests/test_labels.py", 4, "DBA301") in told
 
 
 def test_functions_of_tests_without_a_word_of_databases_are_not_looked_into() -> None:
