@@ -42,8 +42,7 @@ def parse_module(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             tree = ast.parse(source)
-        facts = _module(name, is_package=is_package, is_test=is_test, source=source, tree=tree)
-        return facts._replace(path=path)
+        return _module(path, name, source, tree, is_package=is_package, is_test=is_test)
     except SyntaxError as error:
         where = f"line {error.lineno}: " if error.lineno else ""
         raise NotParsed(f"{where}{error.msg}") from error
@@ -56,9 +55,8 @@ def parse_module(
 
 
 def _module(
-    name: str, *, is_package: bool, is_test: bool, source: bytes, tree: ast.Module
+    path: str, name: str, source: bytes, tree: ast.Module, *, is_package: bool, is_test: bool
 ) -> ModuleFacts:
-    """The facts but for the path."""
     lines = source.count(b"\n") + 1
     module = ModuleBuilder(name, is_package=is_package)
     at = At(1, 1, lines, 1)
@@ -73,7 +71,7 @@ def _module(
         regions=regions, events=events,
     )  # fmt: skip
     return ModuleFacts(
-        path="",
+        path=path,
         name=name,
         is_package=is_package,
         imports=module.imports,
