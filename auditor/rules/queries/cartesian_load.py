@@ -16,6 +16,7 @@ from auditor.rules.queries.chains import (
     classes_in,
     options_of,
 )
+from auditor.rules.queries.joined_twice import JOINED_TWICE, NOT_JOINED_TWICE, joined_twice
 from auditor.rules.queries.recorded_products import recorded
 from auditor.rules.queries.relations import is_many
 from auditor.source.facts import (
@@ -45,7 +46,10 @@ _TYING = frozenset(
 def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hits:
     """Queries that load a product of tables."""
     for chain in chains_of(function):
-        for at, words in _side_by_side(project, module, function, chain):
+        for at, words in (
+            *_side_by_side(project, module, function, chain),
+            *joined_twice(project, module, function, chain),
+        ):
             yield Hit(span_of(module, at), function.qualname, {"what": words})
         found = _untied(project, module, function, chain)
         if found:
@@ -217,6 +221,7 @@ RULE = Rule(
     " table that is only named.",
     checks=(OnFunction(check, calls=STARTS), OnTape(recorded)),
     bad=(
+        *JOINED_TWICE,
         Example(
             "two collections joined",
             _MODELS
@@ -294,6 +299,7 @@ RULE = Rule(
         ),
     ),
     good=(
+        *NOT_JOINED_TWICE,
         Example(
             "an outer join that names both sides",
             _MODELS

@@ -31,7 +31,7 @@ from auditor.source.traits import LOOP
 
 
 def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hits:
-    """Reads of lazy relationships below loops over rows; one hit for each relationship and line."""
+    """Reads of lazy relationships below loops over rows; one hit for each relationship and loop."""
     yield from lowered(project, module, _hits(project, module, function))
 
 
@@ -44,13 +44,13 @@ def _hits(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
             if not isinstance(event, Read) or event.path[0] != loop.name:
                 continue
             found = lazy_relation(project, loop.rows, event.path[1:])
-            if found is None or (event.at.line, found.name) in seen:
+            if found is None or (loop.region.index, found.name) in seen:
                 continue
             repeating = repeating_loop(loops, region=event.region, position=position)
             if repeating is None or is_of_one_parent(project, function, loop, found):
                 continue
             if not is_loaded_eagerly(project, function, loop, found.name):
-                seen.add((event.at.line, found.name))
+                seen.add((loop.region.index, found.name))
                 hit = _hit(module, function, loop, event, relation=found)
                 hit = replace(hit, evidence=(*hit.evidence, *estimated(project, function)))
                 known = are_queried(project, function, loop)
