@@ -190,7 +190,10 @@ def _is_guarded_at_start(place: Place, path: tuple[str, ...]) -> bool:
 
 
 def _is_input(expr: Attribute | Subscript) -> bool:
+    """Whether it is what somebody sent; `request.registry` of Pyramid holds the settings."""
     path = path_of(expr)
+    if "registry" in path:
+        return False
     names = {".".join(path[:length]).partition("[")[0] for length in range(1, 4)}
     return bool(INPUTS & {root_of(expr), dotted(expr), dotted(expr.base), *names})
 

@@ -75,19 +75,106 @@ STORED = """
         except Exception:
             return {told}
 """
-KEYED = """
+FOUND = """
+    from sqlalchemy.exc import IntegrityError
+
+    def store(session, row, index):
+        try:
+            session.execute(row)
+        except IntegrityError as error:
+            if {text} in str(error):
+                return False
+            raise
+"""
+INDEXED = """
+    {imports}
+
+    def make(client, index):
+        try:
+            client.execute(index)
+        except Exception as error:
+            if "already exists" in str(error):
+                return False
+            raise
+"""
+ENCRYPTED = """
+    from app.models import Setting
+
+    def encrypt(session, secret):
+        {made}
+        session.query(Setting).update({{Setting.mail: "x"}})
+"""
+REMOVED = """
+    from sqlalchemy import delete
+    from sqlalchemy.orm import Session
+    from app.models import Run
+
+    def forget(session: Session, name):
+        statement = delete(Run).where(Run.name == name){returning}
+        result = session.execute(statement)
+        return len(result.scalars().all())
+"""
+SEEDED = """
+    import sqlalchemy as sa
+    from sqlalchemy.orm import Session, declarative_base
+    {imports}
+
+    Base = declarative_base()
+
+    class Setting(Base):
+        __tablename__ = "settings"
+        id = sa.Column(sa.Integer, primary_key=True)
+        name = sa.Column(sa.String(9), unique=True)
+
+    def seed(session: Session, name):
+        if not session.query(Setting).filter_by(name=name).first():
+            session.add(Setting(name=name))
+            session.flush()
+"""
+BATCHED = """
+    from sqlalchemy.orm import Session
+
+    def store(session: Session, statement, links):
+        batch = []
+        for link in links:
+            batch.append(link)
+            if {test}:
+                session.execute(statement, batch)
+                batch = []
+"""
+OWNED = """
     import sqlalchemy as sa
     from sqlalchemy import orm
 
     Base = orm.declarative_base()
+    MODELS = {{"owner": Owner}}
 
-    class File(Base):
-        __tablename__ = "files"
-        id = sa.Column(sa.Text, primary_key=True)
+    class Pet(Base):
+        __tablename__ = "pets"
+        id = sa.Column(sa.Integer, primary_key=True)
 
-    def locks(bind):
-        if bind.dialect.name not in ({dialects}):
-            raise NotImplementedError(bind.dialect.name)
+    class Owner(Base):
+        __tablename__ = "owners"
+        id = sa.Column(sa.Integer, primary_key=True)
+        name = sa.Column(sa.String(9))
+
+    def load(session: orm.Session, models, kind, name):
+        model = {model}
+        return session.query(model).filter(Owner.name == name).all()
+"""
+MADE = """
+    from sqlalchemy import text
+
+    def set_up(connection, home):
+        connection.execute(text(f"{statement} '{{home}}'"))
+"""
+TILES = """
+    from sqlalchemy import text
+
+    class Views:
+        def tiles(self, session):
+            name = self.request.{source}["name"]
+            return session.execute(text(f"SELECT tile FROM tiles WHERE name = '{{name}}'"))
 """
 NAMED = """
     from sqlalchemy.orm import Session
@@ -141,8 +228,25 @@ NESTED = "with session.begin_nested(): session.add(row)"
         ("DBA220", KEPT.format(key='"SECRET_KEY"'), LOW),
         ("DBA221", NAMED.format(before="pass"), LOW),
         ("DBA221", NAMED.format(before="session.get(Label, label_id)"), LOW),
-        ("DBA508", KEYED.format(dialects='"mysql", "sqlite"'), MEDIUM),
-        ("DBA508", KEYED.format(dialects='"postgresql", "sqlite"'), LOW),
+        ("DBA207", FOUND.format(text='"ix_names"'), LOW),
+        ("DBA207", FOUND.format(text='"unique constraint"'), MEDIUM),
+        ("DBA207", FOUND.format(text="index"), LOW),
+        ("DBA207", INDEXED.format(imports="import sqlalchemy"), MEDIUM),
+        ("DBA207", INDEXED.format(imports="import firestore"), None),
+        ("DBA105", ENCRYPTED.format(made="print(secret)"), MEDIUM),
+        ("DBA105", ENCRYPTED.format(made="box = Fernet(secret)"), LOW),
+        ("DBA306", REMOVED.format(returning=""), HIGH),
+        ("DBA306", REMOVED.format(returning=".returning(Run.id)"), LOW),
+        ("DBA215", SEEDED.format(imports="import logging"), MEDIUM),
+        ("DBA215", SEEDED.format(imports="from alembic import op"), None),
+        ("DBA301", BATCHED.format(test="link"), MEDIUM),
+        ("DBA301", BATCHED.format(test="len(batch) >= 500"), None),
+        ("DBA311", OWNED.format(model="Pet"), MEDIUM),
+        ("DBA311", OWNED.format(model="models.get(kind)"), None),
+        ("DBA101", MADE.format(statement="SELECT id FROM homes WHERE path ="), HIGH),
+        ("DBA101", MADE.format(statement="CREATE FUNCTION f() AS $$ return"), None),
+        ("DBA101", TILES.format(source="matchdict"), HIGH),
+        ("DBA101", TILES.format(source="registry.settings"), MEDIUM),
     ],
 )
 def test_what_the_author_meant_lowers_the_confidence(

@@ -14,6 +14,7 @@ from auditor.rules.errors.insert_seen import insertions
 from auditor.rules.errors.open_transactions import does, sites_within
 from auditor.rules.errors.rivals_seen import key_taken
 from auditor.rules.places import span_of
+from auditor.source.database_functions import is_migration
 from auditor.source.facts import (
     Attribute,
     Bind,
@@ -41,7 +42,7 @@ _CALLERS = 2
 
 def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hits:
     """Inserts of a row that a look-up of the same function has just not found."""
-    inserts = list(_inserts(project, function))
+    inserts = [] if is_migration(module) else list(_inserts(project, function))
     if not inserts or is_answered(project, module, function):
         return
     for lookup, call in _lookups(project, function):

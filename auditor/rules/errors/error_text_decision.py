@@ -7,8 +7,10 @@ from collections.abc import Iterator
 
 from auditor.knowledge.dialects import SQLITE
 from auditor.model.finding import Confidence, Severity
+from auditor.model.knowledge import Effect
 from auditor.rule import Example, Hit, Hits, OnFunction, Rule
 from auditor.rules.errors.caught import Handler, database_errors, handlers_of, is_broad
+from auditor.rules.errors.open_transactions import does, sites_within
 from auditor.rules.places import span_of
 from auditor.rules.raw_sql.dialects_compared import named_dialects
 from auditor.source.facts import (
@@ -43,6 +45,7 @@ _SAID = ("unique constraint", "duplicate entry", "duplicate key", "deadlock", "f
 """Words of databases; under `except Exception` only a text with one of them is looked at."""
 
 
+_WORK = frozenset((Effect.READ, Effect.WRITE, Effect.STATEMENT, Effect.FLUSH, Effect.COMMIT))
 _NUMBERLESS = ("Packet sequence number wrong", "database system is starting up")
 """What a driver says with no number beside it: of its own, or when no connection is made."""
 _CONSTRAINT = re.compile(r"^[a-z0-9]+(?:_[a-z0-9]+)+$", re.IGNORECASE)
@@ -55,7 +58,9 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
     """Conditions on the text of a caught database error."""
     for handler in handlers_of(project, module, function):
         errors = database_errors(project, handler)
-        if not handler.region.name or not (errors or is_broad(handler)):
+        if not handler.region.name:
+            continue
+        if not errors and not _may_catch(project, module, function, handler):
             continue
         decisions = list(_decisions(function, handler))
         is_branch = any(test.kind != "logic" for test, _ in decisions)  # not `x in text and "word"`
@@ -63,11 +68,24 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
             if not errors and not any(word in sought.lower() for word in _SAID):
                 continue
             fields = {"sought": f" (`{sought[:60]}`)" if sought else ""}
-            is_stable = _is_stable(project, sought) or _is_of_sqlite(errors)
+            is_stable = not sought or _is_stable(project, sought) or _is_of_sqlite(errors)
             is_sure = is_branch and not is_stable and not _is_migration(function, handler)
             confidence = None if is_sure else Confidence.LOW
             yield Hit(span_of(module, test.at), function.qualname, fields, confidence=confidence)
             break
+
+
+def _may_catch(
+    project: Project, module: ModuleFacts, function: FunctionFacts, handler: Handler
+) -> bool:
+    """Whether `except Exception` is about a database: the module imports a library whose errors are
+    known, or the `try` works on one."""
+    if not is_broad(handler):
+        return False
+    libraries = {name.partition(".")[0] for name in project.knowledge.errors}
+    if any(target.partition(".")[0] in libraries for target in module.imports.values()):
+        return True
+    return any(does(project, s, _WORK) for s in sites_within(project, function, handler.tried))
 
 
 def _is_stable(project: Project, sought: str) -> bool:

@@ -56,7 +56,7 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
                 )
 
 
-_CONSTRAINT = "which constraint failed, and where,"
+_CONSTRAINT = "which constraint failed, and where"
 _SAID = "what the database said"
 _REFUSED = (
     "oslo_db.exception.DBDuplicateEntry",
@@ -118,8 +118,8 @@ RULE = Rule(
     since="0.1.0",
     severity=Severity.NOTE,
     confidence=Confidence.HIGH,
-    message="`{raised}` is raised for {caught} without `from`: {lost} is lost to whoever reads the"
-    " new error",
+    message="`{raised}` is raised for {caught} without `from`: a traceback shows it as one more"
+    " failure, and its `__cause__` does not tell {lost}",
     why=(
         "The database error carries the constraint, the table and the key that failed, and the"
         " server's own message. An error raised in its place without `from` keeps them only as"

@@ -51,6 +51,8 @@ class Keys(NamedTuple):
 
 def is_migration(module: ModuleFacts) -> bool:
     """Whether a module changes the schema: the classes in it are excerpts of tables."""
+    if module.name.rpartition(".")[2] in {"migration", "migrations"}:
+        return True
     return any(name.split(".")[0] == "alembic" for name in module.imports.values())
 
 

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from auditor.knowledge.dialects import MYSQL
 from auditor.model.finding import Confidence, Severity
 from auditor.rule import Example, Hit, Hits, OnModule, Rule
-from auditor.rules.mapping.keys import PRIMARY, keys_of, tables_of, type_of
+from auditor.rules.mapping.keys import keys_of, tables_of, type_of
 from auditor.rules.mapping.migrated import lengths
 from auditor.rules.places import span_of
-from auditor.rules.raw_sql.dialects_compared import named_dialects
 from auditor.source.facts import Call, Expr, ModuleFacts
-from auditor.source.models import Model
 from auditor.source.program import Bound, last_step
 from auditor.source.project import Project
 
-_KEPT = "tables that MySQL refuses"
-_SEVERAL = 6
 _SIZED = frozenset(("String", "Unicode", "VARCHAR", "LargeBinary", "VARBINARY"))
 _UNSIZED = frozenset(("Text", "UnicodeText", "TEXT", "CLOB", "BLOB"))
 
@@ -35,37 +30,7 @@ def check(project: Project, module: ModuleFacts) -> Hits:
                 continue  # the table that a migration makes has another type
             fields = {"column": name, "type": kind, "kind": what}
             owner = model.dotted.rpartition(".")[2]
-            confidence = None if _is_for_mysql(project) else Confidence.LOW
-            yield Hit(span_of(module, bound.bind.at), owner, fields, confidence=confidence)
-
-
-def _is_for_mysql(project: Project) -> bool:
-    """Whether the project does something for MySQL, for these tables: it cannot mean them when
-    MySQL would refuse most of them, of several."""
-    if MYSQL not in named_dialects(project):
-        return False
-    if _KEPT not in project.shared:
-        project.shared[_KEPT] = _are_refused(project)
-    return not project.shared[_KEPT]
-
-
-def _are_refused(project: Project) -> bool:
-    """Whether more than half of the tables have a text without a length for a primary key."""
-    bodies = project.program.bodies.values()
-    models = [model for body in bodies for model in tables_of(project, body.module)]
-    refused = sum(
-        bool(_unbounded(project, bound))
-        for model in models
-        for bound in (model.columns.get(name) for name in _primary(project, model))
-        if bound is not None
-    )
-    return len(models) >= _SEVERAL and 2 * refused > len(models)
-
-
-def _primary(project: Project, model: Model) -> tuple[str, ...]:
-    """The first column of the primary key, as a tuple of one or none."""
-    keys = (key.columns[:1] for key in keys_of(project, model).keys if key.kind == PRIMARY)
-    return next(keys, ())
+            yield Hit(span_of(module, bound.bind.at), owner, fields)
 
 
 def _unbounded(project: Project, bound: Bound) -> str:
@@ -95,7 +60,7 @@ RULE = Rule(
     name="unbounded-text-key",
     since="0.1.0",
     severity=Severity.NOTE,
-    confidence=Confidence.MEDIUM,
+    confidence=Confidence.LOW,
     message="`{column}` is {type} and part of a {kind}: MySQL and MariaDB refuse such a table, and"
     " PostgreSQL refuses rows whose key is longer than about 2,700 bytes",
     why=(

@@ -1,4 +1,5 @@
-"""Loops that data makes long only at first sight: each turn takes a whole list, or there is one.
+"""Loops that data makes long only at first sight: each turn takes a whole list, or there is one,
+or only the turn that fills a list works on it.
 
 while waiting:                          if len(keys) > 1:
     rows = waiting.pop()                    return None
@@ -15,6 +16,7 @@ from auditor.source.facts import (
     Call,
     Compare,
     Const,
+    Event,
     Expr,
     FunctionFacts,
     Name,
@@ -64,6 +66,34 @@ def is_single(function: FunctionFacts, loop: Region) -> bool:
         and _asks_for_more(function.regions[event.region].expr, items)
         for event in function.events[: loop.first]
     )
+
+
+def is_batched(function: FunctionFacts, loop: Region, region: int) -> bool:
+    """Whether a place of the loop is behind a test that enough is gathered: `if len(rows) >= 500:`
+    around `execute(statement, rows)`, with the list begun anew there."""
+    for around in function.ancestors(region):
+        if around.index == loop.index:
+            return False
+        gathered = _gathered(around.expr) if around.kind == "if" else ""
+        if gathered and any(_empties(event, gathered) for event in function.inside(around)):
+            return True
+    return False
+
+
+def _gathered(test: Expr | None) -> str:
+    """`rows` of `len(rows) >= limit`; empty for any other test."""
+    match test:
+        case Compare(left=Call(args=(counted,)) as call, operators=((">=" | ">" | "=="),)):
+            return dotted(counted) if last_step(call.func) == "len" else ""
+        case _:
+            return ""
+
+
+def _empties(event: Event, name: str) -> bool:
+    """`rows = []` or `rows.clear()`."""
+    if isinstance(event, Bind):
+        return event.target == name
+    return isinstance(event, Call) and dotted(event.func) == f"{name}.clear"
 
 
 def _asks_for_more(test: Expr | None, items: str) -> bool:

@@ -14,6 +14,7 @@ from auditor.rules.queries.chains import (
     chains_of,
     class_named,
     classes_in,
+    is_given,
     options_of,
 )
 from auditor.rules.queries.joined_twice import JOINED_TWICE, NOT_JOINED_TWICE, joined_twice
@@ -95,6 +96,8 @@ def _untied(
 ) -> tuple[str, str] | None:
     """Two mapped classes of one query that nothing ties together; None when all are tied, or when
     not everything that may tie them can be read."""
+    if any(is_given(function, arg) for arg in chain.start.args):
+        return None
     names = {last_step(link.func) for link in chain.links}
     if not chain.is_whole or not _TYING.isdisjoint(names):
         return None

@@ -190,6 +190,15 @@ def _step(
             return None
 
 
+def is_given(function: FunctionFacts, expr: Expr) -> bool:
+    """Whether a name stands for what a call of the function gave: `model = models.get(kind)` is one
+    class now and another the next time."""
+    return isinstance(expr, Name) and any(
+        isinstance(e, Bind) and e.target == expr.name and isinstance(e.value, Call)
+        for e in function.events
+    )
+
+
 def class_named(
     project: Project, module: ModuleFacts, function: FunctionFacts, expr: Expr | None
 ) -> str:

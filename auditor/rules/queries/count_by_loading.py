@@ -14,6 +14,7 @@ from auditor.rules.queries.queries_instead import style_of
 from auditor.rules.queries.recorded_loads import loads
 from auditor.rules.queries.row_loops import Use
 from auditor.source.facts import Call, Expr, FunctionFacts, ModuleFacts, Name, dotted
+from auditor.source.program import last_step
 from auditor.source.project import Project
 
 
@@ -23,12 +24,15 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
         if isinstance(event, Call) and dotted(event.func) == "len" and len(event.args) == 1:
             for loaded in _counted(project, module, function, position, event.args[0]):
                 fields = {"load": loaded.what}
-                sure = _confidence(module, loaded)
+                sure = _confidence(module, function, loaded)
                 yield Hit(span_of(module, event.at), function.qualname, fields, confidence=sure)
 
 
-def _confidence(module: ModuleFacts, loaded: Loaded) -> Confidence | None:
-    """Low for a function of another module, which others call for the rows, and which gives few."""
+def _confidence(module: ModuleFacts, function: FunctionFacts, loaded: Loaded) -> Confidence | None:
+    """Low for a function of another module, which others call for the rows, and which gives few;
+    and beside `RETURNING`, where the rows are what a write did."""
+    if any(isinstance(e, Call) and last_step(e.func) == "returning" for e in function.events):
+        return Confidence.LOW
     if loaded.called is None:
         return None
     return Confidence.MEDIUM if loaded.called is module else Confidence.LOW

@@ -10,7 +10,7 @@ from auditor.model.finding import Confidence
 from auditor.model.knowledge import Effect
 from auditor.rule import Hit
 from auditor.rules.places import span_of
-from auditor.rules.queries.bounded_turns import is_piecewise, is_single
+from auditor.rules.queries.bounded_turns import is_batched, is_piecewise, is_single
 from auditor.rules.queries.loops import Loops, is_conditional, loops_of, repeating_loop
 from auditor.source.facts import (
     Arithmetic,
@@ -69,6 +69,8 @@ def _loop(loops: Loops, site: Site) -> Region | None:
 
 
 def _is_short(function: FunctionFacts, site: Site, loop: Region) -> bool:
+    if is_batched(function, loop, site.region):
+        return True
     return not site.per_element and (is_piecewise(function, loop) or is_single(function, loop))
 
 

@@ -57,8 +57,10 @@ _HANDED_AROUND = re.compile(
 an attribute that people write, a row: `name`, `row["name"]`, `wanted(...)`, `url.username`,
 `session.execute(...)`. Of other attributes and methods most give the program's own: an id, a
 setting, the name of a table."""
-_PRAGMA = re.compile(r"\s*pragma\b", re.IGNORECASE)
-"""It takes no bound value, wherever that comes from."""
+_UNBINDABLE = re.compile(
+    r"\s*(?:pragma|create\s+(?:or\s+replace\s+)?(?:function|procedure|trigger))\b", re.IGNORECASE
+)
+"""What takes no bound value, wherever that comes from: a pragma, the body of a routine."""
 _CHOSEN = re.compile(
     r"\b(?:order|group)\s+by\s[^()]*$|\binsert\s+into\s[^()]*\([^()]*$", re.IGNORECASE
 )
@@ -106,7 +108,7 @@ def open_holes(pieces: Sequence[Piece]) -> Iterator[Hole]:
             role = Role.VALUE if is_quoted else _role(before, after.text if after else "")
             if role is Role.IDENTIFIER and _SAYS_SQL.search(piece.source):
                 role = Role.CLAUSE
-            if _PRAGMA.match(before):
+            if _UNBINDABLE.match(before):
                 role = Role.CLAUSE
             yield Hole(piece, role, is_quoted, _is_chosen(before), _is_bare(before))
         before += piece.text if piece.kind.is_safe and piece.text else "x"

@@ -65,11 +65,20 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
     for at, verb, table in found:
         if _SCRATCH.search(_plain(table)):
             continue
-        narrowing = [p.name for p in function.parameters if p.name not in _NOT_NARROWING]
+        narrowing = [p.name for p in function.parameters if _may_narrow(function, p.name)]
         names = ", ".join(f"`{name}`" for name in narrowing) or "something"
         fields = {"verb": verb, "table": table, "narrowing": names}
         confidence = None if narrowing else Confidence.LOW
         yield Hit(span_of(module, at), function.qualname, fields, confidence=confidence)
+
+
+def _may_narrow(function: FunctionFacts, parameter: str) -> bool:
+    """Whether a parameter can be what should narrow the write: it is not what another one is made
+    with, as a key is that encrypts (`Fernet(secret_key)`)."""
+    if parameter in _NOT_NARROWING:
+        return False
+    made = (e.value for e in function.events if isinstance(e, Bind) and e.kind == "assign")
+    return not any(isinstance(value, Call) and Name(parameter) in value.args for value in made)
 
 
 def recorded(tape: Tape, project: Project) -> Hits:
