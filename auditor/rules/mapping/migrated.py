@@ -8,7 +8,7 @@
 
 Order does not matter here: what some script once made counts as made, and so does a name that a
 script keeps in a constant or hands to a function of the project. `downgrade` is left out. A table
-that is changed in a way that cannot be read (SQL text, columns from a list) is *open*.
+that is changed in a way that cannot be read (SQL text, columns from a list), or dropped, is *open*.
 """
 
 from __future__ import annotations
@@ -125,6 +125,7 @@ def _read(project: Project) -> Migrated:
         for site in project.program.calls.get(name, ())
     )
     found.open.update(text & set(found.columns))
+    found.open.update(_table_of(site) for site in _in_scripts(project, "drop_table"))
     return replace(found, is_whole=is_whole and not is_made_otherwise)
 
 

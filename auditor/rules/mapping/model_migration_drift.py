@@ -177,6 +177,18 @@ RULE = Rule(
             """,
         ),
         Example(
+            "a table that a later script drops, and another program makes",
+            _PROJECT.replace(
+                'op.rename_table("labels", "metering_labels")', 'op.drop_table("ports")'
+            )
+            + """
+            class Port(Base):
+                __tablename__ = "ports"
+                id = Column(Integer, primary_key=True)
+                state = Column(Text)
+            """,
+        ),
+        Example(
             "a script that cannot be read",
             _PROJECT.replace(
                 'op.rename_table("labels", "metering_labels")',

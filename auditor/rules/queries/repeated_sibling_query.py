@@ -195,6 +195,22 @@ RULE = Rule(
     ),
     good=(
         Example(
+            "statements of their own, under a name each",
+            """
+            from sqlalchemy import select
+            from sqlalchemy.orm import Session
+
+            def page(session: Session, name):
+                routers_statement = select(Router.id).where(Router.name == name)
+                routers = session.execute(routers_statement).all()
+                ports_statement = select(Port.id).where(Port.device == name)
+                ports = session.execute(ports_statement).all()
+                agents_statement = select(Agent.id).where(Agent.host == name)
+                agents = session.execute(agents_statement).all()
+                return routers, ports, agents
+            """,
+        ),
+        Example(
             "three tables",
             """
             import sqlalchemy as sa

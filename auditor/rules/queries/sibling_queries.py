@@ -46,8 +46,12 @@ _OTHERWISE = frozenset(
     (Effect.WRITE, Effect.COMMIT, Effect.FLUSH, Effect.PENDING, Effect.STATEMENT)
 )
 _VALUE = "?"
-_OF_TABLES = frozenset(("select", "query", "select_from", "join", "outerjoin", "update", "table"))
-"""What is handed tables and columns: such a name is no value, and another makes another query."""
+_OF_TABLES = frozenset(
+    ("select", "query", "select_from", "join", "outerjoin", "update", "table",
+     "execute", "scalars", "scalar", "exec", "stream", "stream_scalars")
+)  # fmt: skip
+"""What is handed tables, columns or a statement: such a name is no value, and another makes another
+query."""
 _ASIDE = ("if", "else", "case", "handler", "try-else", "lambda", "for", "while", "comprehension")
 
 

@@ -81,9 +81,17 @@ def _filled_for_element(
             and _names_in(event.value) & varying
             and not _names_in(once.value) & varying
             and _exclusive(function, once, event)
+            and not _keeps_first(function, event)
         ):
             return event
     return None
+
+
+def _keeps_first(function: FunctionFacts, bind: Bind) -> bool:
+    """Whether a bind stands behind the same question, `if x is None:`: then the first element that
+    has a value gives it, in every branch, and that is what is meant to be shared."""
+    region = function.regions[bind.region]
+    return region.kind == "if" and _empty_test(region.expr) == bind.target
 
 
 def _varying(function: FunctionFacts, loop: Region) -> set[str]:
@@ -246,6 +254,20 @@ RULE = Rule(
         ),
     ),
     good=(
+        Example(
+            "the first that has one, in every branch",
+            """
+            def sources(session, rows):
+                first = None
+                for row in rows:
+                    if row.data:
+                        if first is None:
+                            first = Source(row.data)
+                    elif first is None:
+                        first = Source()
+                return first
+            """,
+        ),
         Example(
             "names that say what they hold",
             _MAPPED
