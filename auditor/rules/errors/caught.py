@@ -19,6 +19,7 @@ from auditor.source.facts import (
     Raise,
     Region,
     dotted,
+    walk,
 )
 from auditor.source.project import Project
 
@@ -148,6 +149,21 @@ def _raises_at_end(function: FunctionFacts, region: Region) -> bool:
         and _raises_at_end(function, r)
         and _raises_at_end(function, function.regions[r.partner])
         for r in inner
+    )
+
+
+def names_error(expr: Expr | None, handler: Handler) -> bool:
+    """Whether an expression holds the caught error, by the name that the handler gives it."""
+    caught = handler.region.name
+    return any(isinstance(part, Name) and part.name == caught for part in walk(expr))
+
+
+def runs_operations(function: FunctionFacts, handler: Handler) -> bool:
+    """Whether the `try` works through Alembic's operations: DDL, whose errors mostly have no class
+    of their own."""
+    return any(
+        isinstance(event, Call) and dotted(event.func).startswith("op.")
+        for event in function.inside(handler.tried)
     )
 
 

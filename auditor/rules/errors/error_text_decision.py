@@ -9,7 +9,13 @@ from auditor.knowledge.dialects import SQLITE
 from auditor.model.finding import Confidence, Severity
 from auditor.model.knowledge import Effect
 from auditor.rule import Example, Hit, Hits, OnFunction, Rule
-from auditor.rules.errors.caught import Handler, database_errors, handlers_of, is_broad
+from auditor.rules.errors.caught import (
+    Handler,
+    database_errors,
+    handlers_of,
+    is_broad,
+    runs_operations,
+)
 from auditor.rules.errors.open_transactions import does, sites_within
 from auditor.rules.places import span_of
 from auditor.rules.raw_sql.dialects_compared import named_dialects
@@ -58,30 +64,28 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
     """Conditions on the text of a caught database error."""
     for handler in handlers_of(project, module, function):
         errors = database_errors(project, handler)
-        if not handler.region.name:
-            continue
-        if not errors and not _may_catch(project, module, function, handler):
+        if not handler.region.name or not (errors or is_broad(handler)):
             continue
         decisions = list(_decisions(function, handler))
+        if decisions and not errors and not _is_of_database(project, module, function, handler):
+            continue
         is_branch = any(test.kind != "logic" for test, _ in decisions)  # not `x in text and "word"`
         for test, sought in decisions:
             if not errors and not any(word in sought.lower() for word in _SAID):
                 continue
             fields = {"sought": f" (`{sought[:60]}`)" if sought else ""}
             is_stable = not sought or _is_stable(project, sought) or _is_of_sqlite(errors)
-            is_sure = is_branch and not is_stable and not _is_migration(function, handler)
+            is_sure = is_branch and not is_stable and not runs_operations(function, handler)
             confidence = None if is_sure else Confidence.LOW
             yield Hit(span_of(module, test.at), function.qualname, fields, confidence=confidence)
             break
 
 
-def _may_catch(
+def _is_of_database(
     project: Project, module: ModuleFacts, function: FunctionFacts, handler: Handler
 ) -> bool:
     """Whether `except Exception` is about a database: the module imports a library whose errors are
     known, or the `try` works on one."""
-    if not is_broad(handler):
-        return False
     libraries = {name.partition(".")[0] for name in project.knowledge.errors}
     if any(target.partition(".")[0] in libraries for target in module.imports.values()):
         return True
@@ -100,14 +104,6 @@ def _is_of_sqlite(errors: tuple[str, ...]) -> bool:
     """`except sqlite3.OperationalError`: one database, and one number for most of what it says;
     with errors of SQLAlchemy beside it the handler is of that database too."""
     return any(error.startswith("sqlite3.") for error in errors)
-
-
-def _is_migration(function: FunctionFacts, handler: Handler) -> bool:
-    """Whether the `try` runs DDL of a migration, for which there is mostly no class of its own."""
-    return any(
-        isinstance(event, Call) and dotted(event.func).startswith("op.")
-        for event in function.inside(handler.tried)
-    )
 
 
 def _decisions(function: FunctionFacts, handler: Handler) -> Iterator[tuple[Test, str]]:

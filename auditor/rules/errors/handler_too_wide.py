@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import chain
 
 from auditor.model.finding import Confidence, Severity
 from auditor.rule import Example, Hit, Hits, OnFunction, Rule
@@ -11,8 +12,10 @@ from auditor.rules.errors.caught import (
     Handler,
     database_errors,
     handlers_of,
+    names_error,
     own_events,
     reraises,
+    runs_operations,
     short,
 )
 from auditor.rules.places import span_of
@@ -64,13 +67,14 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
         if not wide or _lets_through(function, handler) or _runs_ddl(function, handler):
             continue
         for event in own_events(function, handler):
-            told = _told(event)
+            said = _said(event)
+            told = _told(event, said)
             if told:
                 yield Hit(
                     span_of(module, handler.line),
                     function.qualname,
                     {"caught": short(wide), "told": told},
-                    confidence=Confidence.LOW if _looks_at(event, handler) else None,
+                    confidence=Confidence.LOW if names_error(said, handler) else None,
                 )
                 break
 
@@ -81,23 +85,30 @@ def _lets_through(function: FunctionFacts, handler: Handler) -> bool:
     for event in function.inside(handler.region):
         if isinstance(event, Raise) and (event.error is None or path_of(event.error) == (caught,)):
             return True
-        if isinstance(event, Test) and caught and _names(event.expr, caught):
+        if isinstance(event, Test) and names_error(event.expr, handler):
             return True
     return reraises(function, handler)
 
 
 def _runs_ddl(function: FunctionFacts, handler: Handler) -> bool:
     """Whether the `try` makes tables, for which a table that exists has no class of its own."""
-    calls = (e.func for e in function.inside(handler.tried) if isinstance(e, Call))
-    names = [dotted(func) for func in calls]
-    return any(n.startswith("op.") or short(f".{n}") in _DDL for n in names)
+    return runs_operations(function, handler) or any(
+        isinstance(event, Call) and short(f".{dotted(event.func)}") in _DDL
+        for event in function.inside(handler.tried)
+    )
 
 
-def _told(event: Event) -> str:
-    """What a statement of the handler says of one kind of error: the words, or the new error."""
+def _said(event: Event) -> Expr | None:
+    """What a statement of the handler tells somebody: the new error, or what a call is given."""
     if isinstance(event, Raise):
-        return next(_kinds_named(event.error), "") or next(_kinds_said(event.error), "")
-    return next(_kinds_said(event), "") if isinstance(event, Call) else ""
+        return event.error
+    return event if isinstance(event, Call) else None
+
+
+def _told(event: Event, said: Expr | None) -> str:
+    """What it says of one kind of error: the name of the new error, or the words."""
+    named = _kinds_named(said) if isinstance(event, Raise) else ()
+    return next(chain(named, _kinds_said(said)), "")
 
 
 def _kinds_named(expr: Expr | None) -> Iterator[str]:
@@ -110,17 +121,6 @@ def _kinds_said(expr: Expr | None) -> Iterator[str]:
     for part in walk(expr):
         if isinstance(part, Const) and isinstance(part.value, str):
             yield from (f'"{found.group()}"' for found in _SAID.finditer(part.value))
-
-
-def _looks_at(event: Event, handler: Handler) -> bool:
-    """Whether what it says holds the caught error too: the reader is told which one it was."""
-    caught = handler.region.name
-    expr = event.error if isinstance(event, Raise) else event
-    return bool(caught) and isinstance(expr, (Call, Name)) and _names(expr, caught)
-
-
-def _names(expr: Expr | None, name: str) -> bool:
-    return any(isinstance(part, Name) and part.name == name for part in walk(expr))
 
 
 RULE = Rule(

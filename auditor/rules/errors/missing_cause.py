@@ -9,6 +9,7 @@ from auditor.rules.errors.caught import (
     are_all,
     database_errors,
     handlers_of,
+    names_error,
     own_events,
     reraises,
     short,
@@ -41,7 +42,9 @@ def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hit
             told = told or _logs_traceback(event)
             if isinstance(event, Raise) and _loses_the_cause(event, handler):
                 is_told = (
-                    told or _tells_it(event, handler) or _is_of_later(function, event, handler)
+                    told
+                    or names_error(event.error, handler)
+                    or _is_of_later(function, event, handler)
                 )
                 fields = {
                     "lost": _CONSTRAINT if are_all(project, errors, _REFUSED) else _SAID,
@@ -90,13 +93,6 @@ def _logs_traceback(event: Event) -> bool:
     """`LOG.exception(...)`, `log.error(..., exc_info=True)`: the log keeps the old one in full."""
     return isinstance(event, Call) and (
         last_step(event.func) == "exception" or event.keyword("exc_info") is not None
-    )
-
-
-def _tells_it(event: Raise, handler: Handler) -> bool:
-    """Whether the new error at least says what the old one said: `NotStored(str(error))`."""
-    return any(
-        isinstance(part, Name) and part.name == handler.region.name for part in walk(event.error)
     )
 
 

@@ -125,7 +125,6 @@ def _read(project: Project) -> Migrated:
         for site in project.program.calls.get(name, ())
     )
     found.open.update(text & set(found.columns))
-    found.open.update(_table_of(site) for site in _in_scripts(project, "drop_table"))
     return replace(found, is_whole=is_whole and not is_made_otherwise)
 
 
@@ -250,9 +249,15 @@ def _renamed(found: Migrated, site: CallSite) -> bool:
     return bool(old and new)
 
 
+def _dropped(found: Migrated, site: CallSite) -> bool:
+    found.open.add(_table_of(site))
+    return True
+
+
 _RECORDERS = {
     "create_table": _created,
     "add_column": _added,
     "alter_column": _altered,
     "rename_table": _renamed,
+    "drop_table": _dropped,
 }

@@ -174,7 +174,7 @@ RULE = Rule(
     ),
     known_gaps=(
         "text that only the annotation tells (`Mapped[str]`) is not reported",
-        "low confidence where nothing is done for MySQL, or MySQL would refuse most tables",
+        "low confidence: on which databases a program runs is mostly not in its source",
     ),
     sources=("https://www.postgresql.org/docs/current/btree.html",),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from auditor.model.finding import Confidence, Severity
 from auditor.rule import Example, Hit, Hits, LiveExample, OnFunction, OnTape, Rule
@@ -47,25 +47,29 @@ _TYING = frozenset(
 def check(project: Project, module: ModuleFacts, function: FunctionFacts) -> Hits:
     """Queries that load a product of tables."""
     for chain in chains_of(function):
+        options = tuple(options_of(project, module, function, chain))
         for at, words in (
-            *_side_by_side(project, module, function, chain),
-            *joined_twice(project, module, function, chain),
+            *_side_by_side(project, module, function, chain, options),
+            *joined_twice(project, module, function, chain, options),
         ):
             yield Hit(span_of(module, at), function.qualname, {"what": words})
         found = _untied(project, module, function, chain)
         if found:
             words = f"`{found[0]}` and `{found[1]}` stand in FROM and no condition ties them"
-            at = chain.start.at
-            yield Hit(span_of(module, at), function.qualname, {"what": words})
+            yield Hit(span_of(module, chain.start.at), function.qualname, {"what": words})
 
 
 def _side_by_side(
-    project: Project, module: ModuleFacts, function: FunctionFacts, chain: Chain
+    project: Project,
+    module: ModuleFacts,
+    function: FunctionFacts,
+    chain: Chain,
+    options: Sequence[Option],
 ) -> Iterator[tuple[At, str]]:
     """The second of two collections that one query joins, or `joinedload("*")`."""
     owner = class_named(project, module, function, chain.start.args[0])
     first = ""
-    for option in options_of(project, module, function, chain):
+    for option in options:
         if option.how != "joinedload":
             continue
         name = option.steps[0][1]

@@ -8,11 +8,11 @@ the collection whole. With no condition on the join, n releases come n times: n 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from auditor.rule import Example
-from auditor.rules.queries.chains import Chain, Option, class_named, classes_in, options_of
-from auditor.rules.queries.relations import is_many
+from auditor.rules.queries.chains import Chain, Option, class_named, classes_in
+from auditor.rules.queries.relations import collection
 from auditor.source.facts import (
     At,
     Attribute,
@@ -21,7 +21,6 @@ from auditor.source.facts import (
     FunctionFacts,
     ModuleFacts,
     dotted,
-    path_of,
 )
 from auditor.source.program import last_step
 from auditor.source.project import Project
@@ -35,10 +34,14 @@ _FEWER = frozenset(
 
 
 def joined_twice(
-    project: Project, module: ModuleFacts, function: FunctionFacts, chain: Chain
+    project: Project,
+    module: ModuleFacts,
+    function: FunctionFacts,
+    chain: Chain,
+    options: Sequence[Option],
 ) -> Iterator[tuple[At, str]]:
     """The options that join a collection which the query joins already, and does not narrow."""
-    joins = chain.named(*_JOINS)
+    joins = [join for join in chain.named(*_JOINS) if join.args]
     if not joins or not chain.is_whole or _is_narrowed(chain):
         return
     narrowed = {
@@ -48,21 +51,23 @@ def joined_twice(
         for name, _ in classes_in(project, module, function, arg)
     }
     owner = class_named(project, module, function, chain.start.args[0])
-    for option in options_of(project, module, function, chain):
+    for option in options:
         if option.how != "joinedload" or len(option.steps) != 1:
             continue
         relation = option.steps[0][1]
+        own = collection(project.models, owner, relation)
         for join in joins:
-            if not join.args:
-                continue
-            target = class_named(project, module, function, join.args[0])
-            is_same = _leads_to(project, owner, option, target) or _is_relation(
-                project, module, function, join.args[0], (owner, relation)
+            joined = join.args[0]
+            target = class_named(project, module, function, joined)
+            is_own = own is not None and _is_written(
+                project, module, function, joined, (owner, relation)
             )
-            if is_same and not narrowed & {target, _target(project, owner, relation)}:
-                said = dotted(join.args[0])
-                words = f"`{relation}` is joined by `{last_step(join.func)}({said})` and once more"
-                yield option.call.at, f"{words} by `joinedload()`"
+            if not is_own and not _leads_to(project, owner, option, target):
+                continue
+            if not narrowed & {target, own.target if own is not None else ""}:
+                said = f"{last_step(join.func)}({dotted(joined)})"
+                words = f"`{relation}` is joined by `{said}` and once more by `joinedload()`"
+                yield option.call.at, words
 
 
 def _is_narrowed(chain: Chain) -> bool:
@@ -73,44 +78,29 @@ def _is_narrowed(chain: Chain) -> bool:
     return any(isinstance(o, Call) and "contains_eager" in dotted(o.func) for o in options)
 
 
-def _target(project: Project, owner: str, relation: str) -> str:
-    model = project.models.by_name.get(owner)
-    found = model.relationships.get(relation) if model is not None else None
-    return found.target if found is not None else ""
-
-
 def _leads_to(project: Project, owner: str, option: Option, target: str) -> bool:
     """Whether the relation of an option is a collection of a class; of a model that is not read,
     `releases` is one of `Release`."""
     written, relation = option.steps[0]
-    model = project.models.by_name.get(written or owner)
-    if model is None:
+    if (written or owner) not in project.models.by_name:
         last = target.rpartition(".")[2].lower()
         plain = relation.lower().replace("_", "")
         return bool(last) and plain in {f"{last}s", f"{last}es", f"{last[:-1]}ies"}
-    found = model.relationships.get(relation)
-    if found is None or found.target != target:
-        return False
-    return is_many(project.models, model, found) is True
+    found = collection(project.models, written or owner, relation)
+    return found is not None and found.target == target
 
 
-def _is_relation(
+def _is_written(
     project: Project,
     module: ModuleFacts,
     function: FunctionFacts,
-    arg: Expr,
+    joined: Expr,
     relation: tuple[str, str],
 ) -> bool:
-    """`.join(Project.releases)`, where the relation is known to be a collection."""
-    owner, name = relation
-    model = project.models.by_name.get(owner)
-    found = model.relationships.get(name) if model is not None else None
-    if model is None or found is None or not is_many(project.models, model, found):
-        return False
+    """`.join(Project.releases)`, for the class and the name of a relation."""
     return (
-        isinstance(arg, Attribute)
-        and path_of(arg)[-1:] == (name,)
-        and class_named(project, module, function, arg.base) == owner
+        isinstance(joined, Attribute)
+        and (class_named(project, module, function, joined.base), joined.name) == relation
     )
 
 

@@ -38,6 +38,15 @@ def is_many(models: Models, owner: Model, relation: Relationship) -> bool | None
     return True if secondary or _refers(models, other, owner) else None
 
 
+def collection(models: Models, owner: str, name: str) -> Relationship | None:
+    """The relationship of a class, by its dotted name, that is known to give many rows; None for
+    any other."""
+    model = models.by_name.get(owner)
+    found = model.relationships.get(name) if model is not None else None
+    many = model is not None and found is not None and is_many(models, model, found)
+    return found if many else None
+
+
 def _refers(models: Models, one: Model, other: Model) -> bool:
     """Whether a foreign key of one model names the other's table or class."""
     last = other.dotted.rpartition(".")[2]

@@ -51,8 +51,7 @@ def _filled_once(function: FunctionFacts, loop: Region) -> Iterator[tuple[Bind, 
     for event in function.inside(loop):
         if not isinstance(event, Bind) or event.kind != "assign" or "." in event.target:
             continue
-        region = function.regions[event.region]
-        if region.kind == "if" and _empty_test(region.expr) == event.target:
+        if _fills_empty(function, event):
             yield event, event.target
 
 
@@ -81,15 +80,15 @@ def _filled_for_element(
             and _names_in(event.value) & varying
             and not _names_in(once.value) & varying
             and _exclusive(function, once, event)
-            and not _keeps_first(function, event)
+            and not _fills_empty(function, event)
         ):
             return event
     return None
 
 
-def _keeps_first(function: FunctionFacts, bind: Bind) -> bool:
-    """Whether a bind stands behind the same question, `if x is None:`: then the first element that
-    has a value gives it, in every branch, and that is what is meant to be shared."""
+def _fills_empty(function: FunctionFacts, bind: Bind) -> bool:
+    """Whether a bind stands behind `if x is None:` or `if not x:` of its own name. Where two do,
+    the first element that has a value gives it, and that is what is meant to be shared."""
     region = function.regions[bind.region]
     return region.kind == "if" and _empty_test(region.expr) == bind.target
 
