@@ -16,6 +16,7 @@ from auditor.rules.errors.repeated_above import (
     repeats_by_name,
 )
 from auditor.rules.errors.retries import retries_of
+from auditor.rules.errors.retry_examples import WITHOUT_RETRY
 from auditor.rules.places import span_of
 from auditor.source.facts import FunctionFacts, ModuleFacts
 from auditor.source.project import Project
@@ -126,132 +127,7 @@ RULE = Rule(
     ),
     instead="Give it the same retry decorator, above the one that opens the transaction.",
     checks=(OnModule(check),),
-    bad=(
-        Example(
-            "one of three",
-            """
-            from oslo_db import api as oslo_db_api
-            from oslo_db.sqlalchemy import enginefacade
-
-            @oslo_db_api.wrap_db_retry(retry_on_deadlock=True)
-            @enginefacade.writer
-            def create(context, label):
-                context.session.add(label)
-
-            @oslo_db_api.wrap_db_retry(retry_on_deadlock=True)
-            @enginefacade.writer
-            def update(context, label_id, values):
-                context.session.query(Label).filter_by(id=label_id).update(values)
-
-            @enginefacade.writer
-            def delete(context, label_id):  # expect: DBA216
-                context.session.query(Label).filter_by(id=label_id).delete()
-            """,
-        ),
-        Example(
-            "row locks, next to one that retries",
-            """
-            from oslo_db import api as oslo_db_api
-            from oslo_db.sqlalchemy import enginefacade
-
-            class Quotas:
-                @oslo_db_api.wrap_db_retry(retry_on_deadlock=True)
-                def reserve(self, context, project_id):
-                    with enginefacade.writer.using(context) as session:
-                        row = session.query(Quota).with_for_update().first()
-                        session.add(row)
-
-                def commit(self, context, project_id):  # expect: DBA216
-                    with enginefacade.writer.using(context) as session:
-                        row = session.query(Quota).with_for_update().first()
-                        session.add(row)
-            """,
-        ),
-        Example(
-            "a decorator of the program's own, and several ranges in one transaction",
-            """
-            from oslo_db import exception as db_exc
-            from oslo_db.sqlalchemy import enginefacade
-
-            def retried(function):
-                def again(*args):
-                    while True:
-                        try:
-                            return function(*args)
-                        except db_exc.DBDeadlock:
-                            continue
-                return again
-
-            @retried
-            @enginefacade.writer
-            def create(context, label):
-                context.session.add(label)
-
-            @enginefacade.writer
-            def forget(context, owner):  # expect: DBA216
-                context.session.query(Label).filter_by(owner=owner).delete()
-                context.session.query(Rule).filter_by(owner=owner).delete()
-            """,
-        ),
-        Example(
-            "a lock on a row that may not be there, then its insert",
-            """
-            from oslo_db import exception as db_exc
-
-            def reserve(session, project_id):  # expect: DBA216
-                with session.begin():
-                    quota = session.query(Quota).filter_by(project_id=project_id)
-                    row = quota.with_for_update().first() or Quota(project_id=project_id)
-                    session.add(row)
-            """,
-        ),
-        Example(
-            "a block in a method",
-            """
-            from oslo_db import api as oslo_db_api
-            from oslo_db.sqlalchemy import enginefacade
-
-            class Trusts:
-                @oslo_db_api.wrap_db_retry(retry_on_deadlock=True)
-                def create(self, context, trust):
-                    with enginefacade.writer.using(context) as session:
-                        session.add(trust)
-
-                @oslo_db_api.wrap_db_retry(retry_on_deadlock=True)
-                def delete(self, context, trust):
-                    with enginefacade.writer.using(context) as session:
-                        session.delete(trust)
-
-                def consume(self, context, trust):  # expect: DBA216
-                    with enginefacade.writer.using(context) as session:
-                        session.query(Trust).filter_by(id=trust.id).update({"used": True})
-            """,
-        ),
-        Example(
-            "a retry whose checker leaves deadlocks out",
-            """
-            from oslo_db import api as oslo_db_api
-            from oslo_db import exception as db_exc
-            from oslo_db.sqlalchemy import enginefacade
-
-            def is_duplicate(error):
-                return isinstance(error, (db_exc.DBDuplicateEntry, db_exc.DBReferenceError))
-
-            @oslo_db_api.wrap_db_retry(exception_checker=is_duplicate)
-            @enginefacade.writer
-            def tag(context, name):  # expect: DBA216
-                context.session.query(Tag).filter_by(name=name).update({"used": True})
-
-            class Tags:
-                @oslo_db_api.wrap_db_retry(
-                    exception_checker=lambda e: isinstance(e, db_exc.DBDuplicateEntry)
-                )
-                def update(self, context, tags):  # expect: DBA216
-                    with enginefacade.writer.using(context):
-                        context.session.query(Tag).filter(Tag.name.not_in(tags)).delete()
-            """,
-        ),
-    ),
+    bad=WITHOUT_RETRY,
     good=(
         Example(
             "all retry",
@@ -330,6 +206,26 @@ RULE = Rule(
             @enginefacade.writer
             def _forget(context, label):
                 context.session.query(Rule).filter_by(label=label).delete()
+            """,
+        ),
+        Example(
+            "the caller goes on after a deadlock",
+            """
+            from oslo_db import exception as db_exc
+
+            def update(session, project_id, limit):
+                with session.begin():
+                    quota = session.query(Quota).filter_by(project_id=project_id)
+                    row = quota.with_for_update().first() or Quota(project_id=project_id)
+                    row.limit = limit
+                    session.add(row)
+
+            def reserve(session, project_id):
+                for _ in range(3):
+                    try:
+                        return update(session, project_id, 10)
+                    except db_exc.DBDeadlock:
+                        continue
             """,
         ),
         Example(

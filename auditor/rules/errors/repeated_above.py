@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from auditor.rules.errors.caught import catches, handlers_of, is_broad
+from auditor.rules.errors.caught import Handler, always_raises, catches, handlers_of, is_broad
 from auditor.rules.errors.retries import repeats_on, retries_of
 from auditor.source.facts import Bind, Call, Const, Expr, FunctionFacts, ModuleFacts, dotted
 from auditor.source.program import CallSite, Scope, last_step
@@ -25,22 +25,34 @@ def is_repeated(project: Project, module: ModuleFacts, function: FunctionFacts) 
 
 def is_retried(project: Project, module: ModuleFacts, function: FunctionFacts) -> bool:
     """The same, or a handler of the function itself answers deadlocks."""
-    return is_repeated(project, module, function) or any(
-        catches(project, handler, _DEADLOCK) and not is_broad(handler)
-        for handler in handlers_of(project, module, function)
-    )
+    return is_repeated(project, module, function) or any(_deadlocks(project, module, function))
 
 
 def is_retried_above(project: Project, scope: Scope, depth: int) -> bool:
-    """Whether a caller, or one of its callers, is repeated on deadlocks."""
+    """Whether a caller, or one of its callers, is repeated on deadlocks or goes on after them; one
+    that only makes an error of its own of them repeats nothing."""
     if depth == 0:
         return False
     callers = {found.scope.key: found.scope for found in _callers(project, scope)}
     return any(
-        is_retried(project, caller.module, caller.function)
+        _goes_on(project, caller.module, caller.function)
         or is_retried_above(project, caller, depth - 1)
         for caller in callers.values()
     )
+
+
+def _goes_on(project: Project, module: ModuleFacts, function: FunctionFacts) -> bool:
+    """Whether a function is repeated on deadlocks, or answers them without an error in turn."""
+    return is_repeated(project, module, function) or any(
+        not always_raises(function, handler) for handler in _deadlocks(project, module, function)
+    )
+
+
+def _deadlocks(project: Project, module: ModuleFacts, function: FunctionFacts) -> Iterator[Handler]:
+    """The handlers that are for deadlocks by name."""
+    for handler in handlers_of(project, module, function):
+        if catches(project, handler, _DEADLOCK) and not is_broad(handler):
+            yield handler
 
 
 def _callers(project: Project, scope: Scope) -> Iterator[CallSite]:
