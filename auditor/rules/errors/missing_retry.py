@@ -9,6 +9,7 @@ from auditor.model.span import Span
 from auditor.rule import Example, Hit, Hits, OnModule, Rule
 from auditor.rules.errors.caught import short
 from auditor.rules.errors.deadlocks import Danger, danger_of, opens_writer, writes_of
+from auditor.rules.errors.missing_retry_examples import WITHOUT_RETRY
 from auditor.rules.errors.repeated_above import (
     is_repeated,
     is_retried,
@@ -16,7 +17,6 @@ from auditor.rules.errors.repeated_above import (
     repeats_by_name,
 )
 from auditor.rules.errors.retries import retries_of
-from auditor.rules.errors.retry_examples import WITHOUT_RETRY
 from auditor.rules.places import span_of
 from auditor.source.facts import FunctionFacts, ModuleFacts
 from auditor.source.project import Project

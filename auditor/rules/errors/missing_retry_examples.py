@@ -1,4 +1,4 @@
-"""Transactions that lack a retry, each as DBA216 reports it."""
+"""What DBA216 reports: transactions without the retry on deadlocks that they need."""
 
 from __future__ import annotations
 
